@@ -1,0 +1,49 @@
+# The verbs are the same here and in CI. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# PostgreSQL, Valkey and TensorFlow children start once per process, so more processes than this only cost memory.
+TEST_PROCESSES ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo test check format migrate help
+
+setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("keras2torch needs Python 3.11 or newer; this is " + sys.version.split()[0] \
+	    + " (make setup PYTHON=python3.12 picks another)" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup: installing PyTorch, TensorFlow, Celery and the rest (about 3 GB unpacked; minutes on the first run)"
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[torch]'
+	@touch $@
+	@echo "setup: done; try make demo, or $(BIN)/keras2torch --help"
+
+demo: setup ## build the sample zoo, run the fleet on it, show the table and where the results are
+	@$(BIN)/python -m samples build/samples
+	@bin/fleet migrate build/samples build/demo
+	@echo "Samples   build/samples"
+	@echo "Results   build/demo"
+
+test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+
+check: setup ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## mend what ruff can mend by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out
+	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }
+	@bin/fleet migrate $(SOURCE) $(DEST)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
