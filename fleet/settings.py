@@ -1,0 +1,102 @@
+"""What an operator may set: environment variables `FLEET_*`, or files of the same name in /run/secrets.
+
+Only entry points read this; every part below gets plain values. Values that contradict one another are refused at
+start-up, because each of those contradictions loses or doubles work hours later.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet.errors import UsageError
+
+SECRETS_DIR = Path("/run/secrets")
+#: A job's hard limit is its deadline plus the time to stop its child and to record the end.
+_STOPPING_SECONDS = 120
+
+
+class Settings(BaseSettings):
+    """All settings, with their defaults; seconds and bytes throughout."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/fleet; unset: SQLite"
+    )
+    broker_url: SecretStr | None = Field(
+        None, description="redis://host:6379/0 or redis+socket:///path; unset: a private server on a socket"
+    )
+    broker_prefix: str = Field("keras2torch:", description="in front of every key in the broker")
+    s3_endpoint_url: str | None = Field(None, description="S3-compatible endpoint; unset: AWS")
+    s3_region: str | None = Field(None, description="region of the buckets; unset: as the AWS tools find it")
+    state_dir: Path | None = Field(
+        None, description="embedded database, logs; unset: DEST/.fleet, or ~/.local/state/keras2torch-fleet"
+    )
+    scratch_dir: Path | None = Field(None, description="where models are worked on; unset: the system's")
+
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    lease_seconds: float = Field(90, gt=0, description="a job whose worker was silent for so long is lost")
+    heartbeat_seconds: float = Field(15, gt=0)
+    job_timeout_seconds: float = Field(3600, gt=0, description="conversion and proof of one model")
+    job_memory_bytes: int = Field(8 << 30, ge=256 << 20, description="resident memory of one child process")
+    drain_seconds: float = Field(30, ge=0, description="how long a stopping worker lets its jobs finish")
+    visibility_timeout_seconds: float | None = Field(
+        None, description="broker's redelivery; unset: well above the hard limit of a job"
+    )
+    dispatch_window: int | None = Field(
+        None, ge=1, description="messages in the broker at most; unset: max(100, 4 per worker)"
+    )
+    dispatch_seconds: float = Field(1, gt=0)
+    resend_after_seconds: float = Field(60, gt=0)
+    reap_seconds: float = Field(15, gt=0)
+
+    @property
+    def hard_limit_seconds(self) -> float:
+        """The longest a message can be in a worker's hands."""
+        return self.job_timeout_seconds + self.drain_seconds + _STOPPING_SECONDS
+
+    @property
+    def visibility_seconds(self) -> float:
+        """The broker's redelivery time-out, in seconds."""
+        return self.visibility_timeout_seconds or self.hard_limit_seconds + 600
+
+    @property
+    def window(self) -> int:
+        """How many messages may be in the broker."""
+        return self.dispatch_window or max(100, 4 * self.workers)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.heartbeat_seconds > self.lease_seconds / 4:
+            raise ValueError(
+                f"FLEET_HEARTBEAT_SECONDS ({self.heartbeat_seconds:g}) must be at most a quarter of"
+                f" FLEET_LEASE_SECONDS ({self.lease_seconds:g}), or one slow beat loses a live job"
+            )
+        if self.visibility_seconds <= self.hard_limit_seconds:
+            raise ValueError(
+                f"FLEET_VISIBILITY_TIMEOUT_SECONDS ({self.visibility_seconds:g}) must exceed the hard limit of"
+                f" a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
+                " or the broker delivers running jobs again"
+            )
+        return self
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and the secrets directory; `overrides` come from the command line.
+
+    Raises:
+        UsageError: naming every variable that is wrong, in one line and without its value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    secrets = {"_secrets_dir": SECRETS_DIR} if SECRETS_DIR.is_dir() else {}
+    try:
+        return Settings(**given, **secrets)  # type: ignore[arg-type]  # pydantic-settings validates these itself
+    except ValidationError as error:
+        raise UsageError("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"FLEET_{location[0]!s}".upper() + f": {message}" if location else message
