@@ -1,0 +1,72 @@
+"""The Celery application: settings only, made by whoever starts a worker or sends a message, never at import.
+
+Celery is a doorbell here. No result backend, no ETA, no Celery retry, no Celery time limit: the database decides
+who works on what, when to try again and when a job has had its time.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from celery import Celery
+from kombu import Queue
+
+from workers import inbox
+
+#: (job id, queue) pairs in; returns once the broker has them all, raises if it may not have.
+Sender = Callable[[Iterable[tuple[int, str]]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerSettings:
+    """How to reach the broker; `visibility_seconds` must exceed the longest time a job may take."""
+
+    url: str
+    prefix: str = ""
+    visibility_seconds: float = 7200
+
+
+def make_app(broker: BrokerSettings) -> Celery:
+    """A Celery application that talks to `broker`; it knows no task until a worker gives it some."""
+    app = Celery("keras2torch", broker=broker.url, set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name) for name in inbox.QUEUES],
+        task_default_queue=inbox.DEFAULT_QUEUE,
+        task_create_missing_queues=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        # A message outlives its worker, and a lost one is sent again: either alone would do, both cost nothing.
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        worker_pool="threads",
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": broker.visibility_seconds,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "health_check_interval": 25,
+            "socket_keepalive": True,
+            # Above the one second for which a worker waits for a message, far below for ever.
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "global_keyprefix": broker.prefix,
+        },
+    )
+    return app
+
+
+def sender(app: Celery) -> Sender:
+    """How the scheduler rings: one message a job, over one connection."""
+
+    def send(jobs: Iterable[tuple[int, str]]) -> None:
+        with app.producer_or_acquire() as producer:
+            for job_id, queue in jobs:
+                app.send_task(inbox.CONVERT, args=[job_id], queue=queue, producer=producer, retry=False)
+
+    return send

@@ -1,0 +1,149 @@
+"""The lease of one running job: renewed by a thread of its own, and the job stops when it cannot be.
+
+A worker that cannot renew must assume that another one has the job by now. It stops its child before the lease runs
+out by the database's clock, so that two children seldom run and two results never count.
+"""
+
+import enum
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.queries import queue
+
+log = logging.getLogger(__name__)
+
+#: How soon a failed renewal is tried again, in seconds.
+_RETRY_SECONDS = 2.0
+#: The least time between two renewals that only tell of a new stage, in seconds.
+_STAGE_SECONDS = 0.5
+
+
+class Stop(enum.Enum):
+    """Why a running job was told to stop."""
+
+    LOST = "lost"
+    """The lease was not renewed in time, or another attempt has begun."""
+    CANCELLED = "cancelled"
+    """Someone asked."""
+    DRAINED = "drained"
+    """The worker is shutting down."""
+
+
+class Lease:
+    """A context that keeps one claim alive. `stop` is set, once and with a `reason`, when the job must end."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        job_id: int,
+        fence: int,
+        *,
+        lease_seconds: float,
+        heartbeat_seconds: float,
+    ) -> None:
+        self.job_id = job_id
+        self.fence = fence
+        self.stop = threading.Event()
+        self.reason: Stop | None = None
+        self.stage: str | None = None
+        self.stage_seconds: dict[str, float] = {}
+        self._sessions = sessions
+        self._lease_seconds = lease_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._fence_seconds = lease_seconds - heartbeat_seconds
+        self._progress: float | None = None
+        self._stage_started = time.monotonic()
+        self._wake = threading.Condition()
+        self._news = False
+        self._closed = False
+        self._fencing: threading.Timer | None = None
+        self._thread = threading.Thread(target=self._beat_until_closed, name=f"lease-{job_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._arm(time.monotonic())
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_stage()
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        if self._fencing is not None:
+            self._fencing.cancel()
+
+    def enter(self, stage: str) -> None:
+        """The job goes on to `stage`; written with the next renewal, which comes early for it."""
+        self._end_stage()
+        with self._wake:
+            self.stage, self._progress, self._news = stage, None, True
+            self._wake.notify()
+
+    def progress(self, share: float) -> None:
+        """`share` (0 to 1) of the stage is done; written with the next renewal."""
+        self._progress = share
+
+    def end(self, reason: Stop) -> None:
+        """Tell the job to stop; the first reason stands."""
+        with self._wake:
+            if self.reason is None:
+                self.reason = reason
+                self.stop.set()
+
+    def _end_stage(self) -> None:
+        now = time.monotonic()
+        if self.stage is not None:
+            spent = self.stage_seconds.get(self.stage, 0.0) + now - self._stage_started
+            self.stage_seconds[self.stage] = round(spent, 4)
+        self._stage_started = now
+
+    def _arm(self, asked_at: float) -> None:
+        """Count down anew to fencing ourselves; a timer, because a renewal may hang as well as fail."""
+        if self._fencing is not None:
+            self._fencing.cancel()
+        # The database counted from some moment after the question was put, so counting from there is safe.
+        left = max(0.0, self._fence_seconds - (time.monotonic() - asked_at))
+        self._fencing = threading.Timer(left, self.end, args=(Stop.LOST,))
+        self._fencing.daemon = True
+        self._fencing.start()
+
+    def _beat_until_closed(self) -> None:
+        pause = self._heartbeat_seconds
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._news, timeout=pause)
+                if not self._closed and self._news:
+                    # Quick stages follow one another within milliseconds: let them pass, write where they end up.
+                    self._wake.wait_for(lambda: self._closed, timeout=_STAGE_SECONDS)
+                if self._closed or self.stop.is_set():
+                    return
+                self._news = False
+            pause = self._heartbeat_seconds if self._beat() else _RETRY_SECONDS
+
+    def _beat(self) -> bool:
+        """Renew once; False when it should be tried again soon."""
+        asked_at = time.monotonic()
+        try:
+            with self._sessions.begin() as session:
+                beat = queue.heartbeat(
+                    session, self.job_id, self.fence, self._lease_seconds, self.stage, self._progress
+                )
+        except SQLAlchemyError as error:
+            log.warning("job %d: lease not renewed: %s", self.job_id, str(error).splitlines()[0])
+            return False
+        if not beat.alive:
+            self.end(Stop.LOST)
+        elif beat.cancel:
+            self.end(Stop.CANCELLED)
+        else:
+            self._arm(asked_at)
+        return True
