@@ -1,0 +1,33 @@
+"""The tables, one noun a file."""
+
+from db.models.artifact import Artifact, JobArtifact
+from db.models.attempt import Attempt
+from db.models.base import Base
+from db.models.batch import Batch, BatchJob
+from db.models.event import Event
+from db.models.job import Job, JobReason
+from db.models.outbox import Outbox
+from db.models.parity import Parity
+from db.models.recipe import Recipe
+from db.models.schedule import Schedule, ScheduleRun
+from db.models.source import Source
+from db.models.worker import Worker
+
+__all__ = [
+    "Artifact",
+    "Attempt",
+    "Base",
+    "Batch",
+    "BatchJob",
+    "Event",
+    "Job",
+    "JobArtifact",
+    "JobReason",
+    "Outbox",
+    "Parity",
+    "Recipe",
+    "Schedule",
+    "ScheduleRun",
+    "Source",
+    "Worker",
+]

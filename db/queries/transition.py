@@ -1,0 +1,42 @@
+"""The only way a job's state changes: along `states.TRANSITIONS`, with its event in the same transaction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, update
+from sqlalchemy.orm import Session
+
+from db import states
+from db.models import Event, Job
+
+
+def move(
+    session: Session,
+    target: states.JobState,
+    *criteria: ColumnElement[bool],
+    event: str,
+    data: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> list[int]:
+    """Moves every job that meets `criteria` and may enter `target`; returns the ids of those moved.
+
+    One guarded UPDATE: whoever else moved a job first has won, and it is not in the answer.
+    `values` are other columns of the job to set with it.
+    """
+    guarded = (
+        update(Job)
+        .where(Job.state.in_(states.origins(target)), *criteria)
+        .values(state=target, **values)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    moved = list(session.scalars(guarded))
+    record(session, moved, event, data)
+    return moved
+
+
+def record(session: Session, job_ids: list[int], event: str, data: Mapping[str, Any] | None = None) -> None:
+    """Writes one event for each of these jobs."""
+    if job_ids:
+        rows = [{"job_id": job_id, "type": event, "data": dict(data or {})} for job_id in job_ids]
+        session.execute(insert(Event), rows)
