@@ -5,7 +5,7 @@ class DatabaseError(Exception):
     """The database cannot be used as asked."""
 
 
-class LeaseLostError(DatabaseError):
+class LeaseLost(DatabaseError):
     """Another worker may hold this job now: stop, discard, report nothing."""
 
     def __init__(self, job_id: int, fence: int) -> None:
@@ -14,7 +14,7 @@ class LeaseLostError(DatabaseError):
         self.fence = fence
 
 
-class UnknownBatchError(DatabaseError):
+class UnknownBatch(DatabaseError):
     """No batch has this number."""
 
     def __init__(self, batch_id: int) -> None:

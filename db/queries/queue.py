@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.clock import now
-from db.errors import LeaseLostError
+from db.errors import LeaseLost
 from db.models import Attempt, Job, Recipe, Source
 from db.queries import attempts
 from db.queries.transition import move
@@ -138,7 +138,7 @@ def set_content(session: Session, job_id: int, fence: int, sha256: str, content_
     """Records what the source turned out to hold; returns the job that already converted the same.
 
     Raises:
-        LeaseLostError: another attempt may be under way.
+        LeaseLost: another attempt may be under way.
     """
     job = session.execute(
         update(Job)
@@ -148,7 +148,7 @@ def set_content(session: Session, job_id: int, fence: int, sha256: str, content_
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if job is None:
-        raise LeaseLostError(job_id, fence)
+        raise LeaseLost(job_id, fence)
     session.execute(
         update(Source)
         .where(Source.id == job.source_id)
