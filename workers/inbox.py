@@ -8,7 +8,7 @@ CONVERT = "convert"
 
 #: Where jobs go by default.
 DEFAULT_QUEUE = "default"
-#: Jobs that ran out of memory on an ordinary worker.
+#: Jobs that ran out of memory once: for a worker with more of it, where there is one.
 LARGE_QUEUE = "large"
 
 QUEUES = (DEFAULT_QUEUE, LARGE_QUEUE)

@@ -1,0 +1,250 @@
+"""One job, from claim to commit: claim, download, read, convert, verify, publish, finish.
+
+Between claim and finish no transaction is open. Each write to the database names the fence of this attempt, so an
+attempt that was given up for dead may go on as long as it likes: nothing it writes counts.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from db import identity
+from db.errors import LeaseLost
+from db.queries import queue
+from db.queries.queue import Claim
+from db.records import ParityInfo, Reason, Usage
+from db.states import AttemptOutcome, JobState
+from storage.store import ObjectStore
+from workers import errors, isolation, proof, publish, verdict
+from workers.drain import Leases
+from workers.isolation import Sandboxes
+from workers.lease import Lease, Stop
+from workers.scratch import Scratch
+from workers.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+_RECORD_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What a worker process has and every job in it uses; safe for many threads."""
+
+    worker_id: str
+    settings: WorkerSettings
+    sessions: sessionmaker[Session]
+    open_store: Callable[[str], ObjectStore]
+    sandboxes: Sandboxes
+    scratch: Scratch
+    leases: Leases
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a successful attempt has to tell."""
+
+    result: publish.Result
+    parity: ParityInfo | None
+    reused_from: int | None = None
+
+
+def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
+    """Do the job if it is there to be done; None when it is not (a second message, held, cancelled, not yet due)."""
+    if shop.leases.draining:
+        return None
+    with shop.sessions.begin() as session:
+        claim = queue.claim(session, job_id, shop.worker_id, shop.settings.lease_seconds)
+    if claim is None:
+        return None
+    with (
+        shop.leases.hold(shop.sessions, claim, shop.settings) as lease,
+        shop.scratch.desk(job_id, claim.fence) as desk,
+    ):
+        attempt = _Attempt(shop, claim, lease, desk)
+        # Whatever goes wrong in an attempt is an answer about the job, and the table in `verdict` gives it.
+        try:
+            done = attempt.work()
+        except Exception as error:  # noqa: BLE001
+            outcome = attempt.give_up(error)
+        else:
+            outcome = attempt.succeed(done)
+    log.info("job %d (%s): %s", job_id, claim.key, outcome or "lease lost")
+    return outcome
+
+
+class _Attempt:
+    """The stages, in the order in which they run."""
+
+    def __init__(self, shop: Shop, claim: Claim, lease: Lease, desk: Path) -> None:
+        self.shop = shop
+        self.claim = claim
+        self.lease = lease
+        self.source = desk / "source" / f"model{Path(claim.key).suffix.lower()}"
+        self.bundle = desk / "work" / "bundle"
+        self.proof = desk / "proof"
+        self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
+        self.peak_bytes = 0
+
+    def work(self) -> Done:
+        for folder in (self.source.parent, self.bundle.parent, self.proof):
+            folder.mkdir()
+        dest = self.shop.open_store(self.claim.dest_url)
+        content_key, reuse = self.download()
+        if (done := self.adopt(dest, content_key, reuse)) is not None:
+            return done
+        keras = self.convert()
+        parity = self.verify(keras)
+        return self.publish(dest, content_key, parity)
+
+    def download(self) -> tuple[str, queue.Reuse | None]:
+        """Bring the source here; its hash decides whether this work was done before."""
+        self.enter("download")
+        claim = self.claim
+        sha256 = self.shop.open_store(claim.store_url).fetch(
+            claim.key, self.source, etag=claim.etag, version_id=claim.version_id
+        )
+        content_key = identity.content_key(sha256, claim.converter_version, claim.options)
+        with self.shop.sessions.begin() as session:
+            return content_key, queue.set_content(session, claim.job_id, claim.fence, sha256, content_key)
+
+    def adopt(self, dest: ObjectStore, content_key: str, reuse: queue.Reuse | None) -> Done | None:
+        """Take over a result that is already published: by another job, or by an attempt that died before its commit."""
+        result = publish.find(dest, content_key)
+        if result is None:
+            return None
+        if not publish.fetch(dest, result, self.bundle):
+            log.warning("job %d: the published result %s is damaged", self.claim.job_id, content_key)
+            return None
+        self.enter("publish")
+        publish.put_by_name(dest, self.bundle, result, self.claim.key)
+        return Done(result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None)
+
+    def convert(self) -> dict[str, Any]:
+        self.enter("convert")
+        answer = self.run(
+            isolation.ENGINE,
+            "workers.steps:convert",
+            {
+                "source": str(self.source),
+                "out": str(self.bundle),
+                "name": self.claim.key,
+                "options": dict(self.claim.options),
+            },
+            workdir=self.bundle.parent,
+            readable=(self.source.parent,),
+        )
+        if (refused := answer.get("refused")) is not None:
+            reasons = tuple(Reason(**reason) for reason in refused["reasons"])
+            raise errors.Refused(refused["kind"], refused["message"], reasons)
+        source: dict[str, Any] = answer["source"]
+        return source
+
+    def verify(self, keras: dict[str, Any]) -> ParityInfo:
+        self.enter("verify")
+        parity = proof.prove(self.run, keras, source=self.source, bundle=self.bundle, workdir=self.proof)
+        if not parity.passed:
+            raise errors.ParityFailed(proof.sentence(parity), parity)
+        return parity
+
+    def publish(self, dest: ObjectStore, content_key: str, parity: ParityInfo) -> Done:
+        self.enter("publish")
+        facts = {
+            "converter_version": self.claim.converter_version,
+            "options": dict(self.claim.options),
+        }
+        result = publish.publish(dest, self.bundle, content_key=content_key, facts=facts)
+        publish.put_by_name(dest, self.bundle, result, self.claim.key)
+        return Done(result=result, parity=parity)
+
+    def succeed(self, done: Done) -> AttemptOutcome | None:
+        """Record a success; None: the lease was lost, and the result belongs to whoever holds it now."""
+        outcome = AttemptOutcome.REUSED if done.reused_from else AttemptOutcome.SUCCEEDED
+        return self.finish(
+            outcome,
+            JobState.SUCCEEDED,
+            artifacts=done.result.files,
+            parity=done.parity,
+            manifest_sha256=done.result.manifest_sha256,
+            reused_from=done.reused_from,
+        )
+
+    def give_up(self, error: Exception) -> AttemptOutcome | None:
+        """Record anything but a success; None: the lease was lost, and nothing is ours to record."""
+        if isinstance(error, LeaseLost) or self.lease.reason is Stop.LOST:
+            return None
+        if isinstance(error, errors.Stopped):
+            if self.lease.reason is Stop.CANCELLED:
+                return self.finish(AttemptOutcome.CANCELLED, JobState.CANCELLED)
+            return self.release(AttemptOutcome.DRAINED)
+        judged = verdict.judge(error, self.claim)
+        if judged.error.kind == "internal-error":
+            log.error("job %d: %s", self.claim.job_id, judged.error.message, exc_info=error)
+        self.peak_bytes = max(self.peak_bytes, judged.usage.max_rss_bytes or 0)
+        if judged.again:
+            return self.release(
+                judged.outcome, judged.usage, error=judged.error, delay_s=judged.delay_s, queue=judged.queue
+            )
+        parity = error.parity if isinstance(error, errors.ParityFailed) else None
+        return self.finish(judged.outcome, judged.state, judged.usage, error=judged.error, parity=parity)
+
+    def finish(
+        self, outcome: AttemptOutcome, state: JobState, ending: Usage = Usage(), **found: Any
+    ) -> AttemptOutcome | None:
+        usage = self.usage(ending)
+        return self.record(outcome, queue.finish, state=state, usage=usage, **found)
+
+    def release(
+        self, outcome: AttemptOutcome, ending: Usage = Usage(), **found: Any
+    ) -> AttemptOutcome | None:
+        usage = self.usage(ending)
+        return self.record(outcome, queue.release, usage=usage, **found)
+
+    def record(self, outcome: AttemptOutcome, write: Callable[..., bool], **values: Any) -> AttemptOutcome | None:
+        """Write the end of this attempt, however long the database is away, while the lease stands.
+
+        A commit whose answer was lost is simply tried again: the second time the fence no longer matches.
+        """
+        while True:
+            try:
+                with self.shop.sessions.begin() as session:
+                    recorded = write(session, self.claim.job_id, self.claim.fence, outcome=outcome, **values)
+                return outcome if recorded else None
+            except verdict.DATABASE_DOWN as error:
+                log.warning("job %d: end not recorded: %s", self.claim.job_id, str(error).splitlines()[0])
+                time.sleep(_RECORD_RETRY_SECONDS)
+                if self.lease.reason is Stop.LOST:
+                    return None
+
+    def enter(self, stage: str) -> None:
+        """Go on to a stage, unless the job was told to stop."""
+        if self.lease.stop.is_set():
+            raise errors.Stopped(f"{stage}: stopped")
+        self.lease.enter(stage)
+
+    def run(
+        self, server: str, target: str, payload: dict[str, Any], *, workdir: Path, readable: tuple[Path, ...] = ()
+    ) -> Any:
+        """Run one step in a confined child, within what is left of the job's time."""
+        outcome = self.shop.sandboxes.run(
+            server,
+            target,
+            payload,
+            stage=self.lease.stage or "start",
+            workdir=workdir,
+            readable=readable,
+            seconds=self.deadline - time.monotonic(),
+            stop=self.lease.stop,
+        )
+        self.peak_bytes = max(self.peak_bytes, outcome.max_rss)
+        return outcome.result
+
+    def usage(self, ending: Usage) -> Usage:
+        return replace(
+            ending, max_rss_bytes=self.peak_bytes or None, stage_seconds=dict(self.lease.stage_seconds)
+        )

@@ -1,0 +1,57 @@
+"""Every way a conversion can end without a bundle; `workers.verdict` says what each means for the job."""
+
+from typing import Any
+
+from db.records import ParityInfo, Reason
+from keras2torch.sandbox import Outcome
+
+
+class JobError(Exception):
+    """The job did not succeed."""
+
+    kind = "internal-error"
+
+
+class Refused(JobError):
+    """The engine will not convert this file, today or ever."""
+
+    def __init__(self, kind: str, message: str, reasons: tuple[Reason, ...] = ()) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.reasons = reasons
+
+
+class ParityFailed(JobError):
+    """The bundle does not compute what the Keras model computes."""
+
+    kind = "parity-failed"
+
+    def __init__(self, message: str, parity: ParityInfo) -> None:
+        super().__init__(message)
+        self.parity = parity
+
+
+class ChildFailed(JobError):
+    """The function in the child raised what nobody foresaw: a fault of ours, the same on every try."""
+
+
+class ChildDied(JobError):
+    """The child was killed, ran out of memory or time, or took itself away."""
+
+    def __init__(self, stage: str, outcome: Outcome) -> None:
+        error: dict[str, Any] = outcome.error or {}
+        self.kind = str(error.get("kind", "crashed"))
+        super().__init__(f"{stage}: {error.get('message', self.kind)}")
+        self.outcome = outcome
+
+
+class Stopped(JobError):
+    """The lease told the job to stop; its reason says what follows."""
+
+    kind = "stopped"
+
+
+class DamagedResult(JobError):
+    """A result that is already published does not hold what its manifest says."""
+
+    kind = "damaged-result"

@@ -1,0 +1,92 @@
+"""The sandboxes a worker keeps, and what a child in them may use.
+
+Four servers, because of who may not meet whom: the engine's parser sees the stranger's file and needs neither torch
+nor TensorFlow; torch and TensorFlow in one process abort (their copies of LLVM clash); `keras` and `tf_keras` claim
+the same names. A server starts when the first job needs it, so a run over Keras 3 files alone never loads `tf_keras`.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from keras2torch.sandbox import Limits, Outcome, Sandbox
+from workers import errors
+
+ENGINE = "engine"
+TORCH = "torch"
+TF_KERAS = "tf_keras"
+KERAS = "keras"
+
+PRELOAD: Mapping[str, tuple[str, ...]] = {
+    ENGINE: ("keras2torch", "numpy", "pyfive", "safetensors.numpy"),
+    TORCH: ("torch", "safetensors.torch"),
+    TF_KERAS: ("tensorflow", "tf_keras"),
+    KERAS: ("tensorflow", "keras"),
+}
+
+#: Threads of a numeric library in one child: the slots share the machine, and one model must not take it all.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+class Sandboxes:
+    """A context holding every server; closing it ends them and whatever runs in them."""
+
+    def __init__(self, *, threads: int, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        env = {name: str(threads) for name in _THREAD_VARIABLES} | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+        keras_backend = {"KERAS_BACKEND": "tensorflow"}
+        self._servers = {
+            name: Sandbox(preload, env=env | (keras_backend if name == KERAS else {}))
+            for name, preload in PRELOAD.items()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers.values():
+            server.close()
+
+    def warm(self) -> None:
+        """Start, in the background, the two servers that every job needs."""
+        for name in (ENGINE, TORCH):
+            threading.Thread(target=self._servers[name].start, name=f"warm-{name}", daemon=True).start()
+
+    def run(
+        self,
+        server: str,
+        target: str,
+        payload: Mapping[str, Any],
+        *,
+        stage: str,
+        workdir: Path,
+        readable: tuple[Path, ...] = (),
+        seconds: float,
+        stop: threading.Event,
+    ) -> Outcome:
+        """Run `target` in a fresh child of `server`, for `seconds` at most; returns the outcome of a call that returned.
+
+        Raises:
+            Stopped: `stop` was set, and the child is gone.
+            ChildDied: by a signal, for want of memory, or out of time.
+            ChildFailed: the function raised.
+        """
+        limits = Limits(wall_s=max(seconds, 0.1), memory_bytes=self._memory_bytes)
+        outcome = self._servers[server].run(
+            target, payload, workdir=workdir, readable=readable, limits=limits, cancel=stop
+        )
+        if outcome.cancelled:
+            raise errors.Stopped(f"{stage}: stopped")
+        if outcome.error is None:
+            return outcome
+        if outcome.signal is not None or outcome.timed_out or outcome.error["kind"] in _DEATHS:
+            raise errors.ChildDied(stage, outcome)
+        raise errors.ChildFailed(f"{stage}: {outcome.error['class']}: {outcome.error['message']}")
+
+
+#: Kinds of error by which the sandbox says that the process, not the function, came to an end.
+_DEATHS = frozenset({"timed-out", "out-of-memory", "crashed", "exited", "server-lost"})

@@ -1,0 +1,109 @@
+"""A bundle's way into the destination store, in the one order that a crash cannot spoil.
+
+Contents first, each under its own hash; the result's manifest last, and only if there is none; then, and then only,
+the database. Whoever finds a manifest finds everything it names. By name, for people, comes after all that.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db.records import ArtifactInfo
+from storage.store import ObjectStore
+
+_SCHEMA_VERSION = 1
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Result:
+    """A published result: its files, and the digest of the manifest that names them."""
+
+    files: tuple[ArtifactInfo, ...]
+    manifest_sha256: str
+
+
+def publish(store: ObjectStore, bundle: Path, *, content_key: str, facts: Mapping[str, Any]) -> Result:
+    """Publish every file of `bundle`; `facts` go into the manifest. Where a result is already there, it stands.
+
+    Raises:
+        storage.errors.StorageError: the store refused, is unavailable, or holds other bytes under one of the hashes.
+    """
+    files = [_describe(bundle, path) for path in sorted(bundle.rglob("*")) if path.is_file()]
+    for file in files:
+        store.put_file(file.key, bundle / file.name, sha256=file.sha256)
+    manifest = _render(content_key, files, facts)
+    if store.put_bytes(_manifest_key(content_key), manifest).created:
+        return Result(tuple(files), hashlib.sha256(manifest).hexdigest())
+    standing = find(store, content_key)
+    assert standing is not None
+    return standing
+
+
+def find(store: ObjectStore, content_key: str) -> Result | None:
+    """The result that is already published for this content, if there is one."""
+    key = _manifest_key(content_key)
+    if not store.exists(key):
+        return None
+    manifest = store.read_bytes(key)
+    files = tuple(
+        ArtifactInfo(name=file["path"], sha256=file["sha256"], size=file["bytes"], key=_content_key(file["sha256"]))
+        for file in json.loads(manifest)["files"]
+    )
+    return Result(files, hashlib.sha256(manifest).hexdigest())
+
+
+def fetch(store: ObjectStore, result: Result, folder: Path) -> bool:
+    """Bring a published result into `folder`; False if any of it is not what its manifest says."""
+    for file in result.files:
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if store.fetch(file.key, path) != file.sha256:
+            return False
+    return True
+
+
+def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: str) -> None:
+    """Put the bundle where a person looks for it: under the name of its source, manifest last."""
+    door = door_of(source_key)
+    for file in sorted(result.files, key=lambda file: file.name == "manifest.json"):
+        store.put_file(f"{door}/{file.name}", bundle / file.name, if_absent=False, sha256=file.sha256)
+
+
+def door_of(source_key: str) -> str:
+    """`by-name/<key>`, without `.h5`. Any other suffix stays, or `a.h5` and `a.keras` would share a folder."""
+    return f"by-name/{source_key.removesuffix('.h5')}"
+
+
+def _content_key(sha256: str) -> str:
+    return f"cas/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def _manifest_key(content_key: str) -> str:
+    return f"results/{content_key}/manifest.json"
+
+
+def _describe(bundle: Path, path: Path) -> ArtifactInfo:
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    sha256 = digest.hexdigest()
+    return ArtifactInfo(
+        name=path.relative_to(bundle).as_posix(), sha256=sha256, size=size, key=_content_key(sha256)
+    )
+
+
+def _render(content_key: str, files: list[ArtifactInfo], facts: Mapping[str, Any]) -> bytes:
+    manifest = {
+        "schema_version": _SCHEMA_VERSION,
+        "content_key": content_key,
+        **facts,
+        "files": [{"path": file.name, "bytes": file.size, "sha256": file.sha256} for file in files],
+    }
+    return (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()

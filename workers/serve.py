@@ -1,0 +1,123 @@
+"""A worker process, from its first row in the database to its last."""
+
+import contextlib
+import logging
+import os
+import platform
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import keras2torch
+from celery import Celery, signals
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.queries import workers as rows
+from db.states import WorkerState
+from storage.store import ObjectStore
+from workers import devices, inbox, tasks
+from workers.convert_job import Shop
+from workers.drain import Leases
+from workers.isolation import Sandboxes
+from workers.scratch import Scratch
+from workers.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+
+def new_worker_id() -> str:
+    """A name nobody else has or had: a worker that starts again is another worker."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def serve(
+    app: Celery,
+    settings: WorkerSettings,
+    sessions: sessionmaker[Session],
+    open_store: Callable[[str], ObjectStore],
+    *,
+    worker_id: str | None = None,
+) -> int:
+    """Work until a signal says stop, and hand back what is unfinished by then; returns the exit code.
+
+    SIGTERM and SIGINT drain. Must be called from the main thread.
+    """
+    worker_id = worker_id or new_worker_id()
+    device = devices.cpu(settings.slots)
+    leases = Leases()
+    with (
+        Scratch(settings.scratch_dir) as scratch,
+        Sandboxes(threads=device.threads, memory_bytes=settings.job_memory_bytes) as sandboxes,
+        _on_the_books(sessions, worker_id, settings, device, leases),
+    ):
+        sandboxes.warm()
+        shop = Shop(
+            worker_id=worker_id,
+            settings=settings,
+            sessions=sessions,
+            open_store=open_store,
+            sandboxes=sandboxes,
+            scratch=scratch,
+            leases=leases,
+        )
+        tasks.register(app, shop)
+
+        def drain(**_: object) -> None:
+            leases.drain(settings.drain_seconds)
+
+        signals.worker_shutting_down.connect(drain, weak=False)
+        worker = app.Worker(
+            hostname=worker_id,
+            concurrency=settings.slots,
+            queues=list(inbox.QUEUES),
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+
+
+@contextlib.contextmanager
+def _on_the_books(
+    sessions: sessionmaker[Session],
+    worker_id: str,
+    settings: WorkerSettings,
+    device: devices.Device,
+    leases: Leases,
+) -> Iterator[None]:
+    """Keep this worker's row fresh; leases do not depend on it, people looking do."""
+    with sessions.begin() as session:
+        rows.register(
+            session,
+            worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=settings.slots,
+            device=device.name,
+            versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
+        )
+    closed = threading.Event()
+
+    def say(state: WorkerState) -> None:
+        try:
+            with sessions.begin() as session:
+                rows.heartbeat(session, worker_id, state)
+        except SQLAlchemyError as error:
+            log.warning("worker row not renewed: %s", str(error).splitlines()[0])
+
+    def beat() -> None:
+        while not closed.wait(settings.heartbeat_seconds):
+            say(WorkerState.DRAINING if leases.draining else WorkerState.ACTIVE)
+
+    thread = threading.Thread(target=beat, name="worker-row", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join()
+        say(WorkerState.GONE)

@@ -1,0 +1,18 @@
+"""What a worker is told by whoever starts it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """Seconds and bytes throughout."""
+
+    slots: int = 1
+    lease_seconds: float = 90
+    heartbeat_seconds: float = 15
+    job_timeout_seconds: float = 3600
+    job_memory_bytes: int = 8 << 30
+    drain_seconds: float = 30
+    scratch_dir: Path | None = None
+    """Where sources are downloaded to and bundles are written; None: the system's temporary folder."""

@@ -1,0 +1,130 @@
+"""What an error means for its job: one table, by class of exception.
+
+Permanent: the same again tomorrow, so the job fails. Transient: something round the job is broken, so it waits and
+tries again, five times. Died: the process is gone, and the job may be what killed it, so three times and no more.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy import exc
+
+from db.queries.queue import Claim
+from db.records import ErrorInfo, Reason, Usage
+from db.states import AttemptOutcome, JobState
+from keras2torch.sandbox import SandboxError
+from storage.errors import StorageError, StoreUnavailable
+from workers import errors, inbox
+
+RETRIES = 5
+DEATHS = 3
+_BACKOFF_SECONDS = 5.0
+_BACKOFF_LIMIT_SECONDS = 300.0
+
+
+class Class(Enum):
+    """How a failed attempt counts."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    DIED = "died"
+
+
+#: What SQLAlchemy raises when the database is away, as against when it is asked nonsense.
+DATABASE_DOWN = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+
+#: The first row whose class the error is an instance of.
+TABLE: tuple[tuple[type[BaseException], Class], ...] = (
+    (errors.Refused, Class.PERMANENT),
+    (errors.ParityFailed, Class.PERMANENT),
+    (errors.ChildFailed, Class.PERMANENT),
+    (errors.DamagedResult, Class.PERMANENT),
+    (errors.ChildDied, Class.DIED),
+    (StoreUnavailable, Class.TRANSIENT),
+    (StorageError, Class.PERMANENT),
+    (SandboxError, Class.TRANSIENT),
+    *((kind, Class.TRANSIENT) for kind in DATABASE_DOWN),
+    # A full or failing disk under the scratch folder, a file table that is full: the machine's trouble, not the job's.
+    (OSError, Class.TRANSIENT),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What to record: try again after `delay_s` seconds, or give up."""
+
+    again: bool
+    counts_as: Class
+    error: ErrorInfo
+    delay_s: float = 0.0
+    queue: str | None = None
+    """Another queue to try again on."""
+    usage: Usage = Usage()
+
+    @property
+    def outcome(self) -> AttemptOutcome:
+        """How the attempt ended."""
+        if self.counts_as is Class.DIED:
+            return AttemptOutcome.CRASHED
+        return AttemptOutcome.RETRY if self.again else AttemptOutcome.FAILED
+
+    @property
+    def state(self) -> JobState:
+        """Where the job ends, if it is not tried again."""
+        return JobState.QUARANTINED if self.counts_as is Class.DIED else JobState.FAILED
+
+
+def judge(error: Exception, claim: Claim) -> Verdict:
+    """The verdict on an attempt of `claim` that ended with `error`."""
+    counts_as = next((row for kind, row in TABLE if isinstance(error, kind)), Class.PERMANENT)
+    info = ErrorInfo(kind=_kind(error), message=_message(error, claim), reasons=_reasons(error))
+    if counts_as is Class.PERMANENT:
+        return Verdict(again=False, counts_as=counts_as, error=info)
+    if counts_as is Class.TRANSIENT:
+        return Verdict(
+            again=claim.retries < RETRIES,
+            counts_as=counts_as,
+            error=info,
+            delay_s=backoff(claim.retries),
+        )
+    assert isinstance(error, errors.ChildDied)
+    return Verdict(
+        again=claim.lost_count + 1 < DEATHS,
+        counts_as=counts_as,
+        error=info,
+        delay_s=backoff(claim.lost_count),
+        queue=inbox.LARGE_QUEUE if error.kind == "out-of-memory" else None,
+        usage=Usage(
+            exit_code=error.outcome.exit_code, signal=error.outcome.signal, max_rss_bytes=error.outcome.max_rss
+        ),
+    )
+
+
+def backoff(tries: int) -> float:
+    """Seconds to wait after the try numbered `tries`, from 0: exponential, with full jitter.
+
+    The jitter keeps a thousand jobs that met the same outage from coming back in the same second.
+    """
+    return random.uniform(0, min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_SECONDS * 2**tries))
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, OSError) and not hasattr(error, "kind"):
+        return "local-disk"
+    if isinstance(error, DATABASE_DOWN):
+        return "database-unavailable"
+    return str(getattr(error, "kind", "internal-error"))
+
+
+def _message(error: Exception, claim: Claim) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        text = f"{error.strerror}{where}"
+    else:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text if claim.key in text else f"{claim.key}: {text}"
+
+
+def _reasons(error: Exception) -> tuple[Reason, ...]:
+    return error.reasons if isinstance(error, errors.Refused) else ()
