@@ -1,0 +1,265 @@
+"""What the emitted bundle computes. With `parts` and `load` the only code here that imports torch.
+
+The bundle is loaded from its files, by its own `load_model`, as its user would. To see inside, the syntax tree of model.py is
+instrumented on the way: after each assignment in a `forward`, and round what it returns, a call hands the value to us.
+Nothing else of the program changes, so what is observed is what runs.
+"""
+
+import ast
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
+from keras2torch.sandbox import progress
+
+ENVIRONMENT = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "NVIDIA_TF32_OVERRIDE": "0",
+    "OMP_NUM_THREADS": "1",
+}
+"""What must be set before torch starts computing, so that a run can be repeated to the bit."""
+
+OBSERVE = "_keras2torch_observe_"
+MODULE_NAME = "keras2torch_candidate"
+
+
+class CandidateError(RuntimeError):
+    """The bundle could not be loaded or run."""
+
+    kind = "candidate-failed"
+    exit_code = 5
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Where the output of one layer call can be seen; see `layers[].outputs` in the manifest."""
+
+    layer: str
+    call: int
+    module: str
+    line: int | None
+    axes: Sequence[int] | None
+
+
+def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the bundle on every case that the reference accepted.
+
+    `payload`: `workdir`, with `plan.json`, `expected.json` and `cases/<name>.npz`; `bundle`, its folder; `device`, "cpu" or
+    "cuda". Writes `actual64/<name>.npz`, always computed on the CPU, and `actual32/<name>.npz`, computed on `device`, all in Keras's
+    axes. Returns versions and, per case, the number of outputs.
+    """
+    workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
+    device = str(payload.get("device", "cpu"))
+    _make_repeatable()
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
+    observer = Observer(_locators(manifest))
+    module = _load_instrumented(bundle / "model.py", observer)
+    cases: dict[str, dict[str, int]] = {}
+    for floats, where in (("float64", "cpu"), ("float32", device)):
+        folder = workdir / f"actual{floats[-2:]}"
+        folder.mkdir(exist_ok=True)
+        model = module.load_model(device=where, dtype=getattr(torch, floats))
+        for name, answer in expected.items():
+            if "refused" in answer:
+                continue
+            progress(step="candidate", floats=floats, case=name)
+            inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
+            wanted = {(path, call): outputs for path, call, outputs in answer["traces"]} if floats == "float64" else {}
+            with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
+                with observer.watching(model, wanted, writer):
+                    outputs = _flatten(model(*inputs))
+                for number, output in enumerate(outputs):
+                    axes = manifest["outputs"][number]["axes"] if number < len(manifest["outputs"]) else None
+                    writer.write(output_key(number), _in_keras_axes(output, axes))
+            cases[name] = {"outputs": len(outputs)}
+    versions = {"torch": torch.__version__}
+    return {"device": _device_name(device), "versions": versions, "cases": cases}
+
+
+def _make_repeatable() -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    # TensorFloat-32 keeps ten bits of mantissa; on by default for convolutions and recurrent layers.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.set_float32_matmul_precision("highest")
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _inputs(path: Path, specs: Sequence[Mapping[str, Any]], floats: str, device: str) -> list[torch.Tensor]:
+    tensors = []
+    with np.load(path) as arrays:
+        for number, spec in enumerate(specs):
+            array: Array = arrays[str(number)]
+            if spec["axes"] is not None:
+                array = array.transpose(spec["axes"])
+            dtype = getattr(torch, floats if spec["dtype"].startswith(("float", "bfloat")) else spec["dtype"])
+            tensors.append(torch.from_numpy(np.ascontiguousarray(array)).to(device=device, dtype=dtype))
+    return tensors
+
+
+def _in_keras_axes(tensor: torch.Tensor, axes: Sequence[int] | None) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array if axes is None or array.ndim != len(axes) else array.transpose(np.argsort(axes))
+
+
+def _flatten(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [tensor for item in value for tensor in _flatten(item)]
+    raise CandidateError(f"expected a tensor, found {type(value).__name__}")
+
+
+# ------------------------------------------------------------------------------------------------ observing
+
+
+def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
+    return [
+        Locator(layer["keras_name"], place["call"], place["module"], place["line"], place["axes"])
+        for layer in manifest["layers"]
+        for place in layer.get("outputs", ())
+    ]
+
+
+class Observer:
+    """Receives the values that pass the places the manifest names, and writes those that are wanted.
+
+    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator that names it.
+    """
+
+    def __init__(self, locators: Sequence[Locator]) -> None:
+        self._places: dict[tuple[str, int | None], list[Locator]] = {}
+        for locator in locators:
+            self._places.setdefault((locator.module, locator.line), []).append(locator)
+        self._paths: dict[int, str] = {}
+        self._queues: dict[tuple[str, int | None], Iterator[Locator]] = {}
+        self._take: Callable[[Locator, Any], None] | None = None
+
+    @contextmanager
+    def watching(self, model: nn.Module, wanted: Mapping[tuple[str, int], int], writer: ArrayWriter) -> Iterator[None]:
+        """Write the outputs of the layer calls in `wanted` (with how many outputs each has) while `model` runs."""
+        self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
+        self._queues = {place: iter(locators) for place, locators in self._places.items()}
+
+        def take(locator: Locator, value: Any) -> None:
+            outputs = wanted.get((locator.layer, locator.call), 0)
+            for number, tensor in enumerate(_flatten(value)[:outputs] if outputs else ()):
+                writer.write(
+                    trace_key(locator.layer, locator.call, number), _in_keras_axes(tensor, locator.axes)
+                )
+
+        self._take = take
+        with ExitStack() as hooks:
+            for path, module in model.named_modules(remove_duplicate=False):
+                if (path, None) in self._places:
+                    hooks.enter_context(_hook(module, lambda value, path=path: self._passing((path, None), value)))
+            try:
+                yield
+            finally:
+                self._take = None
+
+    def observe(self, module: nn.Module, line: int, value: Any) -> Any:
+        """Called by the instrumented code; gives the value back, so that it can stand round an expression."""
+        if self._take is not None:
+            self._passing((self._paths[id(module)], line), value)
+        return value
+
+    def _passing(self, place: tuple[str, int | None], value: Any) -> None:
+        queue = self._queues.get(place)
+        locator = next(queue, None) if queue else None
+        if locator is not None and self._take is not None:
+            self._take(locator, value)
+
+
+@contextmanager
+def _hook(module: nn.Module, see: Callable[[Any], None]) -> Iterator[None]:
+    handle = module.register_forward_hook(lambda _module, _inputs, output: see(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _load_instrumented(path: Path, observer: Observer) -> ModuleType:
+    loader = _InstrumentedLoader(MODULE_NAME, str(path))
+    spec = importlib.util.spec_from_loader(MODULE_NAME, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, OBSERVE, observer.observe)
+    sys.modules[MODULE_NAME] = module
+    loader.exec_module(module)
+    return module
+
+
+class _InstrumentedLoader(SourceFileLoader):
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        tree = ast.parse(self.get_data(path), path)
+        return compile(ast.fix_missing_locations(_Instrument().visit(tree)), path, "exec")
+
+
+class _Instrument(ast.NodeTransformer):
+    """Adds `observe(self, line, value)` after every assignment and round every returned value of a `forward`."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "forward":
+                self._inside = True
+                self.generic_visit(statement)
+                self._inside = False
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return node  # a function within a forward: its `self`, if any, is not ours
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        return [node, _observation(node, node.targets[0])] if self._inside else node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        return [node, _observation(node, node.target)] if self._inside else node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        return [node, _observation(node, node.target)] if self._inside and node.value else node
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        if self._inside and node.value is not None:
+            node.value = _call(node, node.value)
+        return node
+
+
+def _observation(statement: ast.stmt, target: ast.expr) -> ast.stmt:
+    return ast.copy_location(ast.Expr(_call(statement, _loaded(target))), statement)
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """The expression that reads back what was assigned to `target`."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return ast.Tuple([_loaded(element) for element in target.elts], ast.Load())
+    copy = ast.parse(ast.unparse(target), mode="eval").body
+    return copy.value if isinstance(copy, ast.Starred) else copy
+
+
+def _call(statement: ast.stmt, value: ast.expr) -> ast.expr:
+    arguments = [ast.Name("self", ast.Load()), ast.Constant(statement.lineno), value]
+    return ast.copy_location(ast.Call(ast.Name(OBSERVE, ast.Load()), arguments, []), statement)

@@ -1,0 +1,182 @@
+"""Small models built with a real Keras library, and what that library says they compute.
+
+Everything here runs inside a sandbox child that has preloaded one of the two libraries.
+"""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras2torch.parity.arrays import write_arrays
+
+Builder = Callable[[Any], Any]
+BUILDERS: dict[str, Builder] = {}
+
+
+def model(build: Builder) -> Builder:
+    BUILDERS[build.__name__] = build
+    return build
+
+
+@model
+def dense(k: Any) -> Any:
+    return k.Sequential(
+        [k.layers.Input((5,)), k.layers.Dense(4, activation="relu"), k.layers.Dropout(0.5), k.layers.Dense(3)]
+    )
+
+
+@model
+def shared(k: Any) -> Any:
+    """`d` runs its second call first: the number of a call is not its place in time."""
+    a, b = k.Input((4,), name="a"), k.Input((4,), name="b")
+    d, e = k.layers.Dense(4, name="d"), k.layers.Dense(4, name="e")
+    late = d(e(e(a)))
+    early = d(b)
+    return k.Model([a, b], [k.layers.Add(name="sum")([late, early]), early])
+
+
+@model
+def nested(k: Any) -> Any:
+    """A block called twice inside a stem that is itself called twice; the block is partly frozen."""
+    x = k.Input((6,))
+    frozen = k.layers.Dense(6, name="frozen")
+    frozen.trainable = False
+    block = k.Model(x, k.layers.BatchNormalization(name="norm")(frozen(x)), name="block")
+    y = k.Input((6,))
+    stem = k.Model(y, k.layers.Dense(6, name="out")(block(block(y))), name="stem")
+    tail = k.Sequential([k.layers.Input((6,)), k.layers.Dense(2, name="last")], name="tail")
+    z = k.Input((6,))
+    return k.Model(z, tail(k.layers.Add()([stem(z), stem(k.layers.ReLU()(z))])))
+
+
+@model
+def convolutional(k: Any) -> Any:
+    x = k.Input((9, 8, 3))
+    y = k.layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
+    y = k.layers.BatchNormalization(name="norm")(y)
+    y = k.layers.DepthwiseConv2D(3, name="depthwise")(y)
+    y = k.layers.MaxPooling2D(2, padding="same", name="pool")(y)
+    return k.Model(x, k.layers.Dense(2, name="head", activation="softmax")(k.layers.Flatten()(y)))
+
+
+@model
+def recurrent(k: Any) -> Any:
+    x = k.Input((7,), dtype="int32")
+    y = k.layers.Embedding(11, 5, mask_zero=True, name="embed")(x)
+    y = k.layers.Bidirectional(k.layers.LSTM(4, return_sequences=True), name="both")(y)
+    y = k.layers.TimeDistributed(k.layers.Dense(3, activation="tanh"), name="each")(y)
+    return k.Model(x, k.layers.GRU(4, name="gru")(y))
+
+
+@model
+def states(k: Any) -> Any:
+    x = k.Input((None, 3))
+    return k.Model(x, k.layers.LSTM(4, return_state=True, name="lstm")(x))
+
+
+CHANNELS_FIRST: dict[str, Callable[[Any, str], Any]] = {
+    "conv2d": lambda k, f: k.layers.Conv2D(4, 3, padding="same", strides=2, data_format=f, name="l"),
+    "conv2d_transpose": lambda k, f: k.layers.Conv2DTranspose(4, 3, strides=2, data_format=f, name="l"),
+    "separable": lambda k, f: k.layers.SeparableConv2D(4, 3, data_format=f, name="l"),
+    "max_pooling": lambda k, f: k.layers.MaxPooling2D(2, padding="same", data_format=f, name="l"),
+}
+
+
+def build_and_run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Build a model in float64 with random weights; leave what the reference needs, and Keras's own answers.
+
+    Writes `plan.json`, `weights.npz`, `cases/a.npz` and `truth.npz` (outputs, and outputs of outer layers by name).
+    """
+    k = importlib.import_module(payload["library"])
+    k.backend.set_floatx("float64")
+    k.utils.set_random_seed(payload.get("seed", 0))
+    folder = Path(payload["folder"])
+    built = BUILDERS[payload["model"]](k)
+    return leave(k, built, folder, payload)
+
+
+def build_channels_first(payload: dict[str, Any]) -> dict[str, Any]:
+    """As `build_and_run`, but the truth comes from the channels_last twin: this library cannot run the other on a CPU."""
+    k = importlib.import_module(payload["library"])
+    k.backend.set_floatx("float64")
+    k.utils.set_random_seed(0)
+    make = CHANNELS_FIRST[payload["layer"]]
+    first = k.Sequential([k.layers.Input((3, 9, 8)), make(k, "channels_first")])
+    last = k.Sequential([k.layers.Input((9, 8, 3)), make(k, "channels_last")])
+    randomise(last)
+    for ours, theirs in zip(first.weights, last.weights, strict=True):
+        ours.assign(theirs)
+    folder = Path(payload["folder"])
+    case = random_inputs(first, 0)
+    answer = leave(k, first, folder, payload, case, run=False)
+    truth = np.asarray(last(case[0].transpose(0, 2, 3, 1), training=False)).transpose(0, 3, 1, 2)
+    write_arrays(folder / "truth.npz", {"output-0": truth})
+    return answer
+
+
+def leave(
+    k: Any, built: Any, folder: Path, payload: dict[str, Any], case: list[Any] | None = None, run: bool = True
+) -> dict[str, Any]:
+    randomise(built)
+    case = case or random_inputs(built, 1)
+    names = [tensor._keras_history[0].name for tensor in built.inputs]
+    arrays: dict[str, Any] = {}
+    weights: dict[str, list[str]] = {}
+    for layer in built.layers:
+        own = [*layer.trainable_weights, *layer.non_trainable_weights]
+        weights[layer.name] = [f"{layer.name}:{number}" for number in range(len(own))]
+        arrays |= dict(zip(weights[layer.name], (np.asarray(weight) for weight in own), strict=True))
+    reference = {
+        "library": payload["library"],
+        "keras_version": k.__version__,
+        "backend": "tensorflow",
+        "model": {"class_name": type(built).__name__, "config": json.loads(json.dumps(built.get_config()))},
+        "inputs": [{"name": name, "shape": list(t.shape)} for name, t in zip(names, built.inputs, strict=True)],
+        "weights": weights,
+        "cases": [{"name": "a", "trace_bytes": payload.get("trace_bytes", 1 << 30), "may_be_refused": False}],
+    }
+    (folder / "plan.json").write_text(json.dumps(reference))
+    (folder / "cases").mkdir()
+    write_arrays(folder / "weights.npz", arrays)
+    write_arrays(folder / "cases" / "a.npz", {str(n): array for n, array in enumerate(case)})
+    if run:
+        write_arrays(folder / "truth.npz", truth_of(k, built, case))
+    return {"names": names}
+
+
+def truth_of(k: Any, built: Any, case: list[Any]) -> dict[str, Any]:
+    """Outputs of the model, and of each single call of its outer layers by way of a model that ends there."""
+    inputs = case[0] if len(case) == 1 else case
+    outputs = built(inputs, training=False)
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    truth = {f"output-{n}": np.asarray(output) for n, output in enumerate(outputs)}
+    for layer in built.layers:
+        if isinstance(layer.output if len(layer._inbound_nodes) == 1 else [], list | tuple):
+            continue
+        if type(layer).__name__ != "InputLayer" and not isinstance(layer, k.Model):
+            truth[f"layer-{layer.name}:0:0"] = np.asarray(k.Model(built.inputs, layer.output)(inputs, training=False))
+    return truth
+
+
+def randomise(built: Any) -> None:
+    """Weights that no two layers share, and moments that no fresh model has."""
+    rng = np.random.default_rng(7)
+    for weight in built.weights:
+        positive = "variance" in weight.name
+        values = rng.uniform(0.5, 1.5, weight.shape) if positive else rng.normal(0.1, 0.5, weight.shape)
+        weight.assign(values)
+
+
+def random_inputs(built: Any, seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    return [
+        rng.integers(0, 11, (3, *shape[1:])).astype("int32")
+        if "int" in str(tensor.dtype)
+        else rng.normal(size=(3, *(6 if extent is None else extent for extent in shape[1:])))
+        for tensor in built.inputs
+        for shape in [tuple(tensor.shape)]
+    ]
