@@ -1,1 +1,1 @@
-"""The composition root and the operator's command: everything the parts must not know of one another meets here."""
+"""The composition root and the operator's command: what the parts must not know of one another meets here."""

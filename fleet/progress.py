@@ -126,7 +126,12 @@ class LiveDisplay:
     def _bar(self, snapshot: Snapshot) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(snapshot.total, 1), completed=snapshot.done, width=40)
-        grid.add_row(bar, Text(f"{snapshot.done}/{snapshot.total}"), Text(_tally(snapshot)), Text(_pace(self._pace, snapshot)))
+        grid.add_row(
+            bar,
+            Text(f"{snapshot.done}/{snapshot.total}"),
+            Text(_tally(snapshot)),
+            Text(_pace(self._pace, snapshot)),
+        )
         return grid
 
     def _slots(self, snapshot: Snapshot) -> list[RenderableType]:
@@ -135,7 +140,10 @@ class LiveDisplay:
             if number < len(snapshot.running):
                 job = snapshot.running[number]
                 grid.add_row(
-                    Text(f"  {number + 1}"), Text(job.stage, style="cyan"), Text(f"{job.seconds:.0f} s"), Text(job.key)
+                    Text(f"  {number + 1}"),
+                    Text(job.stage, style="cyan"),
+                    Text(f"{job.seconds:.0f} s"),
+                    Text(job.key),
                 )
             else:
                 grid.add_row(Text(f"  {number + 1}"), Text("idle", style="dim"), Text(""), Text(""))
@@ -165,7 +173,8 @@ class PlainDisplay:
         finished = snapshot.done == snapshot.total
         if now - self._last_at < _PLAIN_SECONDS and not finished:
             return
-        tally = f"{snapshot.done}/{snapshot.total} done, {len(snapshot.running)} running{_tally(snapshot, ' (', ')')}"
+        tally = f"{snapshot.done}/{snapshot.total} done, {len(snapshot.running)} running"
+        tally += _tally(snapshot, before=" (", after=")")
         if tally != self._last_line:
             pace = _pace(self._pace, snapshot)
             self.say(f"{tally}, {pace}" if pace else tally)
@@ -176,7 +185,9 @@ class PlainDisplay:
 
 
 def _tally(snapshot: Snapshot, before: str = "", after: str = "") -> str:
-    parts = [f"{snapshot.counts[state]} {word}" for state, word in _WORDS.items() if snapshot.counts.get(state)]
+    parts = [
+        f"{snapshot.counts[state]} {word}" for state, word in _WORDS.items() if snapshot.counts.get(state)
+    ]
     return f"{before}{', '.join(parts)}{after}" if parts else ""
 
 

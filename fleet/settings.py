@@ -1,7 +1,7 @@
 """What an operator may set: environment variables `FLEET_*`, or files of the same name in /run/secrets.
 
-Only entry points read this; every part below gets plain values. Values that contradict one another are refused at
-start-up, because each of those contradictions loses or doubles work hours later.
+Only entry points read this; every part below gets plain values. Values that contradict one another are
+refused at start-up, because each of those contradictions loses or doubles work hours later.
 """
 
 import os
@@ -23,34 +23,47 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/fleet; unset: SQLite"
+        default=None,
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/fleet; unset: SQLite",
     )
     broker_url: SecretStr | None = Field(
-        None, description="redis://host:6379/0 or redis+socket:///path; unset: a private server on a socket"
+        default=None,
+        description="redis://host:6379/0 or redis+socket:///path; unset: a private server on a socket",
     )
-    broker_prefix: str = Field("keras2torch:", description="in front of every key in the broker")
-    s3_endpoint_url: str | None = Field(None, description="S3-compatible endpoint; unset: AWS")
-    s3_region: str | None = Field(None, description="region of the buckets; unset: as the AWS tools find it")
+    broker_prefix: str = Field(default="keras2torch:", description="in front of every key in the broker")
+    s3_endpoint_url: str | None = Field(default=None, description="S3-compatible endpoint; unset: AWS")
+    s3_region: str | None = Field(
+        default=None, description="region of the buckets; unset: as the AWS tools find it"
+    )
     state_dir: Path | None = Field(
-        None, description="embedded database, logs; unset: DEST/.fleet, or ~/.local/state/keras2torch-fleet"
+        default=None,
+        description="embedded database, logs; unset: DEST/.fleet, or ~/.local/state/keras2torch-fleet",
     )
-    scratch_dir: Path | None = Field(None, description="where models are worked on; unset: the system's")
+    scratch_dir: Path | None = Field(
+        default=None, description="where models are worked on; unset: the system's"
+    )
 
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
-    lease_seconds: float = Field(90, gt=0, description="a job whose worker was silent for so long is lost")
-    heartbeat_seconds: float = Field(15, gt=0)
-    job_timeout_seconds: float = Field(3600, gt=0, description="conversion and proof of one model")
-    job_memory_bytes: int = Field(8 << 30, ge=256 << 20, description="resident memory of one child process")
-    drain_seconds: float = Field(30, ge=0, description="how long a stopping worker lets its jobs finish")
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=0, le=1024, description="jobs at once"
+    )
+    lease_seconds: float = Field(
+        default=90, gt=0, description="a job whose worker was silent for so long is lost"
+    )
+    heartbeat_seconds: float = Field(default=15, gt=0)
+    job_timeout_seconds: float = Field(default=3600, gt=0, description="conversion and proof of one model")
+    job_memory_bytes: int = Field(default=8 << 30, ge=256 << 20, description="what one child may allocate")
+    drain_seconds: float = Field(
+        default=30, ge=0, description="how long a stopping worker lets its jobs finish"
+    )
     visibility_timeout_seconds: float | None = Field(
-        None, description="broker's redelivery; unset: well above the hard limit of a job"
+        default=None, description="broker's redelivery; unset: well above the hard limit of a job"
     )
     dispatch_window: int | None = Field(
-        None, ge=1, description="messages in the broker at most; unset: max(100, 4 per worker)"
+        default=None, ge=1, description="messages in the broker at most; unset: max(100, 4 per worker)"
     )
-    dispatch_seconds: float = Field(1, gt=0)
-    resend_after_seconds: float = Field(60, gt=0)
-    reap_seconds: float = Field(15, gt=0)
+    dispatch_seconds: float = Field(default=1, gt=0)
+    resend_after_seconds: float = Field(default=60, gt=0)
+    reap_seconds: float = Field(default=15, gt=0)
 
     @property
     def hard_limit_seconds(self) -> float:
@@ -76,8 +89,8 @@ class Settings(BaseSettings):
             )
         if self.visibility_seconds <= self.hard_limit_seconds:
             raise ValueError(
-                f"FLEET_VISIBILITY_TIMEOUT_SECONDS ({self.visibility_seconds:g}) must exceed the hard limit of"
-                f" a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
+                f"FLEET_VISIBILITY_TIMEOUT_SECONDS ({self.visibility_seconds:g}) must exceed the hard limit"
+                f" of a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
                 " or the broker delivers running jobs again"
             )
         return self
@@ -94,7 +107,9 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given, **secrets)  # type: ignore[arg-type]  # pydantic-settings validates these itself
     except ValidationError as error:
-        raise UsageError("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+        raise UsageError(
+            "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        ) from None
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

@@ -9,7 +9,7 @@ SUFFIXES = (".h5", ".hdf5", ".keras")
 
 
 def models(listing: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
-    """The objects whose name says that they may hold a model; what is in them, only the converter finds out."""
+    """The objects whose name says that they may hold a model; what is in them, the converter finds out."""
     return (found for found in listing if found.key.lower().endswith(SUFFIXES))
 
 

@@ -1,6 +1,7 @@
 """Runs the scheduler's duties, each at its own interval, in one thread.
 
-Any number of schedulers may run at once: every duty is correct beside its twin, a second one only spends effort.
+Any number of schedulers may run at once: every duty is correct beside its twin, a second one only spends
+effort.
 """
 
 import logging
@@ -60,8 +61,8 @@ class Loop:
             self._wake.notify()
 
     def _do(self, duty: Duty) -> None:
-        # A duty meets every outage there is: database, broker, network, disk. None of them may end the loop, all of
-        # them are worth one line, and the next round is the retry.
+        # A duty meets every outage there is: database, broker, network, disk. None of them may end the
+        # loop, all of them are worth one line, and the next round is the retry.
         try:
             did = duty.run()
         except Exception as error:  # noqa: BLE001

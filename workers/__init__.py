@@ -1,1 +1,1 @@
-"""Celery workers: each claims a job, converts it in a confined child, proves parity, publishes and records it."""
+"""Celery workers: claim a job, convert it in a confined child, prove parity, publish and record it."""

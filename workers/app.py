@@ -1,14 +1,14 @@
 """The Celery application: settings only, made by whoever starts a worker or sends a message, never at import.
 
-Celery is a doorbell here. No result backend, no ETA, no Celery retry, no Celery time limit: the database decides
-who works on what, when to try again and when a job has had its time.
+Celery is a doorbell here. No result backend, no ETA, no Celery retry, no Celery time limit: the database
+decides who works on what, when to try again and when a job has had its time.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from workers import inbox
 
@@ -29,13 +29,14 @@ def make_app(broker: BrokerSettings) -> Celery:
     """A Celery application that talks to `broker`; it knows no task until a worker gives it some."""
     app = Celery("keras2torch", broker=broker.url, set_as_current=False)
     app.conf.update(
-        task_queues=[Queue(name) for name in inbox.QUEUES],
+        task_queues=[Queue(name) for name in inbox.QUEUES],  # type: ignore[no-untyped-call]
         task_default_queue=inbox.DEFAULT_QUEUE,
         task_create_missing_queues=False,
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        # A message outlives its worker, and a lost one is sent again: either alone would do, both cost nothing.
+        # A message outlives its worker, and a lost one is sent again: either alone would do, both cost
+        # nothing.
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_pool="threads",

@@ -1,7 +1,7 @@
 """One job, from claim to commit: claim, download, read, convert, verify, publish, finish.
 
-Between claim and finish no transaction is open. Each write to the database names the fence of this attempt, so an
-attempt that was given up for dead may go on as long as it likes: nothing it writes counts.
+Between claim and finish no transaction is open. Each write to the database names the fence of this attempt,
+so an attempt that was given up for dead may go on as long as it likes: nothing it writes counts.
 """
 
 import logging
@@ -30,6 +30,7 @@ from workers.settings import WorkerSettings
 log = logging.getLogger(__name__)
 
 _RECORD_RETRY_SECONDS = 1.0
+_NOTHING = Usage()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Done:
 
 
 def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
-    """Do the job if it is there to be done; None when it is not (a second message, held, cancelled, not yet due)."""
+    """Do the job if it is there to be done; None when it is not: a second message, held, not yet due."""
     if shop.leases.draining:
         return None
     with shop.sessions.begin() as session:
@@ -114,7 +115,7 @@ class _Attempt:
             return content_key, queue.set_content(session, claim.job_id, claim.fence, sha256, content_key)
 
     def adopt(self, dest: ObjectStore, content_key: str, reuse: queue.Reuse | None) -> Done | None:
-        """Take over a result that is already published: by another job, or by an attempt that died before its commit."""
+        """Take over a published result: another job's, or that of an attempt that died before its commit."""
         result = publish.find(dest, content_key)
         if result is None:
             return None
@@ -123,7 +124,9 @@ class _Attempt:
             return None
         self.enter("publish")
         publish.put_by_name(dest, self.bundle, result, self.claim.key)
-        return Done(result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None)
+        return Done(
+            result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None
+        )
 
     def convert(self) -> dict[str, Any]:
         self.enter("convert")
@@ -194,18 +197,20 @@ class _Attempt:
         return self.finish(judged.outcome, judged.state, judged.usage, error=judged.error, parity=parity)
 
     def finish(
-        self, outcome: AttemptOutcome, state: JobState, ending: Usage = Usage(), **found: Any
+        self, outcome: AttemptOutcome, state: JobState, ending: Usage = _NOTHING, **found: Any
     ) -> AttemptOutcome | None:
         usage = self.usage(ending)
         return self.record(outcome, queue.finish, state=state, usage=usage, **found)
 
     def release(
-        self, outcome: AttemptOutcome, ending: Usage = Usage(), **found: Any
+        self, outcome: AttemptOutcome, ending: Usage = _NOTHING, **found: Any
     ) -> AttemptOutcome | None:
         usage = self.usage(ending)
         return self.record(outcome, queue.release, usage=usage, **found)
 
-    def record(self, outcome: AttemptOutcome, write: Callable[..., bool], **values: Any) -> AttemptOutcome | None:
+    def record(
+        self, outcome: AttemptOutcome, write: Callable[..., bool], **values: Any
+    ) -> AttemptOutcome | None:
         """Write the end of this attempt, however long the database is away, while the lease stands.
 
         A commit whose answer was lost is simply tried again: the second time the fence no longer matches.
@@ -228,7 +233,13 @@ class _Attempt:
         self.lease.enter(stage)
 
     def run(
-        self, server: str, target: str, payload: dict[str, Any], *, workdir: Path, readable: tuple[Path, ...] = ()
+        self,
+        server: str,
+        target: str,
+        payload: dict[str, Any],
+        *,
+        workdir: Path,
+        readable: tuple[Path, ...] = (),
     ) -> Any:
         """Run one step in a confined child, within what is left of the job's time."""
         outcome = self.shop.sandboxes.run(

@@ -26,7 +26,9 @@ class Leases:
         return self._draining
 
     @contextlib.contextmanager
-    def hold(self, sessions: sessionmaker[Session], claim: Claim, settings: WorkerSettings) -> Iterator[Lease]:
+    def hold(
+        self, sessions: sessionmaker[Session], claim: Claim, settings: WorkerSettings
+    ) -> Iterator[Lease]:
         """Keep the claim's lease alive while the context is open."""
         lease = Lease(
             sessions,

@@ -1,8 +1,9 @@
 """The sandboxes a worker keeps, and what a child in them may use.
 
-Four servers, because of who may not meet whom: the engine's parser sees the stranger's file and needs neither torch
-nor TensorFlow; torch and TensorFlow in one process abort (their copies of LLVM clash); `keras` and `tf_keras` claim
-the same names. A server starts when the first job needs it, so a run over Keras 3 files alone never loads `tf_keras`.
+Four servers, because of who may not meet whom: the engine's parser sees the stranger's file and needs
+neither torch nor TensorFlow; torch and TensorFlow in one process abort (their copies of LLVM clash);
+`keras` and `tf_keras` claim the same names. A server starts when the first job needs it, so a run over
+Keras 3 files alone never loads `tf_keras`.
 """
 
 import threading
@@ -68,7 +69,7 @@ class Sandboxes:
         seconds: float,
         stop: threading.Event,
     ) -> Outcome:
-        """Run `target` in a fresh child of `server`, for `seconds` at most; returns the outcome of a call that returned.
+        """Run `target` in a fresh child of `server`, for `seconds` at most; the outcome is that of a success.
 
         Raises:
             Stopped: `stop` was set, and the child is gone.

@@ -1,7 +1,7 @@
 """The lease of one running job: renewed by a thread of its own, and the job stops when it cannot be.
 
-A worker that cannot renew must assume that another one has the job by now. It stops its child before the lease runs
-out by the database's clock, so that two children seldom run and two results never count.
+A worker that cannot renew must assume that another one has the job by now. It stops its child before the
+lease runs out by the database's clock, so that two children seldom run and two results never count.
 """
 
 import enum
@@ -36,7 +36,7 @@ class Stop(enum.Enum):
 
 
 class Lease:
-    """A context that keeps one claim alive. `stop` is set, once and with a `reason`, when the job must end."""
+    """A context that keeps one claim alive; `stop` is set, with a `reason`, when the job must end."""
 
     def __init__(
         self,
@@ -122,7 +122,8 @@ class Lease:
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or self._news, timeout=pause)
                 if not self._closed and self._news:
-                    # Quick stages follow one another within milliseconds: let them pass, write where they end up.
+                    # Quick stages follow one another within milliseconds: let them pass, write where they
+                    # end up.
                     self._wake.wait_for(lambda: self._closed, timeout=_STAGE_SECONDS)
                 if self._closed or self.stop.is_set():
                     return
@@ -135,7 +136,12 @@ class Lease:
         try:
             with self._sessions.begin() as session:
                 beat = queue.heartbeat(
-                    session, self.job_id, self.fence, self._lease_seconds, self.stage, self._progress
+                    session,
+                    self.job_id,
+                    self.fence,
+                    self._lease_seconds,
+                    stage=self.stage,
+                    progress=self._progress,
                 )
         except SQLAlchemyError as error:
             log.warning("job %d: lease not renewed: %s", self.job_id, str(error).splitlines()[0])

@@ -1,7 +1,8 @@
 """A bundle's way into the destination store, in the one order that a crash cannot spoil.
 
-Contents first, each under its own hash; the result's manifest last, and only if there is none; then, and then only,
-the database. Whoever finds a manifest finds everything it names. By name, for people, comes after all that.
+Contents first, each under its own hash; the result's manifest last, and only if there is none; then, and
+then only, the database. Whoever finds a manifest finds everything it names. By name, for people, comes
+after all that.
 """
 
 import hashlib
@@ -27,10 +28,10 @@ class Result:
 
 
 def publish(store: ObjectStore, bundle: Path, *, content_key: str, facts: Mapping[str, Any]) -> Result:
-    """Publish every file of `bundle`; `facts` go into the manifest. Where a result is already there, it stands.
+    """Publish all of `bundle`; `facts` go into the manifest. A result that is already there stands.
 
-    Raises:
-        storage.errors.StorageError: the store refused, is unavailable, or holds other bytes under one of the hashes.
+    Raises: storage.errors.StorageError: the store refused, is unavailable, or holds other bytes under
+    one of the hashes.
     """
     files = [_describe(bundle, path) for path in sorted(bundle.rglob("*")) if path.is_file()]
     for file in files:
@@ -50,7 +51,9 @@ def find(store: ObjectStore, content_key: str) -> Result | None:
         return None
     manifest = store.read_bytes(key)
     files = tuple(
-        ArtifactInfo(name=file["path"], sha256=file["sha256"], size=file["bytes"], key=_content_key(file["sha256"]))
+        ArtifactInfo(
+            name=file["path"], sha256=file["sha256"], size=file["bytes"], key=_content_key(file["sha256"])
+        )
         for file in json.loads(manifest)["files"]
     )
     return Result(files, hashlib.sha256(manifest).hexdigest())
@@ -74,7 +77,7 @@ def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: st
 
 
 def door_of(source_key: str) -> str:
-    """`by-name/<key>`, without `.h5`. Any other suffix stays, or `a.h5` and `a.keras` would share a folder."""
+    """`by-name/<key>`, without `.h5`; another suffix stays, or `a.h5` and `a.keras` would share a folder."""
     return f"by-name/{source_key.removesuffix('.h5')}"
 
 

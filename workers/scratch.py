@@ -52,7 +52,9 @@ class Scratch:
 
     def _sweep(self) -> None:
         for folder in self._parent.glob(f"{_PREFIX}*"):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError, PermissionError):
-                with (folder / "lock").open() as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
+            with (
+                contextlib.suppress(FileNotFoundError, BlockingIOError, PermissionError),
+                (folder / "lock").open() as lock,
+            ):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)

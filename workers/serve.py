@@ -9,11 +9,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-import keras2torch
 from celery import Celery, signals
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+import keras2torch
 from db.queries import workers as rows
 from db.states import WorkerState
 from storage.store import ObjectStore

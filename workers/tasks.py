@@ -1,4 +1,4 @@
-"""The Celery task: hear the doorbell, do the job. When to try again is not Celery's business (see `workers.verdict`)."""
+"""The Celery task: hear the doorbell, do the job. When to try again is for `workers.verdict` to say."""
 
 import logging
 

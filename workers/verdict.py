@@ -1,11 +1,12 @@
 """What an error means for its job: one table, by class of exception.
 
-Permanent: the same again tomorrow, so the job fails. Transient: something round the job is broken, so it waits and
-tries again, five times. Died: the process is gone, and the job may be what killed it, so three times and no more.
+Permanent: the same again tomorrow, so the job fails. Transient: something round the job is broken, so it
+waits and tries again, five times. Died: the process is gone, and the job may be what killed it, so three
+times and no more.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sqlalchemy import exc
@@ -45,7 +46,8 @@ TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (StorageError, Class.PERMANENT),
     (SandboxError, Class.TRANSIENT),
     *((kind, Class.TRANSIENT) for kind in DATABASE_DOWN),
-    # A full or failing disk under the scratch folder, a file table that is full: the machine's trouble, not the job's.
+    # A full or failing disk under the scratch folder, a file table that is full: the machine's trouble, not
+    # the job's.
     (OSError, Class.TRANSIENT),
 )
 
@@ -60,7 +62,7 @@ class Verdict:
     delay_s: float = 0.0
     queue: str | None = None
     """Another queue to try again on."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def outcome(self) -> AttemptOutcome:
@@ -96,7 +98,9 @@ def judge(error: Exception, claim: Claim) -> Verdict:
         delay_s=backoff(claim.lost_count),
         queue=inbox.LARGE_QUEUE if error.kind == "out-of-memory" else None,
         usage=Usage(
-            exit_code=error.outcome.exit_code, signal=error.outcome.signal, max_rss_bytes=error.outcome.max_rss
+            exit_code=error.outcome.exit_code,
+            signal=error.outcome.signal,
+            max_rss_bytes=error.outcome.max_rss,
         ),
     )
 
