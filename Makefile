@@ -18,7 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "setup: installing PyTorch, TensorFlow, Celery and the rest (about 3 GB unpacked; minutes on the first run)"
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[torch]'
+	@# setuptools warns that the working directory may hide the package: here that is the purpose.
+	@PYTHONWARNINGS='ignore:Editable installation' \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[torch]'
 	@touch $@
 	@echo "setup: done; try make demo, or $(BIN)/keras2torch --help"
 
