@@ -3,7 +3,7 @@
 import errno
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,9 @@ _MEANING: dict[int, type[errors.StorageError]] = {
     errno.ENOTDIR: errors.ObjectMissing,
     errno.ENAMETOOLONG: errors.BadKey,
 }
+
+
+_FULL = {number for number, meaning in _MEANING.items() if meaning is errors.DiskFull}
 
 
 @contextmanager
@@ -48,10 +51,14 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` if the block succeeds, and is gone if it does not."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    with local_errors(str(path), None):
-        try:
-            with temporary.open("xb") as target:
-                yield target
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as target:
+            yield target
+        temporary.replace(path)
+    except OSError as error:
+        # Whatever ails the place we copy to, it is no fault of the object: another try may fare better.
+        meaning = errors.DiskFull if error.errno in _FULL else errors.StoreUnavailable
+        raise meaning(str(path), None, f"cannot write: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

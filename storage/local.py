@@ -119,9 +119,10 @@ class LocalStore:
                 raise StoreRefused(self.url, key, "a symbolic link leads out of the folder")
             # Without O_NONBLOCK, opening a pipe would wait for its writer, for ever.
             handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise ObjectMissing(self.url, key, "it is not a regular file")
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ObjectMissing(self.url, key, "it is not a regular file")
             yield file
 
     def _there(self, key: str, sha256: str | None) -> PutResult:

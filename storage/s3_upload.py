@@ -18,7 +18,7 @@ PART_BYTES = 16 << 20
 def upload(
     client: Any, where: Mapping[str, str], path: Path, *, sha256: str, condition: Mapping[str, str]
 ) -> None:
-    """Uploads `path` to `where` (Bucket and Key) with its digest as metadata; `condition` guards the last step.
+    """Uploads `path` to `where` (Bucket and Key) with its digest; `condition` guards the last step.
 
     Every body carries its MD5, the one checksum that every store verifies on arrival.
 

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Integer, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.clock import now
@@ -14,6 +14,7 @@ class Attempt(Base):
     """One try at a job, named by its fence; never updated once `ended_at` is set."""
 
     __tablename__ = "attempt"
+    __table_args__ = (Index(None, "ended_at"),)
 
     job_id: Mapped[int] = mapped_column(BigId, ForeignKey("job.id"), primary_key=True)
     fence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from db.clock import now
 from db.errors import LeaseLost
 from db.models import Attempt, Job, Recipe, Source
 from db.queries import attempts
+from db.queries.predicates import held_by, in_state
 from db.queries.transition import move
 from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Usage
 from db.states import TERMINAL, AttemptOutcome, JobState
@@ -118,7 +119,7 @@ def heartbeat(
     """Extends the lease and says what the attempt is doing (`progress`: share of the stage, 0 to 1)."""
     renewed = session.execute(
         update(Job)
-        .where(*_held(job_id, fence))
+        .where(*held_by(job_id, fence))
         .values(lease_until=now(lease_seconds))
         .returning(Job.cancel_requested_at)
         .execution_options(synchronize_session=False)
@@ -142,7 +143,7 @@ def set_content(session: Session, job_id: int, fence: int, sha256: str, content_
     """
     job = session.execute(
         update(Job)
-        .where(*_held(job_id, fence))
+        .where(*held_by(job_id, fence))
         .values(content_key=content_key)
         .returning(Job.source_id, Job.recipe_id)
         .execution_options(synchronize_session=False)
@@ -190,7 +191,7 @@ def finish(
     def end(adopted: int | None) -> None:
         data = {"attempt": fence, **({"reused_from": adopted} if adopted else {})}
         event = AttemptOutcome.REUSED if adopted and state is JobState.SUCCEEDED else outcome
-        move(session, state, *_held(job_id, fence), event=event, data=data, reused_from=adopted, **values)
+        move(session, state, *held_by(job_id, fence), event=event, data=data, reused_from=adopted, **values)
 
     try:
         with session.begin_nested():
@@ -240,13 +241,9 @@ def release(
     return True
 
 
-def _held(job_id: int, fence: int) -> tuple[ColumnElement[bool], ...]:
-    return Job.id == job_id, Job.fence == fence, Job.state == JobState.RUNNING
-
-
 def _lock(session: Session, job_id: int, fence: int) -> attempts.Held | None:
     """Locks the row until the transaction ends, so that a cancel cannot slip in between two statements."""
-    row = session.execute(attempts.HELD.where(*_held(job_id, fence)).with_for_update()).one_or_none()
+    row = session.execute(attempts.HELD.where(*held_by(job_id, fence)).with_for_update()).one_or_none()
     return None if row is None else attempts.Held(**row._mapping)
 
 
@@ -255,7 +252,7 @@ def _result_of(session: Session, recipe_id: int, content_key: str) -> Reuse | No
         select(Job.id, Job.content_key, Job.manifest_sha256).where(
             Job.recipe_id == recipe_id,
             Job.content_key == content_key,
-            Job.state == JobState.SUCCEEDED,
+            in_state(JobState.SUCCEEDED),
             Job.reused_from.is_(None),
         )
     ).one_or_none()

@@ -143,6 +143,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
     )
     op.create_index(
+        "ix_job_dispatched",
+        "job",
+        ["dispatched_at"],
+        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
         "ix_job_lease",
         "job",
         ["lease_until"],
@@ -195,6 +202,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_attempt_job_id_job"),
         sa.PrimaryKeyConstraint("job_id", "fence", name="pk_attempt"),
     )
+    op.create_index("ix_attempt_ended_at", "attempt", ["ended_at"])
     op.create_table(
         "batch_job",
         sa.Column("batch_id", ID, nullable=False),

@@ -1,0 +1,183 @@
+"""From a listing to jobs: which sources there are, and which of them are new work.
+
+Everything here may be repeated, by anyone, at any time: what is known already stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import insert, literal, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from db import identity
+from db.clock import now
+from db.errors import UnknownBatch
+from db.models import Batch, BatchJob, Event, Job, Recipe, Source
+from db.queries.insert_new import insert_new, insert_unless_there
+from db.queries.predicates import chunks
+from db.states import TERMINAL, BatchState, JobState
+
+
+class Found(Protocol):
+    """What a listing says of one object."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def version_id(self) -> str | None: ...
+    @property
+    def last_modified(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a chunk of a listing came to."""
+
+    new: int
+    """Jobs created."""
+    known: int
+    """Jobs that were there: done, under way, or refused before."""
+
+
+def create_batch(
+    session: Session, *, source_url: str, dest_url: str, converter_version: str, options: Mapping[str, Any]
+) -> int:
+    """A new batch in state `planning`; returns its number."""
+    identifying = {
+        "dest_url": dest_url,
+        "converter_version": converter_version,
+        "options_key": identity.options_key(options),
+    }
+    insert_new(session, Recipe, [{**identifying, "options": dict(options)}])
+    recipe_id = session.scalars(select(Recipe.id).filter_by(**identifying)).one()
+    batch_id = session.scalars(
+        insert(Batch).values(recipe_id=recipe_id, source_url=source_url).returning(Batch.id)
+    ).one()
+    session.execute(insert(Event).values(batch_id=batch_id, type="batch-created", data={}))
+    return batch_id
+
+
+def plan(
+    session: Session, batch_id: int, found: Sequence[Found], *, queue: str = "default", priority: int = 0
+) -> Planned:
+    """Makes sure each object has its source and its job, and that the batch knows them.
+
+    Takes any number. A caller with a million commits between calls, and after a crash goes on behind
+    `listed_after`.
+
+    Raises:
+        UnknownBatch: there is no such batch.
+    """
+    batch = session.execute(
+        select(Batch.recipe_id, Batch.source_url, Batch.state).where(Batch.id == batch_id)
+    ).one_or_none()
+    if batch is None:
+        raise UnknownBatch(batch_id)
+    # Jobs planned into a paused batch wait with the rest of it.
+    state = JobState.HELD if batch.state is BatchState.HELD else JobState.QUEUED
+    new = 0
+    for chunk in chunks(found):
+        new += _plan_chunk(session, batch_id, batch, chunk, state=state, queue=queue, priority=priority)
+    if found:
+        session.execute(
+            update(Batch)
+            .where(Batch.id == batch_id)
+            .values(listed_after=found[-1].key, jobs_new=Batch.jobs_new + new)
+            .execution_options(synchronize_session=False)
+        )
+    return Planned(new=new, known=len(found) - new)
+
+
+def listed_after(session: Session, batch_id: int) -> str | None:
+    """The last key this batch has planned, behind which an interrupted listing continues."""
+    return session.scalars(select(Batch.listed_after).where(Batch.id == batch_id)).one_or_none()
+
+
+def end_planning(session: Session, batch_id: int) -> None:
+    """The listing is complete: the batch is `running` until `close_batch` finds it done."""
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.state == BatchState.PLANNING)
+        .values(state=BatchState.RUNNING)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def close_batch(session: Session, batch_id: int) -> bool:
+    """Marks the batch finished if all of it is planned and terminal; True if it is finished now."""
+    unfinished = (
+        select(BatchJob.job_id)
+        .join(Job, Job.id == BatchJob.job_id)
+        .where(BatchJob.batch_id == Batch.id, Job.state.not_in(TERMINAL))
+    )
+    closed = session.scalars(
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.state == BatchState.RUNNING, ~unfinished.exists())
+        .values(state=BatchState.FINISHED, finished_at=now())
+        .returning(Batch.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if closed is not None:
+        session.execute(insert(Event).values(batch_id=batch_id, type="batch-finished", data={}))
+        return True
+    state = session.scalars(select(Batch.state).where(Batch.id == batch_id)).one_or_none()
+    return state is BatchState.FINISHED
+
+
+def _plan_chunk(
+    session: Session,
+    batch_id: int,
+    batch: Any,
+    chunk: Sequence[Found],
+    *,
+    state: JobState,
+    queue: str,
+    priority: int,
+) -> int:
+    rows = [
+        {
+            "store_url": batch.source_url,
+            "key": item.key,
+            "version": identity.source_version(item.etag, item.size, item.version_id),
+            "size": item.size,
+            "etag": item.etag,
+            "version_id": item.version_id,
+            "last_modified": item.last_modified,
+        }
+        for item in chunk
+    ]
+    insert_new(session, Source, rows)
+    source_ids = list(
+        session.scalars(
+            select(Source.id).where(
+                Source.store_url == batch.source_url,
+                tuple_(Source.key, Source.version).in_([(row["key"], row["version"]) for row in rows]),
+            )
+        )
+    )
+    jobs = [
+        {
+            "source_id": source_id,
+            "recipe_id": batch.recipe_id,
+            "state": state,
+            "queue": queue,
+            "priority": priority,
+        }
+        for source_id in source_ids
+    ]
+    created = session.scalars(insert_unless_there(session, Job).returning(Job.id), jobs).all()
+    session.execute(
+        insert_unless_there(session, BatchJob).from_select(
+            ["batch_id", "job_id"],
+            select(literal(batch_id), Job.id).where(
+                Job.recipe_id == batch.recipe_id, Job.source_id.in_(source_ids)
+            ),
+        )
+    )
+    return len(created)

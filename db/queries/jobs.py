@@ -1,0 +1,134 @@
+"""Which jobs there are and what they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import Session
+
+from db.models import Attempt, BatchJob, Job, Parity, Source
+from db.queries.predicates import in_state
+from db.states import JobState
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; every field narrows."""
+
+    batch_id: int | None = None
+    states: Sequence[JobState] = ()
+    error_kind: str | None = None
+    key_contains: str | None = None
+    """Part of the source's key, whatever the case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """A job in a list."""
+
+    id: int
+    key: str
+    size: int
+    """Bytes of the source."""
+    state: JobState
+    attempts: int
+    worker_id: str | None
+    reused_from: int | None
+    error_kind: str | None
+    error_message: str | None
+    structure_error: float | None
+    deployment_error: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs in the order of their numbers, and how to ask for the next ones."""
+
+    jobs: list[JobRow]
+    next_after: int | None
+    """Pass it as `after`; None: these were the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What one attempt is doing at the moment."""
+
+    worker_id: str
+    job_id: int
+    key: str
+    fence: int
+    stage: str | None
+    progress: float | None
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+def list_jobs(
+    session: Session, wanted: JobFilter | None = None, *, after: int | None = None, limit: int = 100
+) -> Page:
+    """A page of jobs by number, beginning behind job `after`. As fast on the last page as on the first."""
+    query = _narrowed(
+        select(
+            Job.id,
+            Source.key,
+            Source.size,
+            Job.state,
+            Job.fence.label("attempts"),
+            Job.worker_id,
+            Job.reused_from,
+            Job.error_kind,
+            Job.error_message,
+            Parity.structure_error,
+            Parity.deployment_error,
+            Job.created_at,
+            Job.started_at,
+            Job.finished_at,
+        )
+        .join(Source, Source.id == Job.source_id)
+        .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence)),
+        wanted or JobFilter(),
+    )
+    if after is not None:
+        query = query.where(Job.id > after)
+    # One more than asked for tells whether there is a next page.
+    rows = session.execute(query.order_by(Job.id).limit(limit + 1)).all()
+    jobs = [JobRow(**row._mapping) for row in rows[:limit]]
+    return Page(jobs, jobs[-1].id if len(rows) > limit else None)
+
+
+def running(session: Session) -> list[Running]:
+    """What every worker does now, longest running first."""
+    rows = session.execute(
+        select(
+            Attempt.worker_id,
+            Attempt.job_id,
+            Source.key,
+            Attempt.fence,
+            Attempt.stage,
+            Attempt.progress,
+            Attempt.started_at,
+            Attempt.heartbeat_at,
+        )
+        .join(Job, and_(Job.id == Attempt.job_id, Job.fence == Attempt.fence))
+        .join(Source, Source.id == Job.source_id)
+        .where(in_state(JobState.RUNNING))
+        .order_by(Attempt.started_at, Attempt.job_id)
+    )
+    return [Running(**row._mapping) for row in rows]
+
+
+def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
+    if wanted.batch_id is not None:
+        query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == wanted.batch_id)
+    if wanted.states:
+        query = query.where(Job.state.in_(wanted.states))
+    if wanted.error_kind is not None:
+        query = query.where(Job.error_kind == wanted.error_kind)
+    if wanted.key_contains is not None:
+        query = query.where(Source.key.icontains(wanted.key_contains, autoescape=True))
+    return query

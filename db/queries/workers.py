@@ -1,0 +1,88 @@
+"""Which worker processes there are, and which of them are still heard of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import Job, Worker
+from db.queries.predicates import in_state
+from db.states import JobState, WorkerState
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow:
+    """A worker as a person wants to see it."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    device: str
+    versions: Mapping[str, Any]
+    state: WorkerState
+    started_at: datetime
+    heartbeat_at: datetime
+    running: int
+    """Jobs it holds a lease on."""
+
+
+def register(
+    session: Session,
+    worker_id: str,
+    *,
+    host: str,
+    pid: int,
+    slots: int,
+    device: str,
+    versions: Mapping[str, Any],
+) -> None:
+    """Announces a new worker; `worker_id` must never have been used before."""
+    session.execute(
+        insert(Worker).values(
+            id=worker_id, host=host, pid=pid, slots=slots, device=device, versions=dict(versions)
+        )
+    )
+
+
+def beat(session: Session, worker_id: str, state: WorkerState = WorkerState.ACTIVE) -> bool:
+    """Says that the worker lives; False if nobody knows it."""
+    known = session.scalars(
+        update(Worker)
+        .where(Worker.id == worker_id)
+        .values(heartbeat_at=now(), state=state)
+        .returning(Worker.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    return known is not None
+
+
+def mark_gone(session: Session, *, silent_for_s: float) -> list[str]:
+    """Marks workers that have said nothing for so many seconds; returns them."""
+    return list(
+        session.scalars(
+            update(Worker)
+            .where(Worker.state != WorkerState.GONE, Worker.heartbeat_at < now(-silent_for_s))
+            .values(state=WorkerState.GONE)
+            .returning(Worker.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
+    """Workers, oldest first; with `gone`, also those that have stopped."""
+    running = (
+        select(func.count())
+        .select_from(Job)
+        .where(Job.worker_id == Worker.id, in_state(JobState.RUNNING))
+        .scalar_subquery()
+    )
+    query = select(*Worker.__table__.columns, running.label("running")).order_by(Worker.started_at, Worker.id)
+    if not gone:
+        query = query.where(Worker.state != WorkerState.GONE)
+    return [WorkerRow(**row._mapping) for row in session.execute(query)]
