@@ -142,7 +142,11 @@ def job_detail(session: Session, job_id: int) -> JobDetail | None:
     )
 
 
-_FROM_JOB = ["id", "state", "content_key", "manifest_sha256", "reused_from", "queue", "priority", "run_at", "retries", "lost_count", "cancel_requested_at", "error_kind", "error_message", "created_at", "started_at", "finished_at"]
+_FROM_JOB = (
+    *("id", "state", "queue", "priority", "run_at", "retries", "lost_count", "cancel_requested_at"),
+    *("content_key", "manifest_sha256", "reused_from", "error_kind", "error_message"),
+    *("created_at", "started_at", "finished_at"),
+)
 _FROM_SOURCE = ("store_url", "key", "size", "etag", "sha256")
 _FROM_RECIPE = ("dest_url", "converter_version", "options")
 

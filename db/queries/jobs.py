@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVarTuple
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from db.models import Attempt, BatchJob, Job, Parity, Source
 from db.queries.predicates import in_state
 from db.states import JobState
+
+_Columns = TypeVarTuple("_Columns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def running(session: Session) -> list[Running]:
     return [Running(**row._mapping) for row in rows]
 
 
-def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
+def _narrowed(query: Select[*_Columns], wanted: JobFilter) -> Select[*_Columns]:
     if wanted.batch_id is not None:
         query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == wanted.batch_id)
     if wanted.states:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVarTuple
 
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
@@ -11,6 +11,8 @@ from db.clock import now
 from db.models import Attempt, Batch, BatchJob, Job, JobReason, Parity, Recipe, Source
 from db.queries.predicates import in_state
 from db.states import TERMINAL, AttemptOutcome, BatchState, JobState
+
+_Columns = TypeVarTuple("_Columns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def count_states(session: Session, batch_id: int | None = None) -> dict[JobState
     query = select(Job.state, func.count()).group_by(Job.state)
     if batch_id is not None:
         query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == batch_id)
-    counted = {state: count for state, count in session.execute(query)}
+    counted = dict(session.execute(query).tuples().all())
     return {state: counted.get(state, 0) for state in JobState}
 
 
@@ -156,7 +158,7 @@ def _reasons(session: Session, batch_id: int) -> tuple[ReasonCount, ...]:
     return tuple(ReasonCount(**row._mapping) for row in rows)
 
 
-def _within(query: Select[Any], batch_id: int) -> Select[Any]:
+def _within(query: Select[*_Columns], batch_id: int) -> Select[*_Columns]:
     return (
         query.select_from(Job).join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == batch_id)
     )
