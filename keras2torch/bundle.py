@@ -1,0 +1,183 @@
+"""The bundle: model.py, model.safetensors, README.md and, written last, manifest.json.
+
+The same input, options and version give the same bytes: no clock, no host, no set order. Everything is written into a
+folder beside the target and renamed, so that an interrupted run leaves nothing half-written behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras2torch._version import __version__
+from keras2torch.card import write_card
+from keras2torch.emit.code import Value
+from keras2torch.emit.module import ModuleSource
+from keras2torch.errors import UsageError
+from keras2torch.source.model import SourceModel
+from keras2torch.tensors import stored_dtype, write_safetensors
+from keras2torch.translate import Program
+from keras2torch.weights import Lookup
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+def write_bundle(
+    target: Path,
+    *,
+    source: SourceModel,
+    source_sha256: Future[str],
+    program: Program,
+    module: ModuleSource,
+    arrays: Lookup,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the whole bundle to `target`; returns the manifest.
+
+    Raises `UsageError` if `target` is there and is not an earlier bundle, OSError if the disk is full.
+    """
+    with _replacing(target) as folder:
+        (folder / "model.py").write_text(module.text, encoding="utf-8")
+        tensors = write_safetensors(folder / "model.safetensors", program.state, arrays)
+        manifest = _manifest(source, source_sha256.result(), program, module, arrays, options)
+        (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
+        manifest["files"] = [
+            _file_entry(folder / "model.py"),
+            {"path": "model.safetensors", "bytes": tensors.bytes, "sha256": tensors.sha256},
+            _file_entry(folder / "README.md"),
+        ]
+        text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return manifest
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A new folder that takes `target`'s place on success and disappears on failure."""
+    target = target.absolute()
+    if target.exists() and not _may_replace(target):
+        raise UsageError("is there already and is not a bundle: not overwritten", file=str(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+        if target.exists():
+            old = folder.with_name(folder.name + ".old")
+            target.rename(old)
+            folder.rename(target)
+            shutil.rmtree(old)
+        else:
+            folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _may_replace(target: Path) -> bool:
+    return target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST).is_file())
+
+
+def _manifest(
+    source: SourceModel,
+    source_sha256: str,
+    program: Program,
+    module: ModuleSource,
+    arrays: Lookup,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    trainable = sum(prod(weight.shape) for weight in program.state.values())
+    size = sum(
+        prod(weight.shape) * np.dtype(stored_dtype(weight, arrays)).itemsize for weight in program.state.values()
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "source": {
+            "name": source.path.name,
+            "bytes": source.bytes,
+            "sha256": source_sha256,
+            "format": source.format,
+            "keras_version": source.keras_version,
+            "backend": source.backend,
+        },
+        "converter": {"name": "keras2torch", "version": __version__},
+        "options": dict(options),
+        "model": {"class_name": module.class_name, "keras_name": program.graph.name},
+        "inputs": [_port(name, value) for name, value in zip(module.parameters, program.inputs, strict=True)],
+        "outputs": [_port(_output_name(program, i), value) for i, value in enumerate(program.outputs)],
+        "parameters": {"count": trainable, "bytes": size},
+        "layers": _layers(program, module),
+        "weights": [
+            {
+                "keras": [str(key) for key in weight.sources],
+                "torch": name,
+                "transform": "; ".join(weight.steps) or "as stored",
+                "shape": list(weight.shape),
+                "dtype": stored_dtype(weight, arrays),
+            }
+            for name, weight in program.state.items()
+        ],
+        "warnings": list(program.warnings),
+    }
+
+
+def _axes(value: Value) -> list[int] | None:
+    return None if value.axes == tuple(range(value.rank)) else list(value.axes)
+
+
+def _port(name: str, value: Value) -> dict[str, Any]:
+    return {
+        "name": name,
+        "dtype": value.dtype,
+        "keras_shape": list(value.shape),
+        "torch_shape": list(value.torch_shape),
+        "axes": _axes(value),
+    }
+
+
+def _output_name(program: Program, number: int) -> str:
+    return program.graph.nodes[program.graph.outputs[number].node].layer
+
+
+def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
+    """One entry a Keras layer, with where each call's output can be seen when `forward` runs."""
+    entries: dict[str, dict[str, Any]] = {}
+    for record in program.records:
+        entry = entries.setdefault(
+            record.path,
+            {"keras_name": record.path, "keras_class": record.class_name, "torch_name": record.torch_name, "outputs": []},
+        )
+        line = module.lines.get(id(record.value))
+        if line is not None and record.value.order is None:
+            entry["outputs"].append({"call": record.call, "module": "", "line": line, "axes": _axes(record.value)})
+    return list(entries.values())
+
+
+def _file_entry(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"path": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def read_manifest(bundle: Path) -> dict[str, Any]:
+    """The manifest of a bundle on disk. Raises `UsageError` where there is none."""
+    path = bundle / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError("not a bundle: no readable manifest.json", file=os.fspath(bundle)) from error
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError("the manifest is of another schema version", file=os.fspath(bundle))
+    return manifest
+

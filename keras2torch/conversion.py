@@ -1,0 +1,88 @@
+"""One `.h5` in, one bundle out: the steps in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras2torch.bundle import write_bundle
+from keras2torch.emit.module import write_module
+from keras2torch.errors import Keras2TorchError, UsageError
+from keras2torch.graph.build import build_graph
+from keras2torch.graph.model import Graph
+from keras2torch.resolve import resolve
+from keras2torch.source.h5file import read_h5
+from keras2torch.source.model import SourceModel
+from keras2torch.translate import IO_LAYOUTS, Program, translate
+
+_HASH_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A model that was read and translated, before a number of it was touched."""
+
+    source: SourceModel
+    graph: Graph
+    program: Program
+
+
+def understand(path: Path, *, io_layout: str = "torch") -> Understood:
+    """Read and translate `path`. Raises `RefusedFile` or `UnsupportedModel`, naming the file."""
+    try:
+        source = read_h5(path)
+        graph = build_graph(source.config, source.generation)
+        return Understood(source, graph, translate(graph, io_layout=io_layout))
+    except Keras2TorchError as error:
+        raise error.in_file(str(path)) from error.__cause__
+
+
+def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> Conversion:
+    """Convert the model in `path` into the bundle folder `out`.
+
+    `io_layout`: "torch" (default) turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's
+    axes. Raises a `Keras2TorchError`; `out` is then as it was before.
+    """
+    if io_layout not in IO_LAYOUTS:
+        raise UsageError(f"io_layout is {io_layout!r}, not one of {', '.join(IO_LAYOUTS)}")
+    path = Path(path)
+    understood = understand(path, io_layout=io_layout)
+    source, program = understood.source, understood.program
+    # Hashing releases the GIL, so it runs beside the transposing.
+    with ThreadPoolExecutor(1) as pool:
+        digest: Future[str] = pool.submit(_sha256, path)
+        try:
+            arrays = resolve(source, understood.graph, program.expected)
+        except Keras2TorchError as error:
+            raise error.in_file(str(path)) from error.__cause__
+        module = write_module(program, source_name=path.name, keras_version=source.keras_version)
+        manifest = write_bundle(
+            Path(out),
+            source=source,
+            source_sha256=digest,
+            program=program,
+            module=module,
+            arrays=arrays,
+            options={"io_layout": io_layout},
+        )
+    return Conversion(Path(out), manifest)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""From calls and weights to the text of `model.py`."""

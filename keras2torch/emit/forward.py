@@ -1,0 +1,72 @@
+"""The body of `forward`: statements in order, each tensor in a variable a reader can follow.
+
+A chain lives in one variable; a new one is taken only while the old is still needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras2torch.emit.code import Statement, Value, render, values_in
+from keras2torch.emit.names import Names, identifier
+
+_POOL = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement as text, and the value it binds."""
+
+    text: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class Body:
+    """The parameters of `forward`, its statements, and what it returns."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[Line, ...]
+    returns: str
+
+
+def write_body(inputs: Sequence[Value], statements: Sequence[Statement], outputs: Sequence[Value]) -> Body:
+    """Name every value and render the statements."""
+    scope = Names(frozenset(_POOL))
+    variables: dict[int, str] = {}
+    bound = {id(value) for value in inputs} | {id(statement.value) for statement in statements}
+    for value in inputs:
+        variables[id(value)] = scope.unique(value.hint or "x", "x")
+    parameters = tuple(variables[id(value)] for value in inputs)
+    reads = [list(values_in(statement.code, lambda value: id(value) in bound)) for statement in statements]
+    last_read = {id(value): number for number, values in enumerate(reads) for value in values}
+    last_read.update({id(value): len(statements) for value in outputs})
+
+    lines: list[Line] = []
+    live = {id(value) for value in inputs}
+    for number, statement in enumerate(statements):
+        text = render(statement.code, lambda value: variables.get(id(value)) if id(value) in bound else None)
+        dying = [value for value in reads[number] if last_read[id(value)] == number]
+        live -= {id(value) for value in dying}
+        in_use = {variables[key] for key in live} | set(parameters)
+        inherited = next((variables[id(v)] for v in dying if variables[id(v)] not in in_use), None)
+        name = _choose(statement.value, inherited, in_use, scope)
+        variables[id(statement.value)] = name
+        if id(statement.value) in last_read:
+            live.add(id(statement.value))
+        lines.append(Line(f"{statement.pattern.format(name)} = {text}", statement.value))
+    results = [variables[id(value)] for value in outputs]
+    return Body(parameters, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
+
+
+def _choose(value: Value, inherited: str | None, in_use: set[str], scope: Names) -> str:
+    wish = identifier(value.hint or "x", "x")
+    if wish == "mask":
+        return wish if wish not in in_use else scope.unique(wish)
+    if inherited and not inherited.startswith("mask"):
+        return inherited
+    for name in _POOL:
+        if name not in in_use:
+            return name
+    return scope.unique(wish)

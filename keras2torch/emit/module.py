@@ -1,0 +1,111 @@
+"""The text of `model.py`, and on which line of it each value is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from keras2torch.emit.code import Code, Value, render
+from keras2torch.emit.forward import Body, write_body
+from keras2torch.emit.names import class_name
+from keras2torch.emit.parts import part_names, sources_of
+from keras2torch.emit.wrap import WIDTH, wrapped
+from keras2torch.errors import one_line
+from keras2torch.graph.model import Shape
+from keras2torch.translate import Program
+
+_LOAD_MODEL = '''def load_model(
+    weights: str | Path | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """The model with its weights, in eval mode. `weights` defaults to model.safetensors beside this file."""
+    path = Path(weights) if weights is not None else Path(__file__).with_name("model.safetensors")
+    with torch.device("meta"):
+        model = Model()
+    model.load_state_dict(load_file(path), assign=True)
+    return model.to(device=device, dtype=dtype).eval()
+'''
+
+
+@dataclass(frozen=True)
+class ModuleSource:
+    """`model.py`: its text, the class name, and the line of the statement that binds each value (by id of the value)."""
+
+    text: str
+    class_name: str
+    lines: Mapping[int, int]
+    parameters: tuple[str, ...]
+
+
+def write_module(program: Program, *, source_name: str, keras_version: str | None) -> ModuleSource:
+    """Render a whole program."""
+    wish = class_name(program.graph.name)
+    name = wish if wish not in {*part_names(), "Path"} else f"{wish}Model"
+    body = write_body(program.inputs, program.statements, program.outputs)
+    out = [*_header(program, body, source_name, keras_version)]
+    for source in sources_of(program.parts):
+        out += ["", "", *source.splitlines()]
+    out += ["", "", f"class {name}(nn.Module):"]
+    if program.modules:
+        out += ["    def __init__(self) -> None:", "        super().__init__()"]
+        for module in program.modules:
+            out += wrapped(f"        self.{module.name} = {render(module.code, lambda _: None)}")
+        out.append("")
+    parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
+    returns = "torch.Tensor" if len(program.outputs) == 1 else "tuple[torch.Tensor, ...]"
+    out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
+    lines: dict[int, int] = {}
+    shape: Shape | None = program.inputs[0].torch_shape if program.inputs else None
+    for line in body.lines:
+        lines[id(line.value)] = len(out) + 1
+        comment = "" if line.value.torch_shape == shape else f"  # {_shape_text(line.value.torch_shape)}"
+        shape = line.value.torch_shape
+        text = f"        {line.text}"
+        out += [text + comment] if len(text + comment) <= WIDTH else wrapped(text)
+    out.append(f"        return {body.returns}")
+    if name != "Model":
+        out += ["", "", f"Model = {name}"]
+    out += ["", "", *_LOAD_MODEL.splitlines()]
+    return ModuleSource("\n".join(out) + "\n", name, lines, body.parameters)
+
+
+def _header(program: Program, body: Body, source_name: str, keras_version: str | None) -> list[str]:
+    title = f"{one_line(program.graph.name, 80)}, converted from {one_line(PurePath(source_name).name, 120)}"
+    keras = f" (Keras {one_line(keras_version, 20)})" if keras_version else ""
+    inputs = [
+        f"    {name}: {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}"
+        for name, value in zip(body.parameters, program.inputs, strict=True)
+    ]
+    outputs = [f"    {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}" for value in program.outputs]
+    doc = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
+    text = "\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
+    functional = any("F." in str(part) for statement in program.statements for part in _parts(statement.code))
+    functional = functional or any("F." in source for source in sources_of(program.parts))
+    imports = ["from __future__ import annotations", ""]
+    imports += ["from pathlib import Path", "", "import torch"]
+    if functional:
+        imports.append("import torch.nn.functional as F")
+    imports += ["from safetensors.torch import load_file", "from torch import nn"]
+    return [f'"""{text}', '"""', "", *imports]
+
+
+def _parts(code: Code) -> list[str]:
+    found: list[str] = []
+    for part in code.parts:
+        if isinstance(part, str):
+            found.append(part)
+        elif part.code is not None:
+            found += _parts(part.code)
+    return found
+
+
+def _keras_note(value: Value) -> str:
+    return "" if value.keras_layout else f", in Keras {_with_batch(value.shape)}"
+
+
+def _with_batch(shape: Shape) -> str:
+    return "(" + ", ".join("N" if i == 0 else "?" if n is None else str(n) for i, n in enumerate(shape)) + ")"
+
+
+def _shape_text(shape: Shape) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in shape[1:]) + ("," if len(shape) == 2 else "") + ")"

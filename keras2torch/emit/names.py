@@ -1,0 +1,66 @@
+"""The one authority over names in the emitted file.
+
+Invariants: a name is a Python identifier; never a keyword, a builtin, an attribute of `nn.Module` or a name the file
+itself uses; unique within its scope; and the same for the same sequence of requests.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+# Attributes of torch.nn.Module (2.13) that a layer name could hide, written down so that naming needs no torch.
+_MODULE_ATTRIBUTES = frozenset(
+    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
+    modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
+)
+_FILE_NAMES = frozenset({"torch", "nn", "F", "math", "Path", "Tensor", "load_file", "load_model", "Model", "self"})
+_RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _FILE_NAMES
+_LONGEST = 60
+
+
+class Names:
+    """One scope. `reserved` are names that the scope already has."""
+
+    def __init__(self, reserved: frozenset[str] = frozenset()):
+        self._taken = set(_RESERVED | reserved)
+
+    def unique(self, wish: str, fallback: str = "layer") -> str:
+        """A free name as near to `wish` as the invariants allow."""
+        base = identifier(wish, fallback)
+        name, number = base, 1
+        while name in self._taken:
+            number += 1
+            name = f"{base}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def attribute_names() -> Names:
+    """The scope of attributes of the emitted module."""
+    return Names(_MODULE_ATTRIBUTES)
+
+
+def identifier(wish: str, fallback: str = "layer") -> str:
+    """`wish` as a lower-risk identifier: ASCII letters, digits and underscores, not starting with a digit or underscore."""
+    name = re.sub(r"[^0-9A-Za-z]+", "_", wish[:_LONGEST]).strip("_")
+    if not name:
+        return fallback
+    if name[0].isdigit():
+        name = f"{fallback}_{name}"
+    return name
+
+
+def class_name(wish: str) -> str:
+    """PascalCase for the module class; capitals that are there stay (`ResNet50` stays `ResNet50`)."""
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", wish[:_LONGEST]) if word]
+    name = "".join(word[0].upper() + word[1:] for word in words)
+    if not name or name[0].isdigit():
+        name = f"Model{name}"
+    return f"{name}Net" if name in _RESERVED - {"Model"} else name

@@ -1,0 +1,189 @@
+"""What a rule sees: one call of one layer, and the means to say what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras2torch.emit.code import Argument, Code, Statement, Value, call, method
+from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.graph.model import Layer, Shape
+from keras2torch.layers import _functions
+from keras2torch.layers._options import Options
+from keras2torch.source.model import Generation
+from keras2torch.weights import Weight, WeightKey
+
+if TYPE_CHECKING:
+    from keras2torch.translate import Translator
+
+CHANNELS = ("channels_last", "channels_first")
+
+
+class LayerCall:
+    """One call. `inputs` are its tensors in Keras's order; `options` reads its configuration."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        layer: Layer,
+        inputs: Sequence[Value],
+        kwargs: Mapping[str, Any],
+        *,
+        role_prefix: str = "",
+        feature_order_stays: bool = False,
+    ):
+        self._translator = translator
+        self._layer = layer
+        self._role_prefix = role_prefix
+        self._kwargs = dict(kwargs)
+        self.inputs = list(inputs)
+        self.options = Options(layer.config)
+        self.feature_order_stays = feature_order_stays
+        """For layers that flatten: whether everything behind can live with torch's order of elements."""
+
+    # ------------------------------------------------------------------------------------------ what is there
+
+    @property
+    def generation(self) -> Generation:
+        return self._translator.graph.generation
+
+    @property
+    def class_name(self) -> str:
+        return self._layer.class_name
+
+    @property
+    def name(self) -> str:
+        return self._layer.name
+
+    @property
+    def input(self) -> Value:
+        """The only input."""
+        if len(self.inputs) != 1:
+            raise LayerRefused(f"called on {len(self.inputs)} tensors, expected one")
+        return self.inputs[0]
+
+    def argument(self, name: str) -> Any:
+        """A call argument beside the inputs (a `Value`, a list of them or a constant), or None."""
+        return self._kwargs.pop(name, None)
+
+    def check_arguments(self) -> None:
+        """Refuse call arguments that nobody read and that ask for something."""
+        for name, value in self._kwargs.items():
+            if value is not None and not (name == "training" and value is False):
+                raise UnsupportedOption(f"call argument {name}={_short(value)} is not supported", name)
+
+    def data_format(self) -> str:
+        """`channels_last` or `channels_first`; Keras writes null where its own default applied."""
+        if self.options.take("data_format", default=None) is None:
+            return "channels_last"
+        return self.options.choice("data_format", among=CHANNELS)
+
+    # ------------------------------------------------------------------------------------------ making things
+
+    def weight(self, role: str, *shape: int, trainable: bool = True) -> Weight:
+        """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files store that order."""
+        key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable)
+        self._translator.expect(key)
+        return Weight.stored(key)
+
+    def module(
+        self, constructor: str, *args: Argument, state: Mapping[str, Weight] | None = None, suffix: str = "", **kwargs: Argument
+    ) -> Callable[..., Code]:
+        """Declare a submodule (once, however often the layer is called); returns what applies it to arguments.
+
+        `state` maps its parameter and buffer names to weights; `suffix` tells apart the submodules of one layer.
+        """
+        name = self._translator.declare(self._layer, suffix, call(constructor, *args, **kwargs), state or {})
+
+        def apply(*inputs: Argument, **options: Argument) -> Code:
+            return call(f"self.{name}", *inputs, **options)
+
+        return apply
+
+    def part(self, name: str) -> str:
+        """Name of a class or function of `keras2torch.parts`, whose source the emitted file will then hold."""
+        return self._translator.use_part(name)
+
+    def value(
+        self,
+        code: Code,
+        shape: Shape,
+        *,
+        axes: tuple[int, ...] | None = None,
+        dtype: str = "float32",
+        hint: str | None = None,
+    ) -> Value:
+        """A tensor computed by `code`; `axes` default to Keras's own."""
+        self._translator.check_size(shape)
+        return Value(shape, dtype, axes or tuple(range(len(shape))), code, hint=hint or self.name)
+
+    def like(self, source: Value, code: Code, *, dtype: str | None = None) -> Value:
+        """A tensor computed by `code` with the shape and layout of `source`."""
+        return Value(source.shape, dtype or source.dtype, source.axes, code, source.order, hint=self.name)
+
+    def model_input(self, shape: Shape, dtype: str) -> Value:
+        """A new argument of the emitted `forward`."""
+        return self._translator.model_input(self._layer, shape, dtype)
+
+    def bind(self, value: Value, pattern: str = "{}", *, optional: bool = False) -> Value:
+        """Give `value` a variable now, because it is read more than once or stands in a tuple."""
+        if value.code is not None and not self._translator.is_bound(value):
+            self._translator.emit(Statement(value, value.code, pattern, optional))
+        return value
+
+    # ------------------------------------------------------------------------------------------------ layouts
+
+    def arranged(self, source: Value, axes: tuple[int, ...]) -> Value:
+        """`source` with torch axis i holding Keras axis axes[i]."""
+        if source.axes == axes:
+            return source
+        if source.order is not None:
+            raise AssertionError("a flattened axis in torch's order has no axes to permute")
+        steps = tuple(source.axes.index(axis) for axis in axes)
+        moved = [i for i, step in enumerate(steps) if i != step]
+        code = method(source, "transpose", *moved) if len(moved) == 2 else method(source, "permute", *steps)
+        return Value(source.shape, source.dtype, axes, code, hint=source.hint)
+
+    def keras_layout(self, source: Value) -> Value:
+        """`source` with exactly Keras's axes."""
+        return self.arranged(source, tuple(range(source.rank)))
+
+    def channels_first(self, source: Value, data_format: str) -> Value:
+        """`source` as torch's convolutions and poolings want it: (N, C, spatial...)."""
+        return self.arranged(source, channels_first_axes(source.rank, data_format))
+
+    def bring_together(self, values: Sequence[Value]) -> list[Value]:
+        """Tensors of one rank in one layout: that of most of them, so that the fewest are permuted."""
+        layouts = [value.axes for value in values]
+        best = max(layouts, key=lambda axes: (layouts.count(axes), -layouts.index(axes)))
+        return [self.arranged(value, best) for value in values]
+
+    # --------------------------------------------------------------------------------------- layers in layers
+
+    def activation(self, source: Value, option: str = "activation") -> Value:
+        """`source` behind the activation that an option names (a string, an object, or a layer)."""
+        return self.apply_activation(source, self.options.take(option, default=None), option)
+
+    def apply_activation(self, source: Value, spec: Any, option: str) -> Value:
+        name, layer = _functions.parse(spec, option, self.generation)
+        if layer is not None:
+            return self.sublayer(layer, [source], f"{option}/")
+        return _functions.apply(self, source, name or "linear", option)
+
+    def sublayer(self, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str) -> Value:
+        """Translate a layer that stands in this one's configuration; its weights are this layer's, in stored order."""
+        class_name, config = entry.get("class_name"), entry.get("config")
+        if not isinstance(class_name, str) or not isinstance(config, Mapping):
+            raise UnsupportedOption("a nested layer without class_name and config")
+        inner = Layer(self._layer.path, class_name, config, self._layer.group, self._layer.trainable)
+        return self._translator.apply_rule(inner, inputs, {}, role_prefix=self._role_prefix + role_prefix)
+
+
+def channels_first_axes(rank: int, data_format: str) -> tuple[int, ...]:
+    if data_format == "channels_first":
+        return tuple(range(rank))
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def _short(value: Any) -> str:
+    return "a tensor" if isinstance(value, Value) else repr(value)[:40]

@@ -1,0 +1,125 @@
+"""Windows that slide: sizes, "same" padding and what torch needs for it.
+
+TensorFlow's "same" (https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2): out = ceil(n/s), and of the
+padding max((out-1)*s + (k-1)*d + 1 - n, 0) the smaller half goes in front. It depends on n, so where n is open the
+padding is computed at run time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras2torch.emit.code import Value, call
+from keras2torch.errors import UnsupportedOption
+from keras2torch.layers._call import LayerCall
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel or pool size, stride and dilation an axis, and the padding mode of all."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+
+    def effective(self, axis: int) -> int:
+        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def output(self, n: int | None, axis: int) -> int | None:
+        """Output extent for input extent `n`."""
+        if n is None:
+            return None
+        if self.padding != "valid":
+            return -(-n // self.strides[axis])
+        length = (n - self.effective(axis)) // self.strides[axis] + 1
+        if length < 1:
+            raise UnsupportedOption(f"a window of {self.effective(axis)} does not fit in {n}", "kernel_size")
+        return length
+
+    def before_after(self, n: int, axis: int) -> tuple[int, int]:
+        """Padding in front and behind for input extent `n`."""
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding == "causal":
+            return self.effective(axis) - 1, 0
+        out = -(-n // self.strides[axis])
+        total = max((out - 1) * self.strides[axis] + self.effective(axis) - n, 0)
+        return total // 2, total - total // 2
+
+
+def window(layer: LayerCall, rank: int, *, causal: bool) -> Window:
+    """The window that a convolution's options describe."""
+    options = layer.options
+    modes = ("valid", "same", "causal") if causal else ("valid", "same")
+    return Window(
+        kernel=options.integers("kernel_size", count=rank),
+        strides=options.integers("strides", count=rank, default=1),
+        dilation=options.integers("dilation_rate", count=rank, default=1),
+        padding=options.choice("padding", among=modes, default="valid"),
+    )
+
+
+def short(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
+    """One number where all are equal, as people write it."""
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def apply(
+    layer: LayerCall, x: Value, shape: Window, *, fill: float = 0.0
+) -> tuple[Value, int | str | tuple[int, ...] | None]:
+    """Pad `x` (channels-first) as far as the module cannot do it itself; returns the `padding=` for the module.
+
+    `fill` other than 0 is for poolings: their modules pad with it themselves when the padding is symmetric.
+    """
+    spatial = x.torch_shape[2:]
+    rank = len(spatial)
+    if shape.padding == "valid":
+        return x, None
+    unit_stride = all(stride == 1 for stride in shape.strides)
+    if shape.padding == "same" and unit_stride and fill == 0.0:
+        if all(size == 1 for size in shape.kernel):
+            return x, None
+        if all(shape.effective(axis) % 2 for axis in range(rank)):
+            return x, short(tuple(shape.effective(axis) // 2 for axis in range(rank)))
+        return x, "same"
+    known = [shape.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
+    if shape.padding == "causal" or (unit_stride and None in known):
+        # neither depends on the extent
+        known = [shape.before_after(n if n is not None else 1 << 20, axis) for axis, n in enumerate(spatial)]
+    pairs = [pair for pair in known if pair is not None]
+    if len(pairs) == rank:
+        if not any(number for pair in pairs for number in pair):
+            return x, None
+        if all(front == back for front, back in pairs):
+            return x, short(tuple(front for front, _ in pairs))
+        pads = tuple(number for pair in reversed(pairs) for number in pair)
+        extra = {} if fill == 0.0 else {"value": fill}
+        code = call("F.pad", x, pads, **extra)
+    else:
+        settings: dict[str, object] = {} if fill == 0.0 else {"value": fill}
+        if any(n != 1 for n in shape.dilation):
+            settings["dilation"] = shape.dilation
+        code = call(layer.part("pad_same"), x, shape.kernel, shape.strides, **settings)
+    padded = tuple(
+        n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)
+    )
+    torch_shape = (*x.torch_shape[:2], *padded)
+    keras_shape = tuple(torch_shape[x.axes.index(axis)] for axis in range(x.rank))
+    return layer.value(code, keras_shape, axes=x.axes), None
+
+
+def transposed_window(shape: Window, axis: int, output_padding: int | None) -> tuple[int, int]:
+    """(crop at both ends, further elements at the end) that turn torch's transposed convolution into Keras's.
+
+    torch yields (n-1)*s + e - 2*crop + added. A negative `added` is cut off behind.
+    """
+    stride, effective = shape.strides[axis], shape.effective(axis)
+    if output_padding is not None:
+        total_crop = 2 * (effective // 2) - output_padding if shape.padding == "same" else -output_padding
+    elif shape.padding == "same":
+        total_crop = effective - stride
+    else:
+        total_crop = effective - stride - max(effective - stride, 0)
+    front = max(total_crop, 0) // 2 if shape.padding == "same" else 0
+    return front, 2 * front - total_crop

@@ -1,0 +1,139 @@
+"""The registry of layer rules: what can be converted, with an example of each, and nothing that is listed twice.
+
+Tests, `docs/layers.md`, `keras2torch layers` and the dashboard's coverage page are all derived from here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from keras2torch.source.model import Generation
+
+if TYPE_CHECKING:
+    from keras2torch.emit.code import Value
+    from keras2torch.layers._call import LayerCall
+
+    Rule = Callable[[LayerCall], Value | list[Value]]
+
+Classes = tuple[str, ...]
+
+
+class Masks(StrEnum):
+    """What a layer does with the mask that its input carries."""
+
+    PASS = "passes it on"
+    STOP = "ignores it and passes none on"
+    HANDLE = "uses it; the rule says how"
+    REFUSE = "is not known"
+
+
+class FeatureAxis(StrEnum):
+    """What a layer needs to know of the order of elements on a flattened last axis."""
+
+    KEEPS = "treats every element alike, or permutes its own weights"
+    ABSORBS = "permutes its kernel, so that its output stands in Keras's order"
+    NEEDS = "needs Keras's order"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A small layer that shows a rule at work, and that the tests build with Keras itself.
+
+    `shapes` are the Keras input shapes without the batch axis (one a tensor), `config` the layer's arguments.
+    """
+
+    shapes: tuple[tuple[int | None, ...], ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    integers_below: int | None = None
+    """Feed integers in 0..n-1 instead of real numbers."""
+    masked: bool = False
+    """Put a Masking layer in front, so that the example covers what the layer does with a mask."""
+    inner: tuple[str, Mapping[str, Any]] | None = None
+    """For wrappers: class and arguments of the wrapped layer, passed as their `layer`."""
+    only: Generation | None = None
+    """Where only one library has the layer or the option."""
+
+
+def example(*shapes: tuple[int | None, ...], **config: Any) -> Example:
+    """An `Example` in short: input shapes, then the layer's arguments; `_masked`, `_inner` ... set its other fields."""
+    fields = {key[1:]: config.pop(key) for key in list(config) if key.startswith("_")}
+    return Example(shapes, config, **fields)
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """One entry: class names that mean the same, the function that translates a call, and its traits."""
+
+    classes: Classes
+    family: str
+    function: Rule
+    examples: tuple[Example, ...]
+    masks: Masks
+    feature_axis: FeatureAxis
+    torch: str
+
+    @property
+    def name(self) -> str:
+        return self.classes[0]
+
+
+_RULES: dict[str, LayerRule] = {}
+
+
+def converts(
+    *classes: str,
+    examples: list[Example],
+    masks: Masks = Masks.REFUSE,
+    feature_axis: FeatureAxis = FeatureAxis.NEEDS,
+) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the rule for Keras layers of these class names (aliases after the first).
+
+    The first line of its docstring says what the layer becomes. Raises `ValueError` at import for a class that has a
+    rule already, a rule without an example or without a docstring.
+    """
+
+    def register(function: Rule) -> Rule:
+        if not examples:
+            raise ValueError(f"the rule for {classes[0]} has no example")
+        if not function.__doc__:
+            raise ValueError(f"the rule for {classes[0]} does not say what the layer becomes")
+        family = function.__module__.rsplit(".", 1)[-1]
+        summary = function.__doc__.strip().splitlines()[0]
+        rule = LayerRule(classes, family, function, tuple(examples), masks, feature_axis, summary)
+        for name in classes:
+            if name in _RULES:
+                raise ValueError(f"{name} has a rule already, in {_RULES[name].family}")
+            _RULES[name] = rule
+        return function
+
+    return register
+
+
+@cache
+def _load_families() -> None:
+    package = importlib.import_module("keras2torch.layers")
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def rules() -> Mapping[str, LayerRule]:
+    """Every rule by class name, aliases included. The families are found by walking this package."""
+    _load_families()
+    return _RULES
+
+
+def find(class_name: str) -> LayerRule | None:
+    return rules().get(class_name)
+
+
+def converts_all() -> list[LayerRule]:
+    """Every rule once, by family, then by name."""
+    unique = {id(rule): rule for rule in rules().values()}
+    return sorted(unique.values(), key=lambda rule: (rule.family, rule.name))

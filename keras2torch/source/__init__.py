@@ -1,0 +1,1 @@
+"""Reading a stranger's file: bytes in, one normalised `SourceModel` out."""

@@ -1,0 +1,27 @@
+"""Bounds on what a file may ask of us. Every number is a default; genuine models stay far below them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that a reader enforces before it allocates or recurses."""
+
+    file_bytes: int = 16 << 30
+    config_bytes: int = 64 << 20
+    json_depth: int = 64
+    layers: int = 20_000
+    datasets: int = 100_000
+    tensor_rank: int = 8
+    link_depth: int = 64
+    name_length: int = 4096
+    attribute_items: int = 1_000_000
+    expansion: int = 100
+    """Largest ratio of decoded to stored bytes for a compressed dataset."""
+    compressed_bytes: int = 4 << 30
+    """Largest total of decoded bytes from compressed datasets (they cannot be memory-mapped)."""
+
+
+DEFAULT = Limits()

@@ -1,0 +1,61 @@
+"""What a reader returns: a configuration in one spelling, and weights that stay in the file until written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Generation(StrEnum):
+    """Which Keras wrote the file: semantics (hard_sigmoid, masks of merges, ...) depend on it."""
+
+    KERAS1 = "keras1"
+    """Standalone Keras 1.x."""
+    KERAS2 = "keras2"
+    """Standalone Keras 2.0-2.4."""
+    TF_KERAS = "tf_keras"
+    """tf.keras 2.x and the tf_keras package (one code line)."""
+    KERAS3 = "keras3"
+    """Keras 3."""
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """One array in the file. `array` is a view of the memory-mapped file: nothing is read until it is used."""
+
+    name: str
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A Keras model as it stands in its file, before anything is decided about PyTorch.
+
+    `config` is the model's own configuration, still in the spelling of its Keras generation but parsed and bounded;
+    `weights` maps each top-level layer to its arrays in stored order (trainable, then non-trainable).
+    """
+
+    path: Path
+    bytes: int
+    format: str
+    generation: Generation
+    keras_version: str | None
+    backend: str | None
+    config: Mapping[str, Any]
+    weights: Mapping[str, tuple[StoredWeight, ...]]

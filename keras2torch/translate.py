@@ -1,0 +1,311 @@
+"""Graph -> Program: walks the calls in order and asks each layer's rule what becomes of it.
+
+Collects every refusal of the model instead of stopping at the first; looks at no array (see `weights`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render
+from keras2torch.emit.names import attribute_names
+from keras2torch.errors import LayerRefused, Reason, UnsupportedMask, UnsupportedModel, UnsupportedOption
+from keras2torch.graph.model import Graph, Layer, Shape, TensorRef
+from keras2torch.graph.passes.fold_flatten import flattens_that_fold
+from keras2torch.layers import _registry
+from keras2torch.layers._call import LayerCall, channels_first_axes
+from keras2torch.layers._registry import FeatureAxis, Masks
+from keras2torch.weights import Weight, WeightKey
+
+_LARGEST_TENSOR = 1 << 40
+_WITHOUT_DTYPE = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16", "infer", "_infer"})
+IO_LAYOUTS = ("torch", "keras")
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """One call of a layer: what Keras calls its output, and the value that is it. None: an input, or fused away."""
+
+    path: str
+    class_name: str
+    call: int
+    value: Value
+    torch_name: str | None
+
+
+@dataclass
+class Program:
+    """The module to be written: declarations, body, weights, and where every Keras layer went."""
+
+    graph: Graph
+    inputs: list[Value]
+    outputs: list[Value]
+    modules: list[ModuleDecl] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    state: dict[str, Weight] = field(default_factory=dict)
+    expected: dict[str, list[WeightKey]] = field(default_factory=dict)
+    """Variables of each layer, by path, in the order in which Keras creates them."""
+    records: list[LayerRecord] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    options_read: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Option names that the rules read, by layer path (nested layers included): an allow-list for rewriting configs."""
+
+
+def translate(graph: Graph, *, io_layout: str = "torch") -> Program:
+    """Translate a whole model. Raises `UnsupportedModel` with every reason."""
+    return Translator(graph, io_layout).run()
+
+
+class Translator:
+    """State of one translation; rules reach it through `LayerCall`."""
+
+    def __init__(self, graph: Graph, io_layout: str):
+        self.graph = graph
+        self._io_layout = io_layout
+        self._program = Program(graph, [], [])
+        self._names = attribute_names()
+        self._declared: dict[tuple[str, str], tuple[str, str]] = {}
+        self._bound: set[int] = set()
+        self._reasons: list[Reason] = []
+        self._folding = flattens_that_fold(graph)
+        self._model_channels_first = _is_channels_first(graph)
+
+    def run(self) -> Program:
+        values: dict[int, list[Value] | None] = {}
+        for number, node in enumerate(self.graph.nodes):
+            layer = self.graph.layers[node.layer]
+            inputs = [_pick(values[ref.node], ref) for ref in node.inputs]
+            kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
+            if any(value is None for value in inputs) or _has_missing(kwargs):
+                self._check_class_only(layer)
+                values[number] = None
+                continue
+            try:
+                given = [value for value in inputs if value is not None]
+                result = self._outputs_of(layer, given, kwargs, stays=number in self._folding)
+            except LayerRefused as refusal:
+                self._refuse(layer, refusal)
+                values[number] = None
+                continue
+            values[number] = result
+            for output in result:
+                self._bind(output)
+            self._record(layer, node.call, result[0])
+        if not self._reasons:
+            self._program.outputs = [self._leave(values, ref) for ref in self.graph.outputs]
+        if self._reasons:
+            raise UnsupportedModel(self._reasons)
+        self._drop_unread()
+        return self._program
+
+    # --------------------------------------------------------------------------------- what LayerCall relies on
+
+    def expect(self, key: WeightKey) -> None:
+        keys = self._program.expected.setdefault(key.layer, [])
+        if key in keys:
+            return
+        if any(other.role == key.role for other in keys):
+            raise LayerRefused(f"called on inputs that need {key.role} in two different shapes")
+        keys.append(key)
+
+    def declare(self, layer: Layer, suffix: str, code: Code, state: Mapping[str, Weight]) -> str:
+        text = render(code, lambda _: None)
+        known = self._declared.get((layer.path, suffix))
+        if known:
+            name, before = known
+            if before != text:
+                raise LayerRefused("a shared layer is called in two ways that need different modules")
+            return name
+        name = self._names.unique(layer.path + (f"_{suffix}" if suffix else ""))
+        self._declared[layer.path, suffix] = (name, text)
+        self._program.modules.append(ModuleDecl(name, code))
+        self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
+        return name
+
+    def use_part(self, name: str) -> str:
+        if name not in self._program.parts:
+            self._program.parts.append(name)
+        return name
+
+    def emit(self, statement: Statement) -> None:
+        self._program.statements.append(statement)
+        self._bound.add(id(statement.value))
+
+    def is_bound(self, value: Value) -> bool:
+        return id(value) in self._bound
+
+    def check_size(self, shape: Shape) -> None:
+        size = 1
+        for extent in shape:
+            size *= extent or 1
+        if size > _LARGEST_TENSOR or any(extent is not None and extent <= 0 for extent in shape[1:]):
+            raise LayerRefused(f"yields a tensor of shape {shape}")
+
+    def model_input(self, layer: Layer, shape: Shape, dtype: str) -> Value:
+        """A new input of the module, in the layout that was asked for."""
+        axes = self._io_axes(len(shape))
+        value = Value(shape, dtype, axes, None, hint=layer.name)
+        self._program.inputs.append(value)
+        self._bound.add(id(value))
+        return value
+
+    def apply_rule(
+        self,
+        layer: Layer,
+        inputs: Sequence[Value],
+        kwargs: Mapping[str, Any],
+        *,
+        role_prefix: str = "",
+        stays: bool = False,
+    ) -> Value:
+        return self._outputs_of(layer, inputs, kwargs, role_prefix=role_prefix, stays=stays)[0]
+
+    # ------------------------------------------------------------------------------------------------- the walk
+
+    def _outputs_of(
+        self,
+        layer: Layer,
+        inputs: Sequence[Value],
+        kwargs: Mapping[str, Any],
+        *,
+        role_prefix: str = "",
+        stays: bool = False,
+    ) -> list[Value]:
+        rule = _registry.find(layer.class_name)
+        if rule is None:
+            raise LayerRefused(f"layer class {layer.class_name} is not supported")
+        _check_dtype(layer.config.get("dtype"))
+        if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
+            raise UnsupportedMask(f"a mask reaches {layer.class_name}, which has no rule for masks")
+        if rule.feature_axis is FeatureAxis.NEEDS and any(value.order for value in inputs):
+            raise LayerRefused("reads flattened features as part of a layer that reorders them")
+        call = LayerCall(self, layer, inputs, kwargs, role_prefix=role_prefix, feature_order_stays=stays)
+        result = rule.function(call)
+        outputs = result if isinstance(result, list) else [result]
+        call.check_arguments()
+        unread = call.options.unread()
+        if unread:
+            shown = ", ".join(f"{key}={layer.config[key]!r}"[:60] for key in unread)
+            raise UnsupportedOption(f"options {shown} are not supported", unread[0])
+        read = self._program.options_read.get(layer.path, frozenset())
+        self._program.options_read[layer.path] = read | call.options.read
+        if rule.masks is Masks.PASS and inputs:
+            outputs[0] = _with_mask(outputs[0], inputs[0].mask)
+        elif rule.masks is Masks.STOP and outputs[0].mask is not None:
+            outputs[0] = _with_mask(outputs[0], None)
+        return outputs
+
+    def _bind(self, value: Value) -> None:
+        if not self.is_bound(value):
+            if value.code is None:
+                raise AssertionError("a rule returned a value that it did not compute")
+            self.emit(Statement(value, value.code))
+
+    def _record(self, layer: Layer, call: int, value: Value) -> None:
+        declared = self._declared.get((layer.path, ""))
+        names = [name for (path, _), (name, _) in self._declared.items() if path == layer.path]
+        torch_name = declared[0] if declared else names[0] if names else None
+        self._program.records.append(LayerRecord(layer.path, layer.class_name, call, value, torch_name))
+
+    def _leave(self, values: Mapping[int, list[Value] | None], ref: TensorRef) -> Value:
+        value = _pick(values[ref.node], ref)
+        if value is None:
+            raise AssertionError("an output without a value in a model without refusals")
+        wanted = self._io_axes(value.rank)
+        if value.axes != wanted:
+            layer = self.graph.layers[self.graph.nodes[ref.node].layer]
+            value = LayerCall(self, layer, [value], {}).arranged(value, wanted)
+            self._bind(value)
+        return value
+
+    def _io_axes(self, rank: int) -> tuple[int, ...]:
+        if self._io_layout == "torch" and rank in (4, 5) and not self._model_channels_first:
+            return channels_first_axes(rank, "channels_last")
+        return tuple(range(rank))
+
+    def _refuse(self, layer: Layer, refusal: LayerRefused) -> None:
+        reason = Reason(refusal.kind, layer.path, layer.class_name, refusal.message, refusal.option)
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+
+    def _check_class_only(self, layer: Layer) -> None:
+        if _registry.find(layer.class_name) is None:
+            self._refuse(layer, LayerRefused(f"layer class {layer.class_name} is not supported"))
+
+    def _drop_unread(self) -> None:
+        """Leave out optional statements that nothing reads, last first, so that whole chains go."""
+        needed = {id(value) for value in self._program.outputs}
+        kept: list[Statement] = []
+        for statement in reversed(self._program.statements):
+            if statement.optional and id(statement.value) not in needed:
+                continue
+            kept.append(statement)
+            needed.update(_read_by(statement.code))
+        self._program.statements = kept[::-1]
+
+
+def _read_by(code: Code) -> set[int]:
+    read: set[int] = set()
+    for value in code.values():
+        read.add(id(value))
+        if value.code is not None:
+            read |= _read_by(value.code)
+    return read
+
+
+def _with_mask(value: Value, mask: Value | None) -> Value:
+    # Identity layers return the very value they got: that one must keep the mask it has.
+    if value.mask is mask:
+        return value
+    value.mask = mask
+    return value
+
+
+def _pick(outputs: list[Value] | None, ref: TensorRef) -> Value | None:
+    if outputs is None:
+        return None
+    if ref.output >= len(outputs):
+        raise LayerRefused(f"output {ref.output} of a layer that has {len(outputs)}")
+    return outputs[ref.output]
+
+
+_MISSING = object()
+
+
+def _resolve(value: Any, values: Mapping[int, list[Value] | None]) -> Any:
+    if isinstance(value, TensorRef):
+        found = _pick(values[value.node], value)
+        return _MISSING if found is None else found
+    if isinstance(value, list | tuple):
+        return [_resolve(item, values) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _resolve(item, values) for key, item in value.items()}
+    return value
+
+
+def _has_missing(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_missing(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_missing(item) for item in value)
+    return value is _MISSING
+
+
+def _check_dtype(dtype: Any) -> None:
+    """Weights are converted as float32 whatever precision the model computed in; quantised ones are something else."""
+    name = dtype
+    if isinstance(dtype, Mapping):
+        config = dtype.get("config")
+        name = config.get("name") if isinstance(config, Mapping) else None
+    if name is not None and name not in _WITHOUT_DTYPE and not (isinstance(name, str) and name.startswith(("int", "uint", "bool"))):
+        raise UnsupportedOption(f"dtype policy {name!r} is not supported", "dtype")
+    if isinstance(name, str) and "_from_" in name:
+        raise UnsupportedOption(f"quantised dtype policy {name!r} is not supported", "dtype")
+
+
+def _is_channels_first(graph: Graph) -> bool:
+    formats = {layer.config.get("data_format") for layer in graph.layers.values()}
+    return "channels_first" in formats and "channels_last" not in formats

@@ -1,0 +1,147 @@
+"""Weights as recipes: which stored arrays, through which views, become which tensor of the module.
+
+A rule never sees a number. It names what it needs (`WeightKey`), in the order in which Keras creates it, and says how to
+turn it; the arrays are looked up afterwards and read in blocks while the safetensors file is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from keras2torch.emit.order import FeatureOrder
+from keras2torch.source.model import Array
+
+
+@dataclass(frozen=True)
+class WeightKey:
+    """One variable of a Keras layer: `role` is its name in Keras, `shape` its Keras shape."""
+
+    layer: str
+    role: str
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.layer}/{self.role}"
+
+
+Lookup = Mapping[WeightKey, Array]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor of the module: `shape` as torch holds it, `steps` in words, `evaluate` gives views of the stored arrays.
+
+    `evaluate` returns arrays of equal first extent which stand side by side: row i of the tensor is row i of each,
+    flattened, one after the other.
+    """
+
+    sources: tuple[WeightKey, ...]
+    shape: tuple[int, ...]
+    evaluate: Callable[[Lookup], list[Array]]
+    steps: tuple[str, ...] = ()
+    fixed_dtype: str | None = None
+
+    @classmethod
+    def stored(cls, key: WeightKey) -> Weight:
+        return cls((key,), key.shape, lambda arrays: [arrays[key]])
+
+    @classmethod
+    def constant(cls, array: Array, steps: str) -> Weight:
+        """A tensor that Keras does not have, such as BatchNorm's batch counter."""
+        return cls((), array.shape, lambda _: [array], (steps,), fixed_dtype=array.dtype.name)
+
+    def _map(self, shape: tuple[int, ...], step: str, function: Callable[[Array], Array]) -> Weight:
+        def evaluate(arrays: Lookup) -> list[Array]:
+            (array,) = self.evaluate(arrays)
+            return [function(array)]
+
+        return Weight(self.sources, shape, evaluate, (*self.steps, step))
+
+    def transpose(self, *axes: int) -> Weight:
+        shape = tuple(self.shape[axis] for axis in axes)
+        return self._map(shape, f"transpose({', '.join(map(str, axes))})", lambda array: array.transpose(axes))
+
+    def reshape(self, *shape: int) -> Weight:
+        """A new shape over the same row-major elements. Of a large transposed weight, only as the last step (a copy)."""
+        if prod(shape) != prod(self.shape):
+            raise ValueError(f"{self.shape} does not reshape to {shape}")
+        return self._map(shape, f"reshape({', '.join(map(str, shape))})", lambda array: array.reshape(shape))
+
+    def as_shape(self, *shape: int) -> Weight:
+        """Declare another shape for the same bytes: the last step, free of copies."""
+        if prod(shape) != prod(self.shape):
+            raise ValueError(f"{self.shape} is not as large as {shape}")
+        return Weight(self.sources, shape, self.evaluate, (*self.steps, f"reshape({', '.join(map(str, shape))})"))
+
+    def take(self, start: int, stop: int, axis: int = 0) -> Weight:
+        """The stretch [start, stop) of one axis."""
+        where = (slice(None),) * (axis % len(self.shape)) + (slice(start, stop),)
+        shape = tuple(stop - start if i == axis % len(self.shape) else n for i, n in enumerate(self.shape))
+        return self._map(shape, f"axis {axis}: {start}..{stop}", lambda array: array[where])
+
+    def reorder_gates(self, order: tuple[int, ...], axis: int = 0) -> Weight:
+        """Split `axis` into len(order) equal gates and put them in another order."""
+
+        def reordered(array: Array) -> Array:
+            gates = np.split(array, len(order), axis=axis)
+            return np.concatenate([gates[i] for i in order], axis=axis)
+
+        return self._map(self.shape, f"gates {order} on axis {axis}", reordered)
+
+    def flip(self, *axes: int) -> Weight:
+        return self._map(self.shape, f"flip{axes}", lambda array: np.flip(array, axes))
+
+    def in_order(self, order: FeatureOrder | None) -> Weight:
+        """Permute the last axis from Keras's flattening to torch's."""
+        if order is None:
+            return self
+
+        def evaluate(arrays: Lookup) -> list[Array]:
+            (array,) = self.evaluate(arrays)
+            pieces = order.columns(array)
+            if array.ndim == 1:  # a vector: no rows to put side by side
+                return [np.concatenate([piece.reshape(-1) for piece in pieces])]
+            return pieces
+
+        return Weight(self.sources, self.shape, evaluate, (*self.steps, order.steps))
+
+    def blocks(self, arrays: Lookup, dtype: np.dtype[np.generic], block_bytes: int) -> Iterator[Array]:
+        """The tensor's elements in row-major order, as contiguous arrays of at most about `block_bytes` (one row at least)."""
+        pieces = self.evaluate(arrays)
+        if not self.shape or pieces[0].ndim == 0:
+            yield np.ascontiguousarray(pieces[0], dtype)
+            return
+        rows = pieces[0].shape[0]
+        row_bytes = sum(prod(piece.shape[1:]) for piece in pieces) * dtype.itemsize
+        step = max(1, block_bytes // max(row_bytes, 1))
+        for start in range(0, rows, step):
+            block = [np.ascontiguousarray(piece[start : start + step], dtype) for piece in pieces]
+            if len(block) == 1:
+                yield block[0]
+            else:
+                yield np.concatenate([part.reshape(part.shape[0], -1) for part in block], axis=1)
+
+
+def stacked(weights: list[Weight], shape: tuple[int, ...], step: str) -> Weight:
+    """Several weights one below the other (along the first axis)."""
+
+    def evaluate(arrays: Lookup) -> list[Array]:
+        return [np.concatenate([np.concatenate(weight.evaluate(arrays)) for weight in weights])]
+
+    sources = tuple(key for weight in weights for key in weight.sources)
+    return Weight(sources, shape, evaluate, (step,))
+
+
+def sum_of(first: Weight, second: Weight) -> Weight:
+    """Elementwise sum, for biases that Keras stores as two and a torch module holds as one."""
+
+    def evaluate(arrays: Lookup) -> list[Array]:
+        (left,), (right,) = first.evaluate(arrays), second.evaluate(arrays)
+        return [left + right]
+
+    return Weight((*first.sources, *second.sources), first.shape, evaluate, ("sum",))
