@@ -1,4 +1,6 @@
-"""Arrays between the steps: .npz files written one array at a time, so that no step holds more than one tensor."""
+"""Arrays between the steps: .npz files written one array at a time, so that no step holds more than one
+tensor.
+"""
 
 import zipfile
 from collections.abc import Mapping
@@ -13,7 +15,9 @@ Array = NDArray[Any]
 
 
 class ArrayWriter:
-    """An .npz file that grows. Reading it back is `numpy.load`, which reads an array only when asked for it."""
+    """An .npz file that grows. Reading it back is `numpy.load`, which reads an array only when asked for
+    it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)

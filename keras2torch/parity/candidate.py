@@ -1,8 +1,8 @@
 """What the emitted bundle computes. With `parts` and `load` the only code here that imports torch.
 
-The bundle is loaded from its files, by its own `load_model`, as its user would. To see inside, the syntax tree of model.py is
-instrumented on the way: after each assignment in a `forward`, and round what it returns, a call hands the value to us.
-Nothing else of the program changes, so what is observed is what runs.
+The bundle is loaded from its files, by its own `load_model`, as its user would. To see inside, the syntax
+tree of model.py is instrumented on the way: after each assignment in a `forward`, and round what it returns,
+a call hands the value to us. Nothing else of the program changes, so what is observed is what runs.
 """
 
 import ast
@@ -56,9 +56,10 @@ class Locator:
 def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Run the bundle on every case that the reference accepted.
 
-    `payload`: `workdir`, with `plan.json`, `expected.json` and `cases/<name>.npz`; `bundle`, its folder; `device`, "cpu" or
-    "cuda". Writes `actual64/<name>.npz`, always computed on the CPU, and `actual32/<name>.npz`, computed on `device`, all in Keras's
-    axes. Returns versions and, per case, the number of outputs.
+    `payload`: `workdir`, with `plan.json`, `expected.json` and `cases/<name>.npz`; `bundle`, its folder;
+    `device`, "cpu" or "cuda". Writes `actual64/<name>.npz`, always computed on the CPU, and
+    `actual32/<name>.npz`, computed on `device`, all in Keras's axes. Returns versions and, per case, the
+    number of outputs.
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
     device = str(payload.get("device", "cpu"))
@@ -77,7 +78,11 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             progress(step="candidate", floats=floats, case=name)
             inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
-            wanted = {(path, call): outputs for path, call, outputs in answer["traces"]} if floats == "float64" else {}
+            wanted = (
+                {(path, call): outputs for path, call, outputs in answer["traces"]}
+                if floats == "float64"
+                else {}
+            )
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 with observer.watching(model, wanted, writer):
                     outputs = _flatten(model(*inputs))
@@ -142,7 +147,8 @@ def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
 class Observer:
     """Receives the values that pass the places the manifest names, and writes those that are wanted.
 
-    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator that names it.
+    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator that names
+    it.
     """
 
     def __init__(self, locators: Sequence[Locator]) -> None:
@@ -154,9 +160,13 @@ class Observer:
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
-    def watching(self, model: nn.Module, wanted: Mapping[tuple[str, int], int], writer: ArrayWriter) -> Iterator[None]:
-        """Write the outputs of the layer calls in `wanted` (with how many outputs each has) while `model` runs."""
-        self._paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
+    def watching(
+        self, model: nn.Module, wanted: Mapping[tuple[str, int], int], writer: ArrayWriter
+    ) -> Iterator[None]:
+        """Write the outputs of the layer calls in `wanted` (with how many outputs each has) while `model`
+        runs.
+        """
+        self._paths = {id(module): path for path, module in model.named_modules()}
         self._queues = {place: iter(locators) for place, locators in self._places.items()}
 
         def take(locator: Locator, value: Any) -> None:
@@ -168,9 +178,9 @@ class Observer:
 
         self._take = take
         with ExitStack() as hooks:
-            for path, module in model.named_modules(remove_duplicate=False):
-                if (path, None) in self._places:
-                    hooks.enter_context(_hook(module, lambda value, path=path: self._passing((path, None), value)))
+            for module in model.modules():
+                if (self._paths[id(module)], None) in self._places:
+                    hooks.enter_context(self._hook(module))
             try:
                 yield
             finally:
@@ -178,24 +188,24 @@ class Observer:
 
     def observe(self, module: nn.Module, line: int, value: Any) -> Any:
         """Called by the instrumented code; gives the value back, so that it can stand round an expression."""
-        if self._take is not None:
-            self._passing((self._paths[id(module)], line), value)
+        self._passing(module, line, value)
         return value
 
-    def _passing(self, place: tuple[str, int | None], value: Any) -> None:
-        queue = self._queues.get(place)
+    @contextmanager
+    def _hook(self, module: nn.Module) -> Iterator[None]:
+        handle = module.register_forward_hook(
+            lambda module, _inputs, output: self._passing(module, None, output)
+        )
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _passing(self, module: nn.Module, line: int | None, value: Any) -> None:
+        queue = self._queues.get((self._paths.get(id(module), "?"), line))
         locator = next(queue, None) if queue else None
         if locator is not None and self._take is not None:
             self._take(locator, value)
-
-
-@contextmanager
-def _hook(module: nn.Module, see: Callable[[Any], None]) -> Iterator[None]:
-    handle = module.register_forward_hook(lambda _module, _inputs, output: see(output))
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _load_instrumented(path: Path, observer: Observer) -> ModuleType:
@@ -217,7 +227,9 @@ class _InstrumentedLoader(SourceFileLoader):
 
 
 class _Instrument(ast.NodeTransformer):
-    """Adds `observe(self, line, value)` after every assignment and round every returned value of a `forward`."""
+    """Adds `observe(self, line, value)` after every assignment and round every returned value of a
+    `forward`.
+    """
 
     def __init__(self) -> None:
         self._inside = False

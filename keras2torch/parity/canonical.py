@@ -1,7 +1,7 @@
 """Rewrites of a model configuration: plain functions from dicts to dicts, for the reference.
 
-A configuration is a tree of `{"class_name": ..., "config": {...}}`; each function here walks all of it and returns a new
-tree. They know the spelling of Keras and nothing of its code.
+A configuration is a tree of `{"class_name": ..., "config": {...}}`; each function here walks all of it and
+returns a new tree. They know the spelling of Keras and nothing of its code.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,9 @@ def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any
 
 
 def with_float_type(model: Any, floats: str) -> Any:
-    """Every floating-point dtype, policies included, becomes `floats`; a stored dtype would win over floatx."""
+    """Every floating-point dtype, policies included, becomes `floats`; a stored dtype would win over
+    floatx.
+    """
 
     def change(thing: dict[str, Any]) -> dict[str, Any]:
         config = thing["config"]
@@ -70,8 +72,8 @@ def with_channels_last(model: Any) -> Any:
 def with_modules(model: Any) -> Any:
     """Say where each class lives, as Keras 3's current format does.
 
-    Without it Keras 3 falls back to its reader of older files, which misreads some options of its own layers (it drops
-    all but the first of several axes, for one).
+    Without it Keras 3 falls back to its reader of older files, which misreads some options of its own layers
+    (it drops all but the first of several axes, for one).
     """
 
     def change(thing: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +83,11 @@ def with_modules(model: Any) -> Any:
         if name == "ChannelsFirst":
             return {**thing, "module": None, "registered_name": name}
         if name in _MODELS:
-            return {**thing, "class_name": "Sequential" if name == "Sequential" else "Model", "module": "keras"}
+            return {
+                **thing,
+                "class_name": "Sequential" if name == "Sequential" else "Model",
+                "module": "keras",
+            }
         return {**thing, "module": "keras.layers"}
 
     return rewrite_objects(model, change)

@@ -1,7 +1,9 @@
-"""What Keras itself computes. The only file that imports TensorFlow and Keras; it runs confined, in its own process.
+"""What Keras itself computes. The only file that imports TensorFlow and Keras; it runs confined, in its own
+process.
 
-It receives no model file but a canonical configuration, made by us of allow-listed classes, and arrays. Keras then reads
-the wiring, the node indices and the order of the weights a second time, independently of our own reading.
+It receives no model file but a canonical configuration, made by us of allow-listed classes, and arrays. Keras
+then reads the wiring, the node indices and the order of the weights a second time, independently of our own
+reading.
 
 `tf_keras` builds what was written before Keras 3, `keras` the rest; one process must not import both.
 """
@@ -11,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,11 @@ ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TF_USE_LEGACY_KERAS": "1",
 }
-"""What must be set before TensorFlow is imported: one thread, no oneDNN, no GPU, so that a run can be repeated to the bit."""
+"""What must be set before TensorFlow is imported: one thread, no oneDNN, no GPU, so that a run can be
+repeated to the bit."""
 
 
-class ReferenceError(RuntimeError):
+class KerasError(RuntimeError):
     """Keras could not build or run the canonical model."""
 
     kind = "reference-failed"
@@ -66,9 +69,10 @@ class _Library:
 def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Build the model of `plan.json` in float64 and in float32, and run every case.
 
-    `payload`: `workdir`, which holds `plan.json` (see `prepare`), `weights.npz` and `cases/<name>.npz`. Writes
-    `expected64/<name>.npz` and `expected32/<name>.npz` there; layer outputs are in the former only. Returns versions and, per
-    case, the layer outputs recorded in order of execution, or why Keras refuses the case where it may.
+    `payload`: `workdir`, which holds `plan.json` (see `prepare`), `weights.npz` and `cases/<name>.npz`.
+    Writes `expected64/<name>.npz` and `expected32/<name>.npz` there; layer outputs are in the former only.
+    Returns versions and, per case, the layer outputs recorded in order of execution, or why Keras refuses the
+    case where it may.
     """
     workdir = Path(payload["workdir"])
     job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
@@ -94,7 +98,7 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
                         writer.write(output_key(number), np.asarray(output))
             except (library.tf.errors.OpError, ValueError, TypeError) as error:
                 if not case["may_be_refused"]:
-                    raise ReferenceError(f"case {case['name']}: {error}") from error
+                    raise KerasError(f"case {case['name']}: {error}") from error
                 answer["refused"] = str(error).splitlines()[0]
                 continue
             answer["traces"] += traces
@@ -110,7 +114,9 @@ def _build(library: _Library, job: Mapping[str, Any], floats: str, weights: Path
     if library.name == "keras":
         config = with_modules(config)
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model
-    model = kind.from_config(config["config"], custom_objects={"ChannelsFirst": _channels_first_class(library)})
+    model = kind.from_config(
+        config["config"], custom_objects={"ChannelsFirst": _channels_first_class(library)}
+    )
     if not model.built:
         model.build([None, *job["inputs"][0]["shape"][1:]])
     with np.load(weights) as arrays:
@@ -119,24 +125,28 @@ def _build(library: _Library, job: Mapping[str, Any], floats: str, weights: Path
 
 
 def _set_weights(library: _Library, model: Any, job: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Give each top-level layer its arrays in stored order: trainable weights, then the others, as Keras's loader does."""
+    """Give each top-level layer its arrays in stored order: trainable weights, then the others, as Keras's
+    loader does.
+    """
     stored: dict[str, list[str]] = {layer: names for layer, names in job["weights"].items() if names}
     for layer in model.layers:
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
         values: Sequence[Array] = [arrays[name] for name in stored.pop(layer.name, [])]
         if library.name == "tf_keras" and values:
             loader = importlib.import_module("tf_keras.src.saving.legacy.hdf5_format")
-            values = loader.preprocess_weights_for_loading(layer, values, job["keras_version"], job["backend"])
+            values = loader.preprocess_weights_for_loading(
+                layer, values, job["keras_version"], job["backend"]
+            )
         if len(values) != len(variables):
-            raise ReferenceError(f"{layer.name}: Keras has {len(variables)} weights, the file {len(values)}")
+            raise KerasError(f"{layer.name}: Keras has {len(variables)} weights, the file {len(values)}")
         for variable, value in zip(variables, values, strict=True):
             if tuple(variable.shape) != value.shape:
-                raise ReferenceError(
+                raise KerasError(
                     f"{layer.name}: {variable.name} is {tuple(variable.shape)} in Keras, {value.shape} in the file"
                 )
-            variable.assign(value.astype(str(np.dtype(_dtype_name(variable)))))
+            variable.assign(value.astype(_dtype_name(variable)))
     if stored:
-        raise ReferenceError(f"weights for layers that Keras does not have: {', '.join(stored)}")
+        raise KerasError(f"weights for layers that Keras does not have: {', '.join(stored)}")
     for layer in _all_layers(model):
         if hasattr(layer, "finalize_state") and getattr(layer, "built", True):
             layer.finalize_state()
@@ -176,20 +186,23 @@ def _flatten(library: _Library, outputs: Any) -> list[Any]:
 
 @dataclass
 class _Frame:
-    """A layer being called. `path` is None inside a layer that is no model: what a wrapper does is its own affair."""
+    """A layer being called. `path` is None inside a layer that is no model: what a wrapper does is its own
+    affair.
+    """
 
     layer: Any
     path: str | None
     call: int
     nodes: Iterator[tuple[str, int, int]] | None
-    """For a model: the calls it is about to make, as (name, which call of it, how many calls of it there are)."""
+    """For a model: the calls it is about to make, as (name, which call of it, how many calls of it there
+    are)."""
 
 
 class Recorder:
     """Writes down the output of every layer call while a model runs eagerly, nested models included.
 
-    Which call of a shared layer is running is told by Keras's own graph: calls are made in the order of its nodes, while
-    the number of a call is its place among the nodes of that layer.
+    Which call of a shared layer is running is told by Keras's own graph: calls are made in the order of its
+    nodes, while the number of a call is its place among the nodes of that layer.
     """
 
     def __init__(self, library: _Library, model: Any) -> None:
@@ -201,7 +214,9 @@ class Recorder:
 
     @contextmanager
     def recording(self, writer: ArrayWriter, budget: int) -> Iterator[list[list[Any]]]:
-        """Record into `writer`, at most `budget` bytes; yields the list that fills with [layer path, call, outputs]."""
+        """Record into `writer`, at most `budget` bytes; yields the list that fills with [layer path, call,
+        outputs].
+        """
         traces: list[list[Any]] = []
         if not budget:
             yield traces
@@ -220,7 +235,7 @@ class Recorder:
                 writer.write(trace_key(str(frame.path), frame.call, number), output)
             traces.append([frame.path, frame.call, len(outputs)])
 
-        def __call__(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             frame = recorder._enter(layer)
             try:
                 result = original(layer, *args, **kwargs)
@@ -230,7 +245,7 @@ class Recorder:
                 record(frame, result)
             return result
 
-        self._base.__call__ = __call__
+        self._base.__call__ = call
         try:
             yield traces
         finally:
@@ -245,7 +260,7 @@ class Recorder:
         else:
             name, call, calls = next(outer.nodes)
             if name != layer.name:
-                raise ReferenceError(f"Keras runs {layer.name} where its graph says {name}")
+                raise KerasError(f"Keras runs {layer.name} where its graph says {name}")
             path = f"{outer.path}/{name}" if outer.path else name
             frame = _Frame(layer, path, outer.call * calls + call, self._calls_of(layer))
         self._stack.append(frame)
@@ -274,7 +289,8 @@ class Recorder:
         return calls()
 
 
-# ------------------------------------------------------------------------------------- channels_first on a CPU
+# ------------------------------------------------------------------------------------- channels_first on a
+# CPU
 
 
 def _channels_first_class(library: _Library) -> Any:
@@ -284,7 +300,7 @@ def _channels_first_class(library: _Library) -> Any:
     """
     keras, tf = library.keras, library.tf
 
-    class ChannelsFirst(keras.layers.Layer):  # type: ignore[misc]
+    class ChannelsFirst(keras.layers.Layer):  # type: ignore[misc, name-defined]
         def __init__(self, layer: dict[str, Any], **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.layer = keras.layers.deserialize(layer)

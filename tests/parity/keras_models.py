@@ -89,7 +89,8 @@ CHANNELS_FIRST: dict[str, Callable[[Any, str], Any]] = {
 def build_and_run(payload: dict[str, Any]) -> dict[str, Any]:
     """Build a model in float64 with random weights; leave what the reference needs, and Keras's own answers.
 
-    Writes `plan.json`, `weights.npz`, `cases/a.npz` and `truth.npz` (outputs, and outputs of outer layers by name).
+    Writes `plan.json`, `weights.npz`, `cases/a.npz` and `truth.npz` (outputs, and outputs of outer layers by
+    name).
     """
     k = importlib.import_module(payload["library"])
     k.backend.set_floatx("float64")
@@ -100,7 +101,9 @@ def build_and_run(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_channels_first(payload: dict[str, Any]) -> dict[str, Any]:
-    """As `build_and_run`, but the truth comes from the channels_last twin: this library cannot run the other on a CPU."""
+    """As `build_and_run`, but the truth comes from the channels_last twin: this library cannot run the other
+    on a CPU.
+    """
     k = importlib.import_module(payload["library"])
     k.backend.set_floatx("float64")
     k.utils.set_random_seed(0)
@@ -112,14 +115,20 @@ def build_channels_first(payload: dict[str, Any]) -> dict[str, Any]:
         ours.assign(theirs)
     folder = Path(payload["folder"])
     case = random_inputs(first, 0)
-    answer = leave(k, first, folder, payload, case, run=False)
+    answer = leave(k, first, folder, payload, case=case, run=False)
     truth = np.asarray(last(case[0].transpose(0, 2, 3, 1), training=False)).transpose(0, 3, 1, 2)
     write_arrays(folder / "truth.npz", {"output-0": truth})
     return answer
 
 
 def leave(
-    k: Any, built: Any, folder: Path, payload: dict[str, Any], case: list[Any] | None = None, run: bool = True
+    k: Any,
+    built: Any,
+    folder: Path,
+    payload: dict[str, Any],
+    *,
+    case: list[Any] | None = None,
+    run: bool = True,
 ) -> dict[str, Any]:
     randomise(built)
     case = case or random_inputs(built, 1)
@@ -135,7 +144,9 @@ def leave(
         "keras_version": k.__version__,
         "backend": "tensorflow",
         "model": {"class_name": type(built).__name__, "config": json.loads(json.dumps(built.get_config()))},
-        "inputs": [{"name": name, "shape": list(t.shape)} for name, t in zip(names, built.inputs, strict=True)],
+        "inputs": [
+            {"name": name, "shape": list(t.shape)} for name, t in zip(names, built.inputs, strict=True)
+        ],
         "weights": weights,
         "cases": [{"name": "a", "trace_bytes": payload.get("trace_bytes", 1 << 30), "may_be_refused": False}],
     }
@@ -158,7 +169,9 @@ def truth_of(k: Any, built: Any, case: list[Any]) -> dict[str, Any]:
         if isinstance(layer.output if len(layer._inbound_nodes) == 1 else [], list | tuple):
             continue
         if type(layer).__name__ != "InputLayer" and not isinstance(layer, k.Model):
-            truth[f"layer-{layer.name}:0:0"] = np.asarray(k.Model(built.inputs, layer.output)(inputs, training=False))
+            truth[f"layer-{layer.name}:0:0"] = np.asarray(
+                k.Model(built.inputs, layer.output)(inputs, training=False)
+            )
     return truth
 
 

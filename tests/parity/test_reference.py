@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras2torch.parity.arrays import write_arrays
 from keras2torch.sandbox import Outcome, Sandbox
 from tests.parity.keras_models import BUILDERS, CHANNELS_FIRST
 
 LIBRARIES = ["keras", "tf_keras"]
 
 
-def build(sandboxes: dict[str, Sandbox], library: str, folder: Path, function: str = "build_and_run", **more: Any) -> None:
+def build(
+    sandboxes: dict[str, Sandbox], library: str, folder: Path, function: str = "build_and_run", **more: Any
+) -> None:
     outcome = sandboxes[library].run(
-        f"tests.parity.keras_models:{function}", {"library": library, "folder": str(folder), **more}, workdir=folder
+        f"tests.parity.keras_models:{function}",
+        {"library": library, "folder": str(folder), **more},
+        workdir=folder,
     )
     assert outcome.ok, outcome.log_tail
 
@@ -111,7 +116,10 @@ def test_weights_that_do_not_fit_are_told_by_layer(
     for weights, message in (
         ({"d": ["d:0"], "e": ["e:0", "e:1"]}, "d: Keras has 2 weights, the file 1"),
         ({"d": ["d:1", "d:0"], "e": ["e:0", "e:1"]}, "d: "),
-        ({"d": ["d:0", "d:1"], "e": ["e:0", "e:1"], "f": ["e:0"]}, "weights for layers that Keras does not have: f"),
+        (
+            {"d": ["d:0", "d:1"], "e": ["e:0", "e:1"], "f": ["e:0"]},
+            "weights for layers that Keras does not have: f",
+        ),
     ):
         change(tmp_path, weights=weights)
         outcome = run_reference(sandboxes, library, tmp_path)
@@ -121,9 +129,11 @@ def test_weights_that_do_not_fit_are_told_by_layer(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_only_cases_that_may_be_are_refused(library: str, sandboxes: dict[str, Sandbox], tmp_path: Path) -> None:
+def test_only_cases_that_may_be_are_refused(
+    library: str, sandboxes: dict[str, Sandbox], tmp_path: Path
+) -> None:
     build(sandboxes, library, tmp_path, model="convolutional")
-    np.savez(tmp_path / "cases" / "b.npz", **{"0": np.zeros((1, 2, 2, 3))})
+    write_arrays(tmp_path / "cases" / "b.npz", {"0": np.zeros((1, 2, 2, 3))})
     case = {"name": "b", "trace_bytes": 0}
     change(tmp_path, cases=[{**case, "may_be_refused": True}])
     assert "refused" in run_reference(sandboxes, library, tmp_path).result["cases"]["b"]

@@ -1,0 +1,201 @@
+"""The verdict on one bundle, as values, as JSON and as a table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One set of inputs. `refused` says why Keras itself cannot run it, where that is no fault of ours."""
+
+    name: str
+    description: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """How far one tensor is off, in the case where it is furthest off. Errors are relative to the tensor's
+    scale.
+
+    `scale` is the largest magnitude in the float64 reference, `error` the largest difference and `rms` the
+    root of the mean squared difference, both divided by it. `error` is infinite where shapes or the places of
+    NaN and infinity differ.
+    """
+
+    error: float
+    rms: float
+    scale: float
+    case: str
+    limit: float
+    fault: str | None = None
+    """What is wrong when it is no matter of degree: "shape (2, 3) instead of (2, 4)", "missing", "NaN in
+    other places"."""
+
+    @property
+    def passed(self) -> bool:
+        return self.fault is None and self.error <= self.limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFigures:
+    """One output of the model: structure (float64) and deployment (float32, beside Keras's own float32
+    rounding).
+    """
+
+    name: str
+    structure: Figure
+    deployment: Figure
+    reference_error: float
+    """Error of Keras's float32 in the case of `deployment`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerFigures:
+    """One layer output, over all its calls, in float64."""
+
+    layer: str
+    call: int
+    output: int
+    structure: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """The first layer, in order of execution, that does not compute what Keras computes."""
+
+    layer: str
+    class_name: str
+    call: int
+    case: str
+    error: float
+    fault: str | None
+    last_good: str | None
+    """The last layer seen to agree; what lies between was not visible."""
+
+    def __str__(self) -> str:
+        what = self.fault or f"error {self.error:.1e} of its scale"
+        after = f", after {self.last_good} still agreed" if self.last_good else ""
+        return f"first departure: {self.layer} ({self.class_name}), call {self.call}, case {self.case}: {what}{after}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityReport:
+    """Whether the bundle computes what the Keras model computes, and the evidence."""
+
+    device: str
+    library: str
+    versions: Mapping[str, str]
+    cases: Sequence[Case]
+    structure_limit: float
+    structure_limit_reason: str | None
+    outputs: Sequence[OutputFigures]
+    layers: Sequence[LayerFigures]
+    layers_not_visible: int
+    """Layer outputs that the bundle does not compute by themselves (folded, fused); their effect is in later
+    ones."""
+    failures: Sequence[str]
+    warnings: Sequence[str]
+    first_departure: Departure | None
+    walls: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Which confinements stood round each step that ran in a sandbox."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds a step took. Not part of parity.json, which is the same for the same input."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    @property
+    def structure_error(self) -> float:
+        """The largest float64 error of any layer or output."""
+        figures = [output.structure for output in self.outputs] + [layer.structure for layer in self.layers]
+        return max((figure.error for figure in figures), default=float("inf"))
+
+    @property
+    def deployment_error(self) -> float:
+        """The largest float32 error of any output."""
+        return max((f.deployment.error for f in self.outputs), default=float("inf"))
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of parity.json: no clock, no host; infinite errors are spelled "inf"."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "verdict": "passed" if self.passed else "failed",
+            "structure_error": self.structure_error,
+            "deployment_error": self.deployment_error,
+            **{key: value for key, value in asdict(self).items() if key != "timings"},
+        }
+        return dict(_finite(document))
+
+    def write(self, path: Path) -> None:
+        """Write parity.json whole or not at all."""
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value in {float("inf"), float("-inf")}:
+        return "inf"
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def print_report(report: ParityReport, console: "Console", *, layers: bool = False) -> None:
+    """A table for people: one row an output, with `layers` one a layer too, then what failed and where it
+    began.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("tensor", "float64", "float32", "Keras float32", "scale", ""):
+        table.add_column(column, justify="left" if column in {"tensor", ""} else "right")
+    if layers:
+        for layer in report.layers:
+            figure = layer.structure
+            name = f"  {layer.layer}" + (f" call {layer.call}" if layer.call else "")
+            table.add_row(name, _number(figure.error), "", "", _number(figure.scale), _tick(figure.passed))
+    for output in report.outputs:
+        passed = output.structure.passed and output.deployment.passed
+        errors = (
+            output.structure.error,
+            output.deployment.error,
+            output.reference_error,
+            output.structure.scale,
+        )
+        table.add_row(output.name, *map(_number, errors), _tick(passed))
+    console.print(table)
+    ran = sum(case.refused is None for case in report.cases)
+    console.print(
+        f"{len(report.layers)} layer outputs compared, {report.layers_not_visible} not visible by themselves; "
+        f"{ran} cases; float64 limit {report.structure_limit:g}; on {report.device}"
+    )
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+    for failure in report.failures:
+        console.print(f"failed: {failure}", style="red", markup=False)
+    if report.first_departure:
+        console.print(str(report.first_departure), style="red", markup=False)
+    console.print(
+        "parity passed" if report.passed else "parity FAILED", style="green" if report.passed else "bold red"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}"
+
+
+def _tick(passed: bool) -> str:
+    return "[green]ok[/]" if passed else "[red]FAILED[/]"
