@@ -1,0 +1,95 @@
+"""Fixtures every test may ask for: real servers, one of each a session, and a fresh place in each for every test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from db import session as db_session
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.Postgres]:
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[servers.Valkey]:
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[servers.S3]:
+    """The endpoint, with its credentials in the environment."""
+    with pytest.MonkeyPatch.context() as environment, servers.s3() as server:
+        for name, value in server.credentials.items():
+            environment.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: servers.Postgres) -> Iterator[str]:
+    """An empty database."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def broker_url(valkey_server: servers.Valkey) -> str:
+    """An empty broker."""
+    valkey_server.flush()
+    return valkey_server.url
+
+
+@pytest.fixture
+def s3_bucket(s3_server: servers.S3) -> Iterator[str]:
+    """The name of an empty bucket at `s3_server.endpoint`."""
+    with s3_server.bucket() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: servers.Postgres) -> Iterator[str]:
+    """The name of a database that migrations have brought up to date, to be copied."""
+    with postgres_server.database() as url:
+        db_session.upgrade(url)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file that migrations have brought up to date, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "fleet.db"
+    db_session.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with the schema and no rows: every test that asks for it runs on both stores."""
+    if request.param == "sqlite":
+        path = tmp_path / "fleet.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite:///{path}"
+    else:
+        template = request.getfixturevalue("migrated_postgres")
+        with request.getfixturevalue("postgres_server").database(template) as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = db_session.make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return db_session.session_factory(engine)
