@@ -1,5 +1,8 @@
 """Opening what the fleet stands on, and saying in one line what does not open."""
 
+import functools
+from collections.abc import Callable
+
 import redis
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
@@ -113,3 +116,13 @@ def _without_password(url: str) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
+
+
+def store_opener(settings: Settings) -> Callable[[str], ObjectStore]:
+    """Opens stores by address, each once: a store may be shared, and an S3 client takes 0.1 s to make."""
+
+    @functools.lru_cache(maxsize=64)
+    def opened(url: str) -> ObjectStore:
+        return open_store(url, settings)
+
+    return opened

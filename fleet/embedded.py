@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from fleet.errors import FleetError
 from fleet.processes import Child
@@ -131,7 +133,7 @@ class PrivateBroker:
 
     def answers(self) -> bool:
         """Whether the server answers a ping."""
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1, retry=None)
+        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
         except redis.RedisError:

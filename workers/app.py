@@ -4,16 +4,13 @@ Celery is a doorbell here. No result backend, no ETA, no Celery retry, no Celery
 decides who works on what, when to try again and when a job has had its time.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from celery import Celery
 from kombu.entity import Queue
 
 from workers import inbox
-
-#: (job id, queue) pairs in; returns once the broker has them all, raises if it may not have.
-Sender = Callable[[Iterable[tuple[int, str]]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ def make_app(broker: BrokerSettings) -> Celery:
     return app
 
 
-def sender(app: Celery) -> Sender:
+def sender(app: Celery) -> inbox.Sender:
     """How the scheduler rings: one message a job, over one connection."""
 
     def send(jobs: Iterable[tuple[int, str]]) -> None:

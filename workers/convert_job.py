@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _RECORD_RETRY_SECONDS = 1.0
 _NOTHING = Usage()
+#: Object stores allow longer names than file systems; the end of a name holds its suffix.
+_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ class _Attempt:
         self.shop = shop
         self.claim = claim
         self.lease = lease
-        self.source = desk / "source" / f"model{Path(claim.key).suffix.lower()}"
+        self.source = desk / "source" / Path(claim.key).name[-_NAME_LENGTH:]
         self.bundle = desk / "work" / "bundle"
         self.proof = desk / "proof"
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
@@ -99,8 +101,8 @@ class _Attempt:
         content_key, reuse = self.download()
         if (done := self.adopt(dest, content_key, reuse)) is not None:
             return done
-        keras = self.convert()
-        parity = self.verify(keras)
+        self.convert()
+        parity = self.verify()
         return self.publish(dest, content_key, parity)
 
     def download(self) -> tuple[str, queue.Reuse | None]:
@@ -128,7 +130,7 @@ class _Attempt:
             result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None
         )
 
-    def convert(self) -> dict[str, Any]:
+    def convert(self) -> None:
         self.enter("convert")
         answer = self.run(
             isolation.ENGINE,
@@ -145,12 +147,10 @@ class _Attempt:
         if (refused := answer.get("refused")) is not None:
             reasons = tuple(Reason(**reason) for reason in refused["reasons"])
             raise errors.Refused(refused["kind"], refused["message"], reasons)
-        source: dict[str, Any] = answer["source"]
-        return source
 
-    def verify(self, keras: dict[str, Any]) -> ParityInfo:
+    def verify(self) -> ParityInfo:
         self.enter("verify")
-        parity = proof.prove(self.run, keras, source=self.source, bundle=self.bundle, workdir=self.proof)
+        parity = proof.prove(self.run, source=self.source, bundle=self.bundle, workdir=self.proof)
         if not parity.passed:
             raise errors.ParityFailed(proof.sentence(parity), parity)
         return parity

@@ -3,6 +3,11 @@
 A message is a doorbell: it names a job, and the database says whether there is anything to do.
 """
 
+from collections.abc import Callable, Iterable
+
+#: Takes (job id, queue) pairs; returns once the broker has them all, raises if it may not have.
+Sender = Callable[[Iterable[tuple[int, str]]], None]
+
 #: The one task: `convert(job_id)`.
 CONVERT = "convert"
 

@@ -105,7 +105,7 @@ def _on_the_books(
     def say(state: WorkerState) -> None:
         try:
             with sessions.begin() as session:
-                rows.heartbeat(session, worker_id, state)
+                rows.beat(session, worker_id, state)
         except SQLAlchemyError as error:
             log.warning("worker row not renewed: %s", str(error).splitlines()[0])
 

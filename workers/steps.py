@@ -10,17 +10,17 @@ from typing import Any
 def convert(payload: dict[str, Any]) -> dict[str, Any]:
     """Convert `source` into the folder `out`; `name` is what the file is called in messages.
 
-    Returns `{"refused": {...}}`, or what the parity steps need to know of the model.
+    Returns an empty object, or `{"refused": {...}}`.
     """
     import keras2torch
     from keras2torch import errors
 
     try:
-        conversion = keras2torch.convert(Path(payload["source"]), Path(payload["out"]), **payload["options"])
+        keras2torch.convert(Path(payload["source"]), Path(payload["out"]), **payload["options"])
     except errors.Keras2TorchError as error:
         error.file = payload["name"]
         return {"refused": {"kind": error.kind, "message": str(error), "reasons": _reasons(error)}}
-    return {"source": conversion.manifest["source"]}
+    return {}
 
 
 def _reasons(error: Exception) -> list[dict[str, Any]]:

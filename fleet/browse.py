@@ -1,0 +1,175 @@
+"""`fleet status`, `jobs` and `job`: what the database says, for people. Reads and never writes."""
+
+import dataclasses
+import json
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.orm import Session
+
+from db.queries import jobs, reports, workers
+from db.queries.job_detail import JobDetail, job_detail
+from db.states import JobState
+from fleet.errors import FleetError
+
+_RATE_SECONDS = 600.0
+
+
+def status(session: Session) -> dict[str, Any]:
+    """Jobs by state, workers, what runs now, the newest batches, how attempts ended lately."""
+    return {
+        "jobs": {state.value: count for state, count in reports.count_states(session).items()},
+        "workers": workers.list_workers(session),
+        "running": jobs.running(session),
+        "batches": [reports.batch_summary(session, number) for number in reports.latest_batches(session, 5)],
+        "last_ten_minutes": {
+            outcome.value: count
+            for outcome, count in reports.throughput(session, seconds=_RATE_SECONDS).items()
+        },
+    }
+
+
+def show_status(found: dict[str, Any], console: Console) -> None:
+    """The same, as a few lines and tables."""
+    states = ", ".join(f"{count} {state}" for state, count in found["jobs"].items() if count)
+    console.print(f"jobs     {states or 'none'}")
+    lately = ", ".join(f"{count} {outcome}" for outcome, count in found["last_ten_minutes"].items())
+    console.print(f"lately   {lately or 'no attempt ended'} in the last ten minutes")
+    if found["workers"]:
+        table = _table("worker", "state", "slots", "running", "device", "last heard")
+        for worker in found["workers"]:
+            busy, slots = str(worker.running), str(worker.slots)
+            table.add_row(
+                worker.id, str(worker.state), slots, busy, worker.device, _moment(worker.heartbeat_at)
+            )
+        console.print(table)
+    if found["running"]:
+        table = _table("job", "stage", "since", "model")
+        for job in found["running"]:
+            table.add_row(str(job.job_id), job.stage or "", _moment(job.started_at), Text(job.key))
+        console.print(table)
+    if found["batches"]:
+        table = _table("batch", "state", "done", "converted", "source", "destination")
+        for batch in found["batches"]:
+            done = f"{batch.terminal}/{batch.total}"
+            converted = str(batch.states[JobState.SUCCEEDED])
+            table.add_row(
+                str(batch.batch_id),
+                str(batch.state),
+                done,
+                converted,
+                Text(batch.source_url),
+                Text(batch.dest_url),
+            )
+        console.print(table)
+
+
+def show_jobs(page: jobs.Page, console: Console) -> None:
+    """One line a job."""
+    table = _table("job", "state", "tries", "float64", "float32", "model", "what went wrong")
+    for job in page.jobs:
+        table.add_row(
+            str(job.id),
+            str(job.state),
+            str(job.attempts),
+            _figure(job.structure_error),
+            _figure(job.deployment_error),
+            Text(job.key),
+            Text(job.error_kind or ""),
+        )
+    console.print(table)
+    if page.next_after is not None:
+        console.print(f"more: --after {page.next_after}")
+
+
+def detail(session: Session, job_id: int) -> JobDetail:
+    """Everything known of one job.
+
+    Raises:
+        FleetError: there is no such job.
+    """
+    found = job_detail(session, job_id)
+    if found is None:
+        raise FleetError(f"no job {job_id}")
+    return found
+
+
+def show_job(job: JobDetail, console: Console) -> None:
+    """The job, its reasons, its attempts, its figures, its files, its events."""
+    lines = [
+        f"job {job.id}: {job.state}",
+        f"source   {job.store_url}/{job.key} ({job.size} bytes, sha256 {job.sha256 or 'not read yet'})",
+        f"dest     {job.dest_url}",
+        f"recipe   converter {job.converter_version}, options {json.dumps(dict(job.options))}",
+    ]
+    if job.error_message:
+        lines.append(f"error    {job.error_kind}: {job.error_message}")
+    if job.reused_from:
+        lines.append(f"reused   the same content as job {job.reused_from}")
+    lines += [f"reason   {reason.kind}: {reason.layer or ''}: {reason.message}" for reason in job.reasons]
+    lines += [
+        f"parity   {'passed' if row.passed else 'FAILED'} on {row.device}: "
+        f"float64 {_figure(row.structure_error)}, float32 {_figure(row.deployment_error)}"
+        for row in job.parity
+    ]
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+    table = _table("try", "outcome", "started", "seconds", "stages", "worker", "peak", "error")
+    for attempt in job.attempts:
+        took = (attempt.ended_at or attempt.heartbeat_at) - attempt.started_at
+        stages = " ".join(
+            f"{stage} {seconds:.2f}" for stage, seconds in (attempt.stage_seconds or {}).items()
+        )
+        peak = f"{attempt.max_rss_bytes / 1e6:.0f} MB" if attempt.max_rss_bytes else ""
+        table.add_row(
+            str(attempt.fence),
+            str(attempt.outcome or attempt.stage or "running"),
+            _moment(attempt.started_at),
+            f"{took.total_seconds():.2f}",
+            stages,
+            attempt.worker_id,
+            peak,
+            Text(attempt.error_message or ""),
+        )
+    console.print(table)
+    for artifact in job.artifacts:
+        console.print(
+            Text(f"file     {artifact.name} ({artifact.size} bytes) {artifact.key}"), soft_wrap=True
+        )
+    for event in job.events:
+        data = json.dumps(event.data) if event.data else ""
+        console.print(Text(f"event    {_moment(event.at)} {event.type} {data}"), soft_wrap=True)
+
+
+def as_json(value: Any) -> Any:
+    """`value` in JSON's terms: rows as objects, moments in ISO 8601, enums by value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {as_json(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return value
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header)
+    return table
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _figure(error: float | None) -> str:
+    return "" if error is None else f"{error:.1e}"

@@ -1,0 +1,85 @@
+"""The parts of a permanent installation, each a process: worker, scheduler, and both in one."""
+
+import signal
+import threading
+from types import FrameType
+
+from fleet import connect
+from fleet.errors import UsageError
+from fleet.settings import Settings
+from scheduler.dispatch import Dispatcher
+from scheduler.loop import Duty, Loop
+from scheduler.reap import Reaper
+from workers.app import make_app, sender
+from workers.serve import serve
+from workers.settings import WorkerSettings
+
+
+def run_worker(settings: Settings, worker_id: str | None = None) -> int:
+    """Work until told to stop; returns the exit code."""
+    database_url, broker_url = _given(settings)
+    engine = connect.open_database(database_url, create=False)
+    connect.check_broker(broker_url)
+    return serve(
+        make_app(connect.broker_settings(settings, broker_url)),
+        WorkerSettings(
+            slots=settings.workers,
+            lease_seconds=settings.lease_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            job_timeout_seconds=settings.job_timeout_seconds,
+            job_memory_bytes=settings.job_memory_bytes,
+            drain_seconds=settings.drain_seconds,
+            scratch_dir=settings.scratch_dir,
+        ),
+        connect.sessions_of(engine),
+        connect.store_opener(settings),
+        worker_id=worker_id,
+    )
+
+
+def run_scheduler(settings: Settings) -> None:
+    """Dispatch and reap until told to stop."""
+    loop = _scheduler(settings)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # Not from the handler itself: it may have interrupted the loop while that holds the lock which
+        # `stop` takes.
+        threading.Thread(target=loop.stop).start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    loop.run()
+
+
+def run_up(settings: Settings) -> int:
+    """A scheduler in a thread, a worker in front; stops when the worker does."""
+    loop = _scheduler(settings)
+    thread = threading.Thread(target=loop.run, name="scheduler", daemon=True)
+    thread.start()
+    try:
+        return run_worker(settings)
+    finally:
+        loop.stop()
+        thread.join()
+
+
+def _scheduler(settings: Settings) -> Loop:
+    database_url, broker_url = _given(settings)
+    sessions = connect.sessions_of(connect.open_database(database_url, create=False))
+    connect.check_broker(broker_url)
+    send = sender(make_app(connect.broker_settings(settings, broker_url)))
+    dispatcher = Dispatcher(
+        sessions, send, window=settings.window, resend_after_seconds=settings.resend_after_seconds
+    )
+    return Loop(
+        [
+            Duty("dispatch", settings.dispatch_seconds, dispatcher.run_once),
+            Duty("reap", settings.reap_seconds, Reaper(sessions).run_once),
+        ]
+    )
+
+
+def _given(settings: Settings) -> tuple[str, str]:
+    if settings.database_url is None or settings.broker_url is None:
+        raise UsageError("set FLEET_DATABASE_URL and FLEET_BROKER_URL (`fleet migrate` alone brings its own)")
+    return settings.database_url.get_secret_value(), settings.broker_url.get_secret_value()
