@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for: real servers, one of each a session, and a fresh place in each for every test."""
+"""Fixtures for every test: real servers, one of each a session, and a fresh place in each for each test."""
 
 import shutil
 from collections.abc import Iterator

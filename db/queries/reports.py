@@ -112,7 +112,7 @@ def count_states(session: Session, batch_id: int | None = None) -> dict[JobState
     query = select(Job.state, func.count()).group_by(Job.state)
     if batch_id is not None:
         query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == batch_id)
-    counted = dict(session.execute(query).tuples().all())
+    counted = dict(session.execute(query).all())
     return {state: counted.get(state, 0) for state in JobState}
 
 

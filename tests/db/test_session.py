@@ -1,0 +1,124 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from db import session as db_session
+from db.models import Base, BatchJob, Event
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+def test_migrations_and_models_agree(engine: Engine) -> None:
+    with engine.begin() as connection:
+        command.check(db_session.alembic_config(connection))
+
+
+def test_alembic_check_notices_a_difference(engine: Engine) -> None:
+    """Guards the test above: a check that compares nothing would pass it."""
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX ix_job_lease"))
+        connection.execute(text("ALTER TABLE worker DROP COLUMN device"))
+        with pytest.raises(Exception, match="ix_job_lease") as caught:
+            command.check(db_session.alembic_config(connection))
+    assert "device" in str(caught.value)
+
+
+def test_upgrade_may_run_in_many_processes_and_again(empty_url: str) -> None:
+    command = [sys.executable, "-c", f"from db.session import upgrade; upgrade({empty_url!r})"]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    failures = [errors for process in started for errors in [process.communicate()[1]] if process.returncode]
+    assert not failures
+    db_session.upgrade(empty_url)
+    engine = db_session.make_engine(empty_url)
+    assert set(inspect(engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+def test_downgrade_leaves_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        command.downgrade(db_session.alembic_config(connection), "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+
+
+def test_schema_is_current(empty_url: str) -> None:
+    engine = db_session.make_engine(empty_url)
+    assert not db_session.schema_is_current(engine)
+    db_session.upgrade(empty_url)
+    assert db_session.schema_is_current(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    assert not db_session.schema_is_current(engine)
+    engine.dispose()
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    script = ScriptDirectory.from_config(db_session.alembic_config())
+    assert len(script.get_heads()) == 1
+
+
+def test_foreign_keys_are_enforced(sessions: sessionmaker[Session]) -> None:
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(insert(BatchJob).values(batch_id=1, job_id=1))
+
+
+def test_reading_does_not_wait_for_a_writer(engine: Engine) -> None:
+    write = db_session.session_factory(engine)
+    read = db_session.session_factory(engine, read_only=True)
+    with write.begin() as writer:
+        writer.execute(insert(Event).values(type="half-done", data={}))
+        with read() as reader:
+            assert reader.scalars(select(Event)).all() == []
+    with read() as reader:
+        assert [event.type for event in reader.scalars(select(Event))] == ["half-done"]
+
+
+def test_sqlite_writers_wait_for_each_other(tmp_path: Path) -> None:
+    """Two transactions that read, then write: without the early lock the second fails at once."""
+    url = f"sqlite:///{tmp_path / 'fleet.db'}"
+    db_session.upgrade(url)
+    engine = db_session.make_engine(url)
+    sessions = db_session.session_factory(engine)
+    both_ready = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def count_up() -> None:
+        try:
+            both_ready.wait()
+            for _ in range(20):
+                with sessions.begin() as session:
+                    seen = len(session.scalars(select(Event.id)).all())
+                    session.execute(insert(Event).values(type=str(seen), data={}))
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    with sessions() as session:
+        assert sorted(int(kind) for kind in session.scalars(select(Event.type))) == list(range(80))
+    engine.dispose()
+
+
+def test_a_database_that_is_down_is_an_operational_error() -> None:
+    engine = db_session.make_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OperationalError), engine.connect():
+        pass
+    engine.dispose()
