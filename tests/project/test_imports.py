@@ -18,9 +18,11 @@ def _loads_by_name(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Call):
             function = ast.unparse(node.func).rpartition(".")[2]
             if function in {"import_module", "__import__"} and node.args:
-                name = node.args[0]
-                literal = isinstance(name, ast.Constant) and isinstance(name.value, str)
-                loaded.add(str(name.value).partition(".")[0] if literal else "?")
+                match node.args[0]:
+                    case ast.Constant(value=str(name)):
+                        loaded.add(name.partition(".")[0])
+                    case _:
+                        loaded.add("?")
     return loaded
 
 

@@ -41,9 +41,9 @@ def _values_of_a_new_layer(path: Path) -> list[str]:
     found = []
 
     def look(name: str, node: object) -> None:
-        if isinstance(node, h5py.Dataset) and node.dtype.kind == "f" and "kernel" not in name:
-            if np.isin(np.asarray(node), (0.0, 1.0)).any():
-                found.append(name)
+        constant_at_first = isinstance(node, h5py.Dataset) and node.dtype.kind == "f" and "kernel" not in name
+        if constant_at_first and np.isin(np.asarray(node), (0.0, 1.0)).any():
+            found.append(name)
 
     with h5py.File(path) as file:
         file["model_weights"].visititems(look)
