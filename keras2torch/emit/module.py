@@ -86,7 +86,7 @@ def _header(program: Program, body: Body, source_name: str, keras_version: str |
     if functional:
         imports.append("import torch.nn.functional as F")
     imports += ["from safetensors.torch import load_file", "from torch import nn"]
-    return [f'"""{text}', '"""', "", *imports]
+    return [*f'"""{text}'.split("\n"), '"""', "", *imports]  # a line an item: line numbers are counted
 
 
 def _parts(code: Code) -> list[str]:
