@@ -27,8 +27,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup ## build the sample zoo, run the fleet on it, show the table and where the results are
 	@$(BIN)/python -m samples build/samples
 	@bin/fleet migrate build/samples build/demo
-	@echo "Samples   build/samples"
-	@echo "Results   build/demo"
 
 test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
