@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
@@ -23,13 +23,6 @@ from torch import nn
 
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
 from keras2torch.sandbox import progress
-
-ENVIRONMENT = {
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "NVIDIA_TF32_OVERRIDE": "0",
-    "OMP_NUM_THREADS": "1",
-}
-"""What must be set before torch starts computing, so that a run can be repeated to the bit."""
 
 OBSERVE = "_keras2torch_observe_"
 MODULE_NAME = "keras2torch_candidate"
@@ -160,9 +153,7 @@ class Observer:
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
-    def watching(
-        self, model: nn.Module, wanted: Mapping[tuple[str, int], int], writer: ArrayWriter
-    ) -> Iterator[None]:
+    def watching(self, model: nn.Module, wanted: Set[tuple[str, int]], writer: ArrayWriter) -> Iterator[None]:
         """Write the outputs of the layer calls in `wanted` (with how many outputs each has) while `model`
         runs.
         """
@@ -170,11 +161,9 @@ class Observer:
         self._queues = {place: iter(locators) for place, locators in self._places.items()}
 
         def take(locator: Locator, value: Any) -> None:
-            outputs = wanted.get((locator.layer, locator.call), 0)
-            for number, tensor in enumerate(_flatten(value)[:outputs] if outputs else ()):
-                writer.write(
-                    trace_key(locator.layer, locator.call, number), _in_keras_axes(tensor, locator.axes)
-                )
+            if (locator.layer, locator.call) in wanted:
+                tensor = _flatten(value)[0]  # a place shows the layer's first output; states come after it
+                writer.write(trace_key(locator.layer, locator.call, 0), _in_keras_axes(tensor, locator.axes))
 
         self._take = take
         with ExitStack() as hooks:
@@ -267,7 +256,8 @@ def _observation(statement: ast.stmt, target: ast.expr) -> ast.stmt:
 def _loaded(target: ast.expr) -> ast.expr:
     """The expression that reads back what was assigned to `target`."""
     if isinstance(target, ast.Tuple | ast.List):
-        return ast.Tuple([_loaded(element) for element in target.elts], ast.Load())
+        named = [each for each in target.elts if not (isinstance(each, ast.Name) and each.id == "_")]
+        return ast.Tuple([_loaded(each) for each in named], ast.Load())
     copy = ast.parse(ast.unparse(target), mode="eval").body
     return copy.value if isinstance(copy, ast.Starred) else copy
 

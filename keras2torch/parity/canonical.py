@@ -4,8 +4,10 @@ A configuration is a tree of `{"class_name": ..., "config": {...}}`; each functi
 returns a new tree. They know the spelling of Keras and nothing of its code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
+
+from keras2torch.graph.build import layer_entries
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
 
@@ -20,6 +22,74 @@ TRANSPOSED_FOR_CPU = frozenset(
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
 
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
+
+
+_ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
+_KEPT_OF_MODELS = ("name", "trainable", "input_layers", "output_layers", "build_input_shape")
+
+
+def canonical_model(
+    model: Mapping[str, Any], options_read: Mapping[str, Set[str]], *, keras2: bool
+) -> dict[str, Any]:
+    """`model` (class_name and config) with nothing in it but what the conversion understood.
+
+    Of each layer, only the options stay that its rule read (`options_read`, by layer path); where a class
+    lives, what its weights were initialised with, custom names of containers and all else the file may say is
+    gone. Wiring stays as it was. `keras2` supplies what Keras 2 understood where an option is missing and its
+    successors understand otherwise.
+    """
+    return _canonical_container(model, "", options_read, keras2)
+
+
+def _canonical_container(
+    entry: Mapping[str, Any], prefix: str, options_read: Mapping[str, Set[str]], keras2: bool
+) -> dict[str, Any]:
+    sequential = entry["class_name"] == "Sequential"
+    config = entry["config"] if isinstance(entry["config"], Mapping) else {}
+    layers = []
+    for layer in layer_entries(str(entry["class_name"]), entry["config"]):
+        inner = layer["config"]
+        name = layer.get("name") or (
+            inner.get("name") if isinstance(inner, Mapping) else layer["class_name"].lower()
+        )
+        if isinstance(inner, list) or "layers" in inner:
+            new = _canonical_container({**layer, "name": name}, f"{prefix}{name}/", options_read, keras2)
+        else:
+            allowed = options_read.get(prefix + name, frozenset())
+            new = {"class_name": layer["class_name"], "config": _canonical_config(layer["config"], allowed)}
+            if keras2 and layer["class_name"] == "GRU":
+                new["config"].setdefault("reset_after", False)
+        wiring = {} if sequential else {"inbound_nodes": layer["inbound_nodes"]}
+        layers.append({**new, "name": name, **wiring})
+    kept = {key: config[key] for key in _KEPT_OF_MODELS if key in config}
+    kept.setdefault("name", entry.get("name") or "model")
+    return {"class_name": "Sequential" if sequential else "Functional", "config": {**kept, "layers": layers}}
+
+
+def _canonical_config(config: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
+    new: dict[str, Any] = {}
+    for key, value in config.items():
+        if key.endswith("_initializer"):
+            new[key] = "zeros"  # the quickest, and a weight that is never set cannot pass for one that was
+        elif key == "dtype" and isinstance(value, Mapping):
+            new[key] = value["config"]["name"]
+        elif key in allowed or key in _ALWAYS_KEPT:
+            new[key] = _canonical_value(value, allowed)
+    return new
+
+
+def _canonical_value(value: Any, allowed: Set[str]) -> Any:
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "function":
+            return value["config"]
+        if value.get("class_name") == "__tuple__":
+            return [_canonical_value(item, allowed) for item in value["items"]]
+        if isinstance(value.get("config"), Mapping):
+            return {"class_name": value["class_name"], "config": _canonical_config(value["config"], allowed)}
+        return {key: _canonical_value(item, allowed) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical_value(item, allowed) for item in value]
+    return value
 
 
 def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

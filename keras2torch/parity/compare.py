@@ -86,7 +86,8 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
     """Judge what `reference` and `candidate` left in `workdir` for the bundle."""
     evidence = _Evidence.read(workdir, bundle)
     outputs, layers = _compare_outputs(evidence), _compare_layers(evidence)
-    failures, warnings = [], []
+    failures = []
+    warnings = [f"{path} was changed after the conversion" for path in evidence.plan["changed_files"]]
     if not evidence.accepted:
         failures.append("Keras accepts none of the inputs tried, so nothing was compared")
     for output in outputs:
@@ -256,25 +257,27 @@ def _tensors(workdir: Path, case: str, key: str) -> Iterator[Array | None]:
 
 
 def _compare_layers(evidence: _Evidence) -> list[LayerFigures]:
-    """Every layer output that the manifest says can be seen, in Keras's order of execution."""
+    """The first output of every layer call that the manifest says can be seen, in Keras's order of
+    execution.
+    """
     visible = {
         (layer["keras_name"], place["call"])
         for layer in evidence.manifest["layers"]
         for place in layer.get("outputs", ())
     }
-    found: dict[tuple[str, int, int], list[_Difference]] = {}
+    found: dict[tuple[str, int], list[_Difference]] = {}
     for name in evidence.accepted:
         with (
             np.load(evidence.workdir / "expected64" / f"{name}.npz") as theirs,
             np.load(evidence.workdir / "actual64" / f"{name}.npz") as ours,
         ):
-            for path, call, outputs in evidence.expected["cases"][name]["traces"]:
-                for number in range(outputs if (path, call) in visible else 0):
-                    key = trace_key(path, call, number)
+            for path, call, _ in evidence.expected["cases"][name]["traces"]:
+                if (path, call) in visible:
+                    key = trace_key(path, call, 0)
                     compared = difference(name, ours.get(key), theirs[key])
-                    found.setdefault((path, call, number), []).append(compared)
+                    found.setdefault((path, call), []).append(compared)
     limits = dict.fromkeys(evidence.accepted, evidence.structure_limit)
     return [
-        LayerFigures(layer=path, call=call, output=number, structure=worst(differences, limits))
-        for (path, call, number), differences in found.items()
+        LayerFigures(layer=path, call=call, structure=worst(differences, limits))
+        for (path, call), differences in found.items()
     ]

@@ -10,7 +10,6 @@ reading.
 
 import importlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,17 +21,6 @@ import numpy as np
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
 from keras2torch.parity.canonical import with_channels_last, with_float_type, with_modules
 from keras2torch.sandbox import progress
-
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "KERAS_BACKEND": "tensorflow",
-    "OMP_NUM_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_USE_LEGACY_KERAS": "1",
-}
-"""What must be set before TensorFlow is imported: one thread, no oneDNN, no GPU, so that a run can be
-repeated to the bit."""
 
 
 class KerasError(RuntimeError):
@@ -53,8 +41,6 @@ class _Library:
     def load(cls, name: str) -> "_Library":
         if name not in {"keras", "tf_keras"}:
             raise ValueError(f"no such reference library: {name!r}")
-        for key, value in ENVIRONMENT.items():
-            os.environ.setdefault(key, value)
         tf = importlib.import_module("tensorflow")
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -60,11 +60,10 @@ class OutputFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFigures:
-    """One layer output, over all its calls, in float64."""
+    """One call of a layer, in float64."""
 
     layer: str
     call: int
-    output: int
     structure: Figure
 
 
@@ -105,10 +104,10 @@ class ParityReport:
     failures: Sequence[str]
     warnings: Sequence[str]
     first_departure: Departure | None
-    walls: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Which confinements stood round each step that ran in a sandbox."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds a step took. Not part of parity.json, which is the same for the same input."""
+    walls: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Which confinements stood round each step that ran in a sandbox. Not part of parity.json either."""
 
     @property
     def passed(self) -> bool:
@@ -132,7 +131,7 @@ class ParityReport:
             "verdict": "passed" if self.passed else "failed",
             "structure_error": self.structure_error,
             "deployment_error": self.deployment_error,
-            **{key: value for key, value in asdict(self).items() if key != "timings"},
+            **{key: value for key, value in asdict(self).items() if key not in {"timings", "walls"}},
         }
         return dict(_finite(document))
 

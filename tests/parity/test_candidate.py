@@ -49,6 +49,7 @@ class Net(nn.Module):
         for stage in self.stages:
             x = stage(x)
         low, high = self.split(x)
+        _, third = low, high
         return low.flatten(1), ids + high.sum().long()
 
 
@@ -79,6 +80,7 @@ LAYERS = {
     "stage": [place(0, "stages.1", "return y / 4", TO_FIRST)],
     "stage_module": [place(0, "stages.1", None, TO_FIRST)],
     "split": [place(0, "", "low, high = self.split(x)", TO_FIRST)],
+    "second": [place(0, "", "_, third = low, high", TO_FIRST)],
     "never": [place(0, "stages.7", "y += 1")],
 }
 
@@ -140,7 +142,7 @@ def test_every_place_is_observed_in_keras_axes(run: Any, tmp_path: Path) -> None
         "layer-stage:0:0": last,
         "layer-stage_module:0:0": last,
         "layer-split:0:0": last / 2,
-        "layer-split:0:1": last * 3,
+        "layer-second:0:0": last * 3,
         "output-0": (last / 2).transpose(0, 3, 1, 2).reshape(2, -1),
         "output-1": np.array([1, 2]) + int((last * 3).sum()),
     }

@@ -27,6 +27,7 @@ class Run:
             "cases": [{"name": name, "description": "random"} for name in names],
             "float32_constants": [],
             "depth": 4,
+            "changed_files": [],
         }
         self.manifest: dict[str, Any] = {
             "outputs": [{"name": "first", "axes": None}, {"name": "second", "axes": None}],

@@ -1,0 +1,141 @@
+"""The source file and the bundle's manifest become what reference and candidate need: plan.json, weights.npz,
+cases/.
+
+The reference gets no file of a stranger's but this canonical rewrite: classes that a rule knows, options that
+a rule read, weights as plain arrays in the order in which they were stored.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from keras2torch.bundle import read_manifest
+from keras2torch.conversion import Understood, understand
+from keras2torch.errors import Unreadable, UsageError
+from keras2torch.parity.arrays import ArrayWriter, write_arrays
+from keras2torch.parity.canonical import canonical_model
+from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
+from keras2torch.source.model import Generation
+
+FLOAT32_CONSTANTS: frozenset[str] = frozenset()
+"""Layers in which Keras rounds a constant to float32 although it computes in float64."""
+
+VALUE_KEEPING = frozenset({"Dropout", "Flatten", "Permute", "RepeatVector", "Reshape", "SpatialDropout1D"})
+"""What may stand between an input and the layer that says what its numbers mean."""
+
+
+def run_prepare(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """`prepare` as a step for a sandbox: `source`, `bundle` and `workdir` in, the library and the case names
+    out.
+    """
+    return prepare(Path(payload["source"]), Path(payload["bundle"]), Path(payload["workdir"]))
+
+
+def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
+    """Write plan.json, weights.npz and cases/ to `workdir`; returns `{"library": ..., "cases": [...]}`.
+
+    Raises `UsageError` if the bundle was made from another file, and whatever reading the source raises.
+    """
+    manifest = read_manifest(bundle)
+    if _sha256(source) != manifest["source"]["sha256"]:
+        raise UsageError(
+            f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
+        )
+    understood = understand(source, **manifest["options"])
+    model = understood.source
+    library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
+    cases = make_cases(input_specs(understood), _operations(understood))
+    plan = {
+        "library": library,
+        "keras_version": model.keras_version or "1",
+        "backend": model.backend,
+        "model": canonical_model(
+            model.config,
+            understood.program.options_read,
+            keras2=model.generation in {Generation.KERAS1, Generation.KERAS2},
+        ),
+        "inputs": [{"name": spec.name, "shape": spec.shape} for spec in input_specs(understood)],
+        "weights": {layer: [f"{layer}:{n}" for n in range(len(own))] for layer, own in model.weights.items()},
+        "cases": [
+            {
+                "name": case.name,
+                "description": case.description,
+                "may_be_refused": case.may_be_refused,
+                "trace_bytes": case.trace_bytes,
+            }
+            for case in cases
+        ],
+        "depth": len(understood.graph.nodes),
+        "float32_constants": sorted(
+            layer.path for layer in understood.graph.layers.values() if layer.class_name in FLOAT32_CONSTANTS
+        ),
+        "changed_files": list(_changed_files(bundle, manifest)),
+    }
+    (workdir / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with ArrayWriter(workdir / "weights.npz") as writer:
+        for layer, own in model.weights.items():
+            for number, weight in enumerate(own):
+                writer.write(f"{layer}:{number}", weight.array)
+    (workdir / "cases").mkdir(exist_ok=True)
+    for case in cases:
+        write_arrays(
+            workdir / "cases" / f"{case.name}.npz", {str(n): array for n, array in enumerate(case.arrays)}
+        )
+    return {"library": library, "cases": [case.name for case in cases]}
+
+
+def _changed_files(bundle: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Files of the bundle that are not as the conversion wrote them."""
+    for entry in manifest["files"]:
+        path = bundle / entry["path"]
+        if not path.is_file() or _sha256(path) != entry["sha256"]:
+            yield entry["path"]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Unreadable(error.strerror, file=str(path)) from error
+
+
+def input_specs(understood: Understood) -> list[InputSpec]:
+    """What each input of the model is made for, in Keras's order."""
+    graph = understood.graph
+    readers = graph.consumers()
+    specs = []
+    for reference, value in zip(graph.inputs, understood.program.inputs, strict=True):
+        vocabulary: int | None = None
+        masked_value: float | None = None
+        waiting = list(readers[reference.node])
+        while waiting:
+            number = waiting.pop()
+            layer = graph.layers[graph.nodes[number].layer]
+            if layer.class_name == "Embedding":
+                rows = int(layer.config["input_dim"])
+                vocabulary = min(rows, vocabulary or rows)
+                if layer.config.get("mask_zero"):
+                    masked_value = 0.0
+            elif layer.class_name == "Masking":
+                masked_value = float(layer.config.get("mask_value", 0.0))
+            elif layer.class_name in VALUE_KEEPING:
+                waiting += readers[number]
+        name = graph.layers[graph.nodes[reference.node].layer].name
+        specs.append(InputSpec(name, tuple(value.shape), value.dtype, vocabulary, masked_value))
+    return specs
+
+
+def _operations(understood: Understood) -> float:
+    """Multiply-adds of one sample, roughly: each kernel once for every position of its layer's output."""
+    total = 0.0
+    for record in understood.program.records:
+        open_sizes = iter(SIZES[1] * 4)
+        shape = [next(open_sizes) if extent is None else extent for extent in record.value.shape[1:]]
+        for key in understood.program.expected.get(record.path, ()):
+            if len(key.shape) > 1:
+                total += prod(key.shape) * max(prod(shape) // max(shape[-1], 1), 1)
+    return total

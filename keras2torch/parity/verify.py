@@ -1,0 +1,135 @@
+"""The four steps in order: one bundle and its source in, a ParityReport out.
+
+Keras and the emitted module run in confined processes of their own; this process imports neither.
+"""
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from keras2torch.errors import Keras2TorchError, ParityFailed
+from keras2torch.parity.compare import compare
+from keras2torch.parity.prepare import prepare
+from keras2torch.parity.report import ParityReport
+from keras2torch.sandbox import Limits, Outcome, Sandbox
+
+PRELOAD: Mapping[str, Sequence[str]] = {
+    "keras": ("tensorflow", "keras"),
+    "tf_keras": ("tensorflow", "tf_keras"),
+    "torch": ("torch", "safetensors.torch"),
+}
+"""What each server imports. torch and TensorFlow cannot share a process, nor should keras and tf_keras."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    # Set before the libraries are imported: one thread, no oneDNN, no TensorFloat-32, so that a run can be
+    # repeated to the bit.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "KERAS_BACKEND": "tensorflow",
+    "NVIDIA_TF32_OVERRIDE": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_USE_LEGACY_KERAS": "1",
+}
+
+
+class VerificationError(Keras2TorchError):
+    """Parity could not be judged."""
+
+
+class Verifier:
+    """The servers that verifying needs, each started when first asked for. Good for any number of bundles and
+    threads.
+    """
+
+    def __init__(self) -> None:
+        self.sandboxes = {name: Sandbox(preload, env=_environment(name)) for name, preload in PRELOAD.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for sandbox in self.sandboxes.values():
+            sandbox.close()
+
+    def verify(
+        self,
+        bundle: Path,
+        source: Path,
+        *,
+        device: str = "cpu",
+        limits: Limits | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> ParityReport:
+        """Judge `bundle` against its `source`; `limits` hold for either side. Writes nothing into the bundle.
+
+        Raises `UsageError` if the bundle is of another source, `ParityFailed` if the emitted module cannot
+        run, `VerificationError` if Keras cannot.
+        """
+        timings: dict[str, float] = {}
+        walls: dict[str, Sequence[str]] = {}
+        with tempfile.TemporaryDirectory(prefix="keras2torch-parity-") as folder:
+            workdir = Path(folder)
+            payload = {"workdir": str(workdir), "bundle": str(bundle.resolve()), "device": device}
+
+            def confined(step: str, server: str, answer: str, readable: Sequence[Path] = ()) -> Outcome:
+                outcome = self.sandboxes[server].run(
+                    f"keras2torch.parity.{step}:run_{step}",
+                    payload,
+                    workdir=workdir,
+                    limits=limits,
+                    readable=readable,
+                    cancel=cancel,
+                    on_progress=on_progress,
+                )
+                timings[step], walls[step] = outcome.wall_s, outcome.walls
+                if outcome.ok:
+                    (workdir / answer).write_text(json.dumps(outcome.result), encoding="utf-8")
+                return outcome
+
+            started = time.monotonic()
+            plan = prepare(source, bundle, workdir)
+            timings["prepare"] = time.monotonic() - started
+            # torch takes its seconds to import while Keras computes.
+            warming = threading.Thread(target=self.sandboxes["torch"].start)
+            warming.start()
+            try:
+                outcome = confined("reference", plan["library"], "expected.json")
+            finally:
+                warming.join()
+            if outcome.error is not None:
+                raise VerificationError(f"Keras: {outcome.error['message']}", file=str(source))
+            outcome = confined("candidate", "torch", "actual.json", readable=[bundle])
+            if outcome.error is not None:
+                raise ParityFailed(f"the emitted module: {outcome.error['message']}", file=str(bundle))
+            started = time.monotonic()
+            report = compare(workdir, bundle)
+            timings["compare"] = time.monotonic() - started
+        return replace(report, timings=timings, walls=walls)
+
+
+def _environment(server: str) -> Mapping[str, str]:
+    # TensorFlow takes every GPU there is, and torch must see the one it is asked to use.
+    return ENVIRONMENT if server == "torch" else {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def verify(bundle: str | Path, source: str | Path, *, device: str = "cpu") -> ParityReport:
+    """Prove that the bundle computes what the Keras model in `source` computes, and write its parity.json.
+
+    `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. A verdict of "failed"
+    is a result, not an error; see `Verifier.verify` for what is raised.
+    """
+    with Verifier() as verifier:
+        report = verifier.verify(Path(bundle), Path(source), device=device)
+    report.write(Path(bundle) / "parity.json")
+    return report

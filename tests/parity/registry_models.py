@@ -1,0 +1,71 @@
+"""The examples of the layer registry, built, saved and judged many at a time: one child a step and
+library.
+"""
+
+import importlib
+import traceback
+from pathlib import Path
+from typing import Any
+
+from keras2torch.layers._registry import Example, LayerRule, converts_all
+from tests.parity.keras_models import randomise
+
+
+def examples() -> dict[str, tuple[LayerRule, Example]]:
+    """Every example of every rule by a name that is also a file name."""
+    return {
+        f"{rule.name}-{number}": (rule, example)
+        for rule in converts_all()
+        for number, example in enumerate(rule.examples)
+    }
+
+
+def build_all(payload: dict[str, Any]) -> dict[str, str]:
+    """Save every example that this library has the class for as `<name>.h5`; returns what became of each.
+
+    That is "saved", "absent", or why the library refused to build it.
+    """
+    k = importlib.import_module(payload["library"])
+    answers = {}
+    for name, (rule, example) in examples().items():
+        if not hasattr(k.layers, rule.name):
+            answers[name] = "absent"
+            continue
+        try:
+            k.backend.clear_session()
+            k.utils.set_random_seed(1)
+            model = build(k, rule.name, example)
+            randomise(model)
+            model.save(Path(payload["folder"]) / f"{name}.h5")
+            answers[name] = "saved"
+        except Exception:  # noqa: BLE001  the test of this example tells it
+            answers[name] = traceback.format_exc(limit=-2)
+    return answers
+
+
+def build(k: Any, class_name: str, example: Example) -> Any:
+    """A model of that one layer, with a Masking in front where the example wants a mask."""
+    dtype = "float32" if example.integers_below is None else "int32"
+    inputs = [k.Input(shape, dtype=dtype) for shape in example.shapes]
+    tensors = [k.layers.Masking()(tensor) for tensor in inputs] if example.masked else list(inputs)
+    config = dict(example.config)
+    if example.inner is not None:
+        inner_class, inner_config = example.inner
+        config["layer"] = getattr(k.layers, inner_class)(**inner_config)
+    layer = getattr(k.layers, class_name)(**config)
+    return k.Model(inputs, layer(tensors if len(tensors) > 1 else tensors[0]))
+
+
+def run_all(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run one step (`module:function`) for each of `payloads` (by name); returns results, or texts of what
+    was raised.
+    """
+    module, _, function = payload["step"].partition(":")
+    step = getattr(importlib.import_module(module), function)
+    answers = {}
+    for name, each in payload["payloads"].items():
+        try:
+            answers[name] = step(each)
+        except Exception:  # noqa: BLE001  the test of this example tells it
+            answers[name] = traceback.format_exc(limit=-3)
+    return answers

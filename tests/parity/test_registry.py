@@ -1,0 +1,85 @@
+"""Every example of every layer rule, built and saved by real Keras, converted, and proven against it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keras2torch import convert
+from keras2torch.parity.compare import compare
+from keras2torch.parity.prepare import prepare
+from keras2torch.sandbox import Limits, Sandbox
+from keras2torch.source.model import Generation
+from tests.parity.registry_models import examples
+
+LIBRARIES = {"keras": Generation.KERAS3, "tf_keras": Generation.TF_KERAS}
+LIMITS = Limits(wall_s=900)
+CASES = [
+    pytest.param(library, name, id=f"{name}-{library}")
+    for library, generation in LIBRARIES.items()
+    for name, (_, example) in examples().items()
+    if example.only in (None, generation)
+]
+
+
+@pytest.fixture(scope="session")
+def judged(sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """For each library: what became of each example, up to the folders that `compare` takes."""
+    return {library: _run(library, sandboxes, tmp_path_factory.mktemp(library)) for library in LIBRARIES}
+
+
+def _run(library: str, sandboxes: Mapping[str, Sandbox], folder: Path) -> dict[str, Any]:
+    built = sandboxes[library].run(
+        "tests.parity.registry_models:build_all",
+        {"library": library, "folder": str(folder)},
+        workdir=folder,
+        limits=LIMITS,
+    )
+    assert built.ok, built.log_tail
+    answers: dict[str, Any] = dict(built.result)
+    payloads = {}
+    for name, answer in built.result.items():
+        if answer == "saved":
+            workdir, bundle = folder / name, folder / f"{name}.bundle"
+            workdir.mkdir()
+            try:
+                convert(folder / f"{name}.h5", bundle)
+                prepare(folder / f"{name}.h5", bundle, workdir)
+            except Exception as error:  # noqa: BLE001  the test of this example raises it
+                answers[name] = error
+                continue
+            payloads[name] = {"workdir": str(workdir), "bundle": str(bundle)}
+            answers[name] = (workdir, bundle)
+    for step, server, file in (("reference", library, "expected"), ("candidate", "torch", "actual")):
+        outcome = sandboxes[server].run(
+            "tests.parity.registry_models:run_all",
+            {"step": f"keras2torch.parity.{step}:run_{step}", "payloads": payloads},
+            workdir=folder,
+            limits=LIMITS,
+        )
+        assert outcome.ok, outcome.log_tail
+        for name, answer in outcome.result.items():
+            if isinstance(answer, str):
+                answers[name] = f"{step}: {answer}"
+                del payloads[name]
+            else:
+                (folder / name / f"{file}.json").write_text(json.dumps(answer))
+    return answers
+
+
+@pytest.mark.parametrize(("library", "name"), CASES)
+def test_example_is_proven(library: str, name: str, judged: dict[str, Any]) -> None:
+    answer = judged[library][name]
+    if answer == "absent":
+        (other,) = set(LIBRARIES) - {library}
+        assert judged[other][name] != "absent", "neither library has this class"
+        return
+    if isinstance(answer, Exception):
+        raise answer
+    assert isinstance(answer, tuple), answer
+    report = compare(*answer)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
+    assert report.outputs
