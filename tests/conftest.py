@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from db import session as db_session
+from db.models import Base
 from tests import servers
 
 
@@ -56,10 +57,10 @@ def s3_bucket(s3_server: servers.S3) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_server: servers.Postgres) -> Iterator[str]:
-    """The name of a database that migrations have brought up to date, to be copied."""
+    """The URL of a database that migrations have brought up to date."""
     with postgres_server.database() as url:
         db_session.upgrade(url)
-        yield url.rpartition("/")[2]
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -72,15 +73,19 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with the schema and no rows: every test that asks for it runs on both stores."""
+    """A database with the schema and no rows: every test that asks for it runs on both stores.
+
+    A test that changes the schema makes a database of its own.
+    """
     if request.param == "sqlite":
         path = tmp_path / "fleet.db"
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite:///{path}"
     else:
-        template = request.getfixturevalue("migrated_postgres")
-        with request.getfixturevalue("postgres_server").database(template) as url:
-            yield url
+        # Emptied, not made anew: that takes 0.03 s in place of 0.5 s.
+        url = request.getfixturevalue("migrated_postgres")
+        request.getfixturevalue("postgres_server").empty(url, Base.metadata.tables)
+        yield url
 
 
 @pytest.fixture

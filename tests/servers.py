@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -145,14 +145,23 @@ class Postgres(Server):
             connection.execute(statement.encode())
 
     @contextlib.contextmanager
-    def database(self, template: str = "template0") -> Iterator[str]:
-        """The URL of a new database, a copy of `template`; dropped afterwards, whoever is still connected."""
+    def database(self) -> Iterator[str]:
+        """The URL of a new database; dropped afterwards, whoever is still connected."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         try:
             yield self.dsn(name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def empty(self, url: str, tables: Iterable[str]) -> None:
+        """Deletes every row of these tables, and whoever an earlier test left connected."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE".encode())
 
 
 class Valkey(Server):
