@@ -32,7 +32,13 @@ class ParityFailed(JobError):
 
 
 class ChildFailed(JobError):
-    """The function in the child raised what nobody foresaw: a fault of ours, the same on every try."""
+    """The function in the child raised, as it will on every try; a fault of ours if nobody foresaw it."""
+
+    def __init__(self, stage: str, error: dict[str, Any]) -> None:
+        foreseen = error["kind"] != "exception"
+        self.kind = str(error["kind"]) if foreseen else "internal-error"
+        what = error["message"] if foreseen else f"{error['class']}: {error['message']}"
+        super().__init__(f"{stage}: {what}")
 
 
 class ChildDied(JobError):

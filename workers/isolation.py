@@ -6,42 +6,36 @@ neither torch nor TensorFlow; torch and TensorFlow in one process abort (their c
 Keras 3 files alone never loads `tf_keras`.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from keras2torch.sandbox import Limits, Outcome, Sandbox
+from keras2torch.parity.verify import ENVIRONMENT
+from keras2torch.parity.verify import PRELOAD as PARITY_PRELOAD
+from keras2torch.sandbox import Limits, Outcome, Sandbox, SandboxError
 from workers import errors
 
 ENGINE = "engine"
 TORCH = "torch"
-TF_KERAS = "tf_keras"
-KERAS = "keras"
 
 PRELOAD: Mapping[str, tuple[str, ...]] = {
-    ENGINE: ("keras2torch", "numpy", "pyfive", "safetensors.numpy"),
-    TORCH: ("torch", "safetensors.torch"),
-    TF_KERAS: ("tensorflow", "tf_keras"),
-    KERAS: ("tensorflow", "keras"),
+    ENGINE: ("keras2torch.parity.prepare", "keras2torch.parity.compare"),
+    **{name: tuple(modules) for name, modules in PARITY_PRELOAD.items()},
 }
 
-#: Threads of a numeric library in one child: the slots share the machine, and one model must not take it all.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+#: Kinds of error by which the sandbox says that the process, not the function, came to an end.
+_DEATHS = frozenset({"timed-out", "out-of-memory", "crashed", "exited", "server-lost"})
 
 
 class Sandboxes:
     """A context holding every server; closing it ends them and whatever runs in them."""
 
-    def __init__(self, *, threads: int, memory_bytes: int) -> None:
+    def __init__(self, *, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
-        env = {name: str(threads) for name in _THREAD_VARIABLES} | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-        keras_backend = {"KERAS_BACKEND": "tensorflow"}
-        self._servers = {
-            name: Sandbox(preload, env=env | (keras_backend if name == KERAS else {}))
-            for name, preload in PRELOAD.items()
-        }
+        self._servers = {name: Sandbox(preload, env=_environment(name)) for name, preload in PRELOAD.items()}
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +49,7 @@ class Sandboxes:
     def warm(self) -> None:
         """Start, in the background, the two servers that every job needs."""
         for name in (ENGINE, TORCH):
-            threading.Thread(target=self._servers[name].start, name=f"warm-{name}", daemon=True).start()
+            threading.Thread(target=self._warm, args=(name,), name=f"warm-{name}", daemon=True).start()
 
     def run(
         self,
@@ -86,8 +80,14 @@ class Sandboxes:
             return outcome
         if outcome.signal is not None or outcome.timed_out or outcome.error["kind"] in _DEATHS:
             raise errors.ChildDied(stage, outcome)
-        raise errors.ChildFailed(f"{stage}: {outcome.error['class']}: {outcome.error['message']}")
+        raise errors.ChildFailed(stage, outcome.error)
+
+    def _warm(self, name: str) -> None:
+        # The first job to need the server meets the same error, and has somewhere to report it.
+        with contextlib.suppress(SandboxError):
+            self._servers[name].start()
 
 
-#: Kinds of error by which the sandbox says that the process, not the function, came to an end.
-_DEATHS = frozenset({"timed-out", "out-of-memory", "crashed", "exited", "server-lost"})
+def _environment(server: str) -> Mapping[str, str]:
+    # TensorFlow takes every GPU it sees, and torch must see the one it is asked to use.
+    return ENVIRONMENT if server == TORCH else {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": "-1"}

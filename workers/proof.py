@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from db.records import ParityInfo
-from workers import isolation
+from workers import devices, isolation
 
 #: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
 Run = Callable[..., Any]
@@ -19,16 +19,23 @@ Run = Callable[..., Any]
 
 def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
     """Compare the bundle with Keras, write its parity.json, and return the verdict."""
-    where = {"source": str(source), "bundle": str(bundle), "workdir": str(workdir)}
-    step = "keras2torch.parity.{0}:run_{0}".format
-    run(isolation.ENGINE, step("prepare"), where, workdir=workdir, readable=(source.parent, bundle))
-    plan = json.loads((workdir / "plan.json").read_text())
-    library = isolation.KERAS if plan["library"] == "keras" else isolation.TF_KERAS
-    expected = run(library, step("reference"), where, workdir=workdir)
+    payload = {
+        "source": str(source),
+        "bundle": str(bundle),
+        "workdir": str(workdir),
+        "device": devices.device(),
+    }
+
+    def step(name: str, server: str, *readable: Path) -> Any:
+        target = f"keras2torch.parity.{name}:run_{name}"
+        return run(server, target, payload, workdir=workdir, readable=readable)
+
+    plan = step("prepare", isolation.ENGINE, source.parent, bundle)
+    expected = step("reference", plan["library"])
     (workdir / "expected.json").write_text(json.dumps(expected))
-    actual = run(isolation.TORCH, step("candidate"), where, workdir=workdir, readable=(bundle,))
+    actual = step("candidate", isolation.TORCH, bundle)
     (workdir / "actual.json").write_text(json.dumps(actual))
-    report = run(isolation.ENGINE, step("compare"), where, workdir=workdir, readable=(bundle,))
+    report = step("compare", isolation.ENGINE, bundle)
     (bundle / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
     return as_info(report)
 

@@ -45,12 +45,11 @@ def serve(
     SIGTERM and SIGINT drain. Must be called from the main thread.
     """
     worker_id = worker_id or new_worker_id()
-    device = devices.cpu(settings.slots)
     leases = Leases()
     with (
         Scratch(settings.scratch_dir) as scratch,
-        Sandboxes(threads=device.threads, memory_bytes=settings.job_memory_bytes) as sandboxes,
-        _on_the_books(sessions, worker_id, settings, device, leases),
+        Sandboxes(memory_bytes=settings.job_memory_bytes) as sandboxes,
+        _on_the_books(sessions, worker_id, settings, leases),
     ):
         sandboxes.warm()
         shop = Shop(
@@ -86,7 +85,6 @@ def _on_the_books(
     sessions: sessionmaker[Session],
     worker_id: str,
     settings: WorkerSettings,
-    device: devices.Device,
     leases: Leases,
 ) -> Iterator[None]:
     """Keep this worker's row fresh; leases do not depend on it, people looking do."""
@@ -97,7 +95,7 @@ def _on_the_books(
             host=socket.gethostname(),
             pid=os.getpid(),
             slots=settings.slots,
-            device=device.name,
+            device=devices.device(),
             versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
         )
     closed = threading.Event()

@@ -1,0 +1,79 @@
+"""A workshop with real stores, a real database and real sandboxes; the sandboxes are shared, for TensorFlow's sake."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+import keras2torch
+from db.queries import inventory
+from db.states import AttemptOutcome
+from scheduler.plan import plan
+from storage import ObjectStore, open_store
+from tests.db import zoo
+from workers.convert_job import Shop, convert_job
+from workers.drain import Leases
+from workers.isolation import Sandboxes
+from workers.scratch import Scratch
+from workers.settings import WorkerSettings
+
+
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator[Sandboxes]:
+    with Sandboxes(memory_bytes=4 << 30) as opened:
+        yield opened
+
+
+@dataclass
+class Workshop:
+    """A shop, the folders it works on, and the steps a scheduler would take."""
+
+    shop: Shop
+    sessions: sessionmaker[Session]
+    source: Path
+    dest: Path
+
+    def plan(self) -> dict[str, int]:
+        """List the source; returns the job of each key."""
+        store = open_store(str(self.source))
+        with self.sessions.begin() as session:
+            batch_id = inventory.create_batch(
+                session,
+                source_url=store.url,
+                dest_url=open_store(str(self.dest)).url,
+                converter_version=keras2torch.__version__,
+                options={},
+            )
+        for _ in plan(self.sessions, store, batch_id):
+            continue
+        return zoo.job_ids(self.sessions)
+
+    def do(self, job_id: int) -> AttemptOutcome | None:
+        return convert_job(self.shop, job_id)
+
+
+@pytest.fixture
+def workshop(
+    sessions: sessionmaker[Session], sandboxes: Sandboxes, tmp_path: Path
+) -> Iterator[Callable[..., Workshop]]:
+    """Makes workshops: with other settings, or with another way to open stores."""
+    with Scratch(tmp_path / "scratch") as scratch:
+
+        def make(
+            settings: WorkerSettings | None = None, open_: Callable[[str], ObjectStore] = open_store
+        ) -> Workshop:
+            shop = Shop(
+                worker_id="w1",
+                settings=settings or WorkerSettings(),
+                sessions=sessions,
+                open_store=open_,
+                sandboxes=sandboxes,
+                scratch=scratch,
+                leases=Leases(),
+            )
+            return Workshop(shop, sessions, tmp_path / "in", tmp_path / "out")
+
+        yield make
+    assert [*(tmp_path / "scratch").iterdir()] == []

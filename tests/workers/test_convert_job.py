@@ -1,0 +1,249 @@
+"""Jobs done by the real engine in real sandboxes, on both databases."""
+
+import importlib.util
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from db.models import Job
+from db.queries import control, queue
+from db.queries.job_detail import JobDetail, job_detail
+from db.states import AttemptOutcome, JobState
+from storage import ObjectStore, open_store
+from storage.errors import StoreUnavailable
+from tests.db import zoo
+from tests.fleet import models
+from tests.workers.conftest import Workshop
+from workers import publish
+from workers.settings import WorkerSettings
+
+Make = Callable[..., Workshop]
+
+
+def detail(workshop: Workshop, job_id: int) -> JobDetail:
+    with workshop.sessions() as session:
+        found = job_detail(session, job_id)
+    assert found is not None
+    return found
+
+
+def test_a_model_becomes_a_proven_published_bundle(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "team" / "a.h5")
+    job_id = shop.plan()["team/a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+
+    job = detail(shop, job_id)
+    assert job.state is JobState.SUCCEEDED
+    assert job.parity[0].passed
+    assert job.parity[0].structure_error is not None
+    assert job.parity[0].structure_error < 1e-9
+    assert set(job.attempts[0].stage_seconds or {}) == {"download", "convert", "verify", "publish"}
+    door = shop.dest / "by-name" / "team" / "a"
+    names = {"model.py", "model.safetensors", "manifest.json", "parity.json", "README.md"}
+    assert {path.name for path in door.iterdir()} == names == {artifact.name for artifact in job.artifacts}
+    for artifact in job.artifacts:
+        assert (shop.dest / artifact.key).read_bytes() == (door / artifact.name).read_bytes()
+
+    spec = importlib.util.spec_from_file_location("converted", door / "model.py")
+    assert spec is not None
+    source = (door / "model.py").read_text()
+    assert "nn.Linear(4, 3)" in source
+
+
+def test_a_second_message_for_the_same_job_does_nothing(workshop: Make) -> None:
+    shop = workshop()
+    models.unsupported(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert shop.do(job_id) is None
+    assert len(detail(shop, job_id).attempts) == 1
+
+
+def test_refusals_keep_their_kind_and_every_reason(workshop: Make) -> None:
+    shop = workshop()
+    models.unsupported(shop.source / "odd.h5")
+    models.corrupt(shop.source / "broken.h5")
+    jobs = shop.plan()
+    assert shop.do(jobs["odd.h5"]) is AttemptOutcome.FAILED
+    assert shop.do(jobs["broken.h5"]) is AttemptOutcome.FAILED
+    odd, broken = detail(shop, jobs["odd.h5"]), detail(shop, jobs["broken.h5"])
+    assert (odd.state, odd.error_kind, odd.reasons[0].subject) == (JobState.FAILED, "unsupported-model", "Wizardry")
+    assert (broken.state, broken.error_kind) == (JobState.FAILED, "not-hdf5")
+    assert broken.error_message is not None
+    assert broken.error_message.startswith("broken.h5:")
+    assert not (shop.dest / "results").exists()
+    assert not (shop.dest / "by-name").exists()
+
+
+def test_equal_content_is_converted_once(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=1)
+    shutil.copyfile(shop.source / "a.h5", shop.source / "copy.h5")
+    jobs = shop.plan()
+    assert shop.do(jobs["a.h5"]) is AttemptOutcome.SUCCEEDED
+    assert shop.do(jobs["copy.h5"]) is AttemptOutcome.REUSED
+    first, second = detail(shop, jobs["a.h5"]), detail(shop, jobs["copy.h5"])
+    assert second.reused_from == first.id
+    assert second.artifacts == first.artifacts
+    assert second.parity[0].passed
+    assert "convert" not in (second.attempts[0].stage_seconds or {})
+    assert (shop.dest / "by-name" / "copy" / "model.py").is_file()
+
+
+def test_a_result_whose_commit_was_lost_is_adopted(workshop: Make) -> None:
+    """What a crash between the manifest and the database leaves: everything published, the job still queued."""
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=2)
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    with shop.sessions.begin() as session:
+        control.requeue(session, [job_id])
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    adopted = detail(shop, job_id)
+    assert "convert" not in (adopted.attempts[1].stage_seconds or {})
+    assert adopted.parity[1].passed
+    assert len(list((shop.dest / "results").iterdir())) == 1
+
+
+def test_a_damaged_result_is_not_adopted(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=3)
+    job_id = shop.plan()["a.h5"]
+    shop.do(job_id)
+    (model,) = [one for one in detail(shop, job_id).artifacts if one.name == "model.py"]
+    (shop.dest / model.key).write_text("import os")
+    with shop.sessions.begin() as session:
+        control.requeue(session, [job_id])
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert detail(shop, job_id).error_kind == "object-differs"
+
+
+def test_a_source_that_changed_since_it_was_listed_is_another_job(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=4)
+    listed = shop.plan()["a.h5"]
+    models.dense(shop.source / "a.h5", seed=5)
+    assert shop.do(listed) is AttemptOutcome.FAILED
+    assert detail(shop, listed).error_kind == "object-changed"
+    newer = shop.plan()["a.h5"]
+    assert newer != listed
+    assert shop.do(newer) is AttemptOutcome.SUCCEEDED
+
+
+class Flaky:
+    """A store whose first answers are an outage."""
+
+    def __init__(self, store: ObjectStore, failures: int) -> None:
+        self._store = store
+        self._failures = failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def fetch(self, key: str, path: Path, **options: Any) -> str:
+        if self._failures:
+            self._failures -= 1
+            raise StoreUnavailable(self._store.url, key, "503 Slow Down")
+        return self._store.fetch(key, path, **options)
+
+
+def test_an_outage_of_the_store_is_tried_again(workshop: Make) -> None:
+    flaky: dict[str, Flaky] = {}
+    shop = workshop(open_=lambda url: flaky.setdefault(url, Flaky(open_store(url), 1)))  # type: ignore[arg-type]
+    models.unsupported(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.RETRY
+    job = detail(shop, job_id)
+    assert (job.state, job.retries, job.error_kind) == (JobState.QUEUED, 1, "store-unavailable")
+    zoo.make_due(shop.sessions, job_id)
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert detail(shop, job_id).error_kind == "unsupported-model"
+
+
+def test_a_job_out_of_time_counts_as_a_death(workshop: Make) -> None:
+    shop = workshop(WorkerSettings(job_timeout_seconds=0.01))
+    models.dense(shop.source / "a.h5", seed=6)
+    job_id = shop.plan()["a.h5"]
+    for _ in range(3):
+        assert shop.do(job_id) is AttemptOutcome.CRASHED
+        zoo.make_due(shop.sessions, job_id)
+    job = detail(shop, job_id)
+    assert (job.state, job.error_kind, job.lost_count) == (JobState.QUARANTINED, "timed-out", 2)
+
+
+def test_a_result_found_by_an_attempt_that_lost_its_lease_does_not_count(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=7)
+    job_id = shop.plan()["a.h5"]
+
+    class Thief(Flaky):
+        """By the time the source is here, another attempt has begun."""
+
+        def fetch(self, key: str, path: Path, **options: Any) -> str:
+            with shop.sessions.begin() as session:
+                session.execute(update(Job).where(Job.id == job_id).values(fence=Job.fence + 1))
+            return self._store.fetch(key, path, **options)
+
+    slow = workshop(open_=lambda url: Thief(open_store(url), 0))
+    assert slow.do(job_id) is None
+    assert detail(shop, job_id).state is JobState.RUNNING
+    assert not (shop.dest / "results").exists()
+
+
+def test_cancelling_stops_the_child(workshop: Make) -> None:
+    shop = workshop(WorkerSettings(lease_seconds=4, heartbeat_seconds=0.05))
+    models.dense(shop.source / "a.h5", units=2500, inputs=2500, seed=8)
+    job_id = shop.plan()["a.h5"]
+    outcome: list[AttemptOutcome | None] = []
+    doing = threading.Thread(target=lambda: outcome.append(shop.do(job_id)))
+    doing.start()
+    while detail(shop, job_id).state is JobState.QUEUED:
+        continue
+    with shop.sessions.begin() as session:
+        control.cancel(session, [job_id])
+    doing.join(30)
+    assert outcome == [AttemptOutcome.CANCELLED]
+    assert detail(shop, job_id).state is JobState.CANCELLED
+
+
+def test_a_draining_worker_hands_back_and_takes_nothing_new(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", units=2500, inputs=2500, seed=9)
+    models.dense(shop.source / "b.h5", seed=9)
+    jobs = shop.plan()
+    outcome: list[AttemptOutcome | None] = []
+    doing = threading.Thread(target=lambda: outcome.append(shop.do(jobs["a.h5"])))
+    doing.start()
+    while detail(shop, jobs["a.h5"]).state is JobState.QUEUED:
+        continue
+    shop.shop.leases.drain(0)
+    assert shop.do(jobs["b.h5"]) is None
+    doing.join(30)
+    assert outcome == [AttemptOutcome.DRAINED]
+    handed_back = detail(shop, jobs["a.h5"])
+    assert (handed_back.state, handed_back.retries, handed_back.lost_count) == (JobState.QUEUED, 0, 0)
+
+
+@pytest.mark.parametrize("key", ["a.h5", "deep/er/b.h5", "old.hdf5", "new.keras", "no-suffix.h5.h5"])
+def test_no_two_names_share_a_door(key: str) -> None:
+    others = {"a.h5", "deep/er/b.h5", "old.hdf5", "new.keras", "no-suffix.h5.h5", "a.keras", "old.h5"} - {key}
+    assert publish.door_of(key) not in {publish.door_of(other) for other in others}
+
+
+def test_the_manifest_of_a_result_names_what_it_is_and_nothing_of_the_machine(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=10)
+    job_id = shop.plan()["a.h5"]
+    shop.do(job_id)
+    job = detail(shop, job_id)
+    manifest = json.loads((shop.dest / "results" / str(job.content_key) / "manifest.json").read_text())
+    assert set(manifest) == {"schema_version", "content_key", "converter_version", "options", "files"}
+    with shop.sessions.begin() as session:
+        assert queue.claim(session, job_id, "w2", 90) is None

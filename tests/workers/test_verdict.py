@@ -1,0 +1,124 @@
+import errno
+
+import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from db.queries.queue import Claim
+from db.records import ParityInfo, Reason
+from db.states import AttemptOutcome, JobState
+from keras2torch.sandbox import Outcome, SandboxError
+from storage.errors import ObjectChanged, ObjectMissing, StoreUnavailable
+from workers import errors, inbox, verdict
+
+
+def claim(*, retries: int = 0, lost_count: int = 0) -> Claim:
+    return Claim(
+        job_id=7,
+        fence=1,
+        queue="default",
+        retries=retries,
+        lost_count=lost_count,
+        source_id=1,
+        store_url="/in",
+        key="a/b.h5",
+        etag="e",
+        version_id=None,
+        size=1,
+        sha256=None,
+        dest_url="/out",
+        converter_version="1",
+        options={},
+    )
+
+
+def death(kind: str, *, signal: int | None = None) -> errors.ChildDied:
+    outcome = Outcome(
+        result=None,
+        error={"class": "SandboxFailure", "message": "it is gone", "kind": kind, "exit_code": 1},
+        exit_code=None,
+        signal=signal,
+        max_rss=123,
+        wall_s=1.0,
+        log_tail="",
+        timed_out=False,
+        cancelled=False,
+        walls=(),
+    )
+    return errors.ChildDied("convert", outcome)
+
+
+PERMANENT = [
+    (errors.Refused("not-hdf5", "a/b.h5: Not an HDF5 file."), "not-hdf5"),
+    (
+        errors.ParityFailed(
+            "layer x is off",
+            ParityInfo(passed=False, structure_error=1.0, deployment_error=1.0, device="cpu", report={}),
+        ),
+        "parity-failed",
+    ),
+    (errors.ChildFailed("verify", {"kind": "exception", "class": "KeyError", "message": "'x'"}), "internal-error"),
+    (errors.ChildFailed("verify", {"kind": "keras-failed", "class": "X", "message": "no"}), "keras-failed"),
+    (ObjectMissing("/in", "a/b.h5", "gone"), "object-missing"),
+    (ObjectChanged("/in", "a/b.h5", "changed"), "object-changed"),
+    (ProgrammingError("select", {}, Exception("no such column")), "internal-error"),
+    (KeyError("x"), "internal-error"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), PERMANENT, ids=lambda value: getattr(value, "kind", None))
+def test_what_will_not_pass_fails_at_once(error: Exception, kind: str) -> None:
+    judged = verdict.judge(error, claim())
+    assert not judged.again
+    assert (judged.outcome, judged.state) == (AttemptOutcome.FAILED, JobState.FAILED)
+    assert judged.error.kind == kind
+    assert "a/b.h5" in judged.error.message
+    assert "\n" not in judged.error.message
+
+
+TRANSIENT = [
+    (StoreUnavailable("s3://in", "a/b.h5", "503"), "store-unavailable"),
+    (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
+    (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "local-disk"),
+    (SandboxError("the server did not start"), "sandbox-failed"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), TRANSIENT, ids=[kind for _, kind in TRANSIENT])
+def test_what_may_pass_is_tried_five_times_more(error: Exception, kind: str) -> None:
+    for retries in range(5):
+        judged = verdict.judge(error, claim(retries=retries))
+        assert judged.again
+        assert judged.outcome is AttemptOutcome.RETRY
+        assert 0 <= judged.delay_s <= 300
+    judged = verdict.judge(error, claim(retries=5))
+    assert not judged.again
+    assert judged.state is JobState.FAILED
+    assert judged.error.kind == kind
+
+
+def test_a_job_that_kills_its_process_is_quarantined_the_third_time() -> None:
+    judged = [verdict.judge(death("crashed", signal=11), claim(lost_count=n)) for n in range(3)]
+    assert [one.again for one in judged] == [True, True, False]
+    assert judged[2].state is JobState.QUARANTINED
+    assert {one.outcome for one in judged} == {AttemptOutcome.CRASHED}
+    assert (judged[0].usage.signal, judged[0].usage.max_rss_bytes) == (11, 123)
+
+
+def test_want_of_memory_asks_for_a_larger_worker() -> None:
+    assert verdict.judge(death("out-of-memory"), claim()).queue == inbox.LARGE_QUEUE
+    assert verdict.judge(death("timed-out"), claim()).queue is None
+
+
+def test_every_reason_of_a_refusal_is_kept() -> None:
+    reasons = tuple(
+        Reason(kind="unsupported-layer", subject=name, layer=name.lower(), message="no") for name in ("A", "B")
+    )
+    judged = verdict.judge(errors.Refused("unsupported-model", "a/b.h5: A (and 1 more)", reasons), claim())
+    assert judged.error.reasons == reasons
+
+
+def test_waits_grow_and_differ() -> None:
+    assert max(verdict.backoff(0) for _ in range(100)) <= 5
+    assert max(verdict.backoff(4) for _ in range(100)) > 5
+    assert max(verdict.backoff(50) for _ in range(100)) <= 300
+    assert len({verdict.backoff(3) for _ in range(10)}) == 10
