@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@# setuptools warns that the working directory may hide the package: here that is the purpose.
 	@PYTHONWARNINGS='ignore:Editable installation' \
-	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[torch]'
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
 	@touch $@
 	@echo "setup: done; try make demo, or $(BIN)/keras2torch --help"
 
