@@ -257,5 +257,5 @@ class _Attempt:
 
     def usage(self, ending: Usage) -> Usage:
         return replace(
-            ending, max_rss_bytes=self.peak_bytes or None, stage_seconds=dict(self.lease.stage_seconds)
+            ending, max_rss_bytes=self.peak_bytes or None, stage_seconds=self.lease.stage_seconds()
         )

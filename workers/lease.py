@@ -52,7 +52,7 @@ class Lease:
         self.stop = threading.Event()
         self.reason: Stop | None = None
         self.stage: str | None = None
-        self.stage_seconds: dict[str, float] = {}
+        self._stage_seconds: dict[str, float] = {}
         self._sessions = sessions
         self._lease_seconds = lease_seconds
         self._heartbeat_seconds = heartbeat_seconds
@@ -73,7 +73,6 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_stage()
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -83,10 +82,17 @@ class Lease:
 
     def enter(self, stage: str) -> None:
         """The job goes on to `stage`; written with the next renewal, which comes early for it."""
-        self._end_stage()
+        self._stage_seconds = self.stage_seconds()
+        self._stage_started = time.monotonic()
         with self._wake:
             self.stage, self._progress, self._news = stage, None, True
             self._wake.notify()
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds spent in each stage so far, in the order in which they came."""
+        if self.stage is None:
+            return {}
+        return {**self._stage_seconds, self.stage: round(time.monotonic() - self._stage_started, 4)}
 
     def progress(self, share: float) -> None:
         """`share` (0 to 1) of the stage is done; written with the next renewal."""
@@ -98,13 +104,6 @@ class Lease:
             if self.reason is None:
                 self.reason = reason
                 self.stop.set()
-
-    def _end_stage(self) -> None:
-        now = time.monotonic()
-        if self.stage is not None:
-            spent = self.stage_seconds.get(self.stage, 0.0) + now - self._stage_started
-            self.stage_seconds[self.stage] = round(spent, 4)
-        self._stage_started = now
 
     def _arm(self, asked_at: float) -> None:
         """Count down anew to fencing ourselves; a timer, because a renewal may hang as well as fail."""

@@ -56,7 +56,7 @@ def test_a_new_stage_is_told_before_the_next_beat_is_due(sessions: sessionmaker[
         lease.enter("download")
         lease.enter("convert")
         wait_until(told, seconds=5)
-    assert set(lease.stage_seconds) == {"download", "convert"}
+    assert set(lease.stage_seconds()) == {"download", "convert"}
 
 
 def test_a_cancelled_job_is_told_to_stop(sessions: sessionmaker[Session]) -> None:
