@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
+from db.errors import LeaseLost
 from db.models import Job, Source
 from db.queries import inventory, queue
 from db.queries.queue import Claim
@@ -99,6 +100,14 @@ def succeed(
                 report={"cases": 3},
             ),
         )
+
+
+def succeed_if_held(sessions: sessionmaker[Session], claim: Claim) -> bool:
+    """As `succeed`, for an attempt that may have lost its lease."""
+    try:
+        return succeed(sessions, claim)
+    except LeaseLost:
+        return False
 
 
 def fail(sessions: sessionmaker[Session], claim: Claim, error: ErrorInfo) -> bool:

@@ -1,0 +1,54 @@
+from sqlalchemy import update
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.clock import now
+from db.models import Worker
+from db.queries import workers
+from db.states import WorkerState
+from tests.db import zoo
+
+
+def register(sessions: sessionmaker[Session], worker_id: str) -> None:
+    with sessions.begin() as session:
+        workers.register(
+            session, worker_id, host="h", pid=1, slots=2, device="cpu", versions={"keras2torch": "0.1.0"}
+        )
+
+
+def silence(sessions: sessionmaker[Session], worker_id: str, seconds: float) -> None:
+    with sessions.begin() as session:
+        session.execute(update(Worker).where(Worker.id == worker_id).values(heartbeat_at=now(-seconds)))
+
+
+def test_a_worker_and_its_jobs(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    register(sessions, "w2")
+    zoo.claim(sessions, zoo.new_job(sessions), "w1")
+    with sessions() as session:
+        rows = {row.id: row for row in workers.list_workers(session)}
+    assert (rows["w1"].running, rows["w2"].running) == (1, 0)
+    assert (rows["w1"].slots, rows["w1"].versions) == (2, {"keras2torch": "0.1.0"})
+    assert rows["w1"].state is WorkerState.ACTIVE
+
+
+def test_a_beat_is_remembered_and_says_the_state(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    silence(sessions, "w1", 500)
+    with sessions.begin() as session:
+        assert workers.beat(session, "w1", WorkerState.DRAINING)
+        assert not workers.beat(session, "stranger")
+        assert workers.mark_gone(session, silent_for_s=90) == []
+        (row,) = workers.list_workers(session)
+    assert row.state is WorkerState.DRAINING
+
+
+def test_silent_workers_are_marked_once(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "quiet")
+    register(sessions, "talks")
+    silence(sessions, "quiet", 100)
+    with sessions.begin() as session:
+        assert workers.mark_gone(session, silent_for_s=90) == ["quiet"]
+    with sessions.begin() as session:
+        assert workers.mark_gone(session, silent_for_s=90) == []
+        assert [row.id for row in workers.list_workers(session)] == ["talks"]
+        assert len(workers.list_workers(session, gone=True)) == 2
