@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render
+from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, values_in
 from keras2torch.emit.names import attribute_names
 from keras2torch.errors import LayerRefused, Reason, UnsupportedMask, UnsupportedModel, UnsupportedOption
 from keras2torch.graph.model import Graph, Layer, Shape, TensorRef
@@ -125,6 +125,11 @@ class Translator:
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
         return name
 
+    def warn(self, layer: Layer, message: str) -> None:
+        text = f"{layer.path} ({layer.class_name}): {message}"
+        if text not in self._program.warnings:
+            self._program.warnings.append(text)
+
     def use_part(self, name: str) -> str:
         if name not in self._program.parts:
             self._program.parts.append(name)
@@ -132,7 +137,7 @@ class Translator:
 
     def emit(self, statement: Statement) -> None:
         self._program.statements.append(statement)
-        self._bound.add(id(statement.value))
+        self._bound |= {id(value) for value in (statement.value, *statement.also)}
 
     def is_bound(self, value: Value) -> bool:
         return id(value) in self._bound
@@ -160,8 +165,18 @@ class Translator:
         *,
         role_prefix: str = "",
         stays: bool = False,
-    ) -> Value:
-        return self._outputs_of(layer, inputs, kwargs, role_prefix=role_prefix, stays=stays)[0]
+    ) -> list[Value]:
+        return self._outputs_of(layer, inputs, kwargs, role_prefix=role_prefix, stays=stays)
+
+    def close(self, call: LayerCall, layer: Layer) -> None:
+        """Refuse what the layer asks for and nobody read; remember what was read."""
+        call.check_arguments()
+        unread = call.options.unread()
+        if unread:
+            shown = ", ".join(f"{key}={layer.config[key]!r}"[:60] for key in unread)
+            raise UnsupportedOption(f"options {shown} are not supported", unread[0])
+        read = self._program.options_read.get(layer.path, frozenset())
+        self._program.options_read[layer.path] = read | call.options.read
 
     # ------------------------------------------------------------------------------------------------- the walk
 
@@ -185,13 +200,7 @@ class Translator:
         call = LayerCall(self, layer, inputs, kwargs, role_prefix=role_prefix, feature_order_stays=stays)
         result = rule.function(call)
         outputs = result if isinstance(result, list) else [result]
-        call.check_arguments()
-        unread = call.options.unread()
-        if unread:
-            shown = ", ".join(f"{key}={layer.config[key]!r}"[:60] for key in unread)
-            raise UnsupportedOption(f"options {shown} are not supported", unread[0])
-        read = self._program.options_read.get(layer.path, frozenset())
-        self._program.options_read[layer.path] = read | call.options.read
+        self.close(call, layer)
         if rule.masks is Masks.PASS and inputs:
             outputs[0] = _with_mask(outputs[0], inputs[0].mask)
         elif rule.masks is Masks.STOP and outputs[0].mask is not None:
@@ -243,17 +252,8 @@ class Translator:
             if statement.optional and id(statement.value) not in needed:
                 continue
             kept.append(statement)
-            needed.update(_read_by(statement.code))
+            needed.update(id(value) for value in values_in(statement.code, self.is_bound))
         self._program.statements = kept[::-1]
-
-
-def _read_by(code: Code) -> set[int]:
-    read: set[int] = set()
-    for value in code.values():
-        read.add(id(value))
-        if value.code is not None:
-            read |= _read_by(value.code)
-    return read
 
 
 def _with_mask(value: Value, mask: Value | None) -> Value:

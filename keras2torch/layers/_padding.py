@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keras2torch.emit.code import Value, call
+from keras2torch.emit.code import Code, Value, call
 from keras2torch.errors import UnsupportedOption
 from keras2torch.layers._call import LayerCall
 
@@ -104,9 +104,7 @@ def apply(
     padded = tuple(
         n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)
     )
-    torch_shape = (*x.torch_shape[:2], *padded)
-    keras_shape = tuple(torch_shape[x.axes.index(axis)] for axis in range(x.rank))
-    return layer.value(code, keras_shape, axes=x.axes), None
+    return channels_first_value(layer, code, x, x.torch_shape[1], padded), None
 
 
 def transposed_window(shape: Window, axis: int, output_padding: int | None) -> tuple[int, int]:
@@ -123,3 +121,12 @@ def transposed_window(shape: Window, axis: int, output_padding: int | None) -> t
         total_crop = effective - stride - max(effective - stride, 0)
     front = max(total_crop, 0) // 2 if shape.padding == "same" else 0
     return front, 2 * front - total_crop
+
+
+def channels_first_value(
+    layer: LayerCall, code: Code, like: Value, channels: int | None, spatial: tuple[int | None, ...]
+) -> Value:
+    """A value whose torch shape is (N, channels, *spatial), in the same Keras data format as `like`."""
+    torch_shape = (like.torch_shape[0], channels, *spatial)
+    shape = tuple(torch_shape[like.axes.index(axis)] for axis in range(like.rank))
+    return layer.value(code, shape, axes=like.axes)

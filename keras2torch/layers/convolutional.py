@@ -5,7 +5,7 @@ Kernels: Keras stores (spatial..., in, out), torch (out, in, spatial...).
 
 from __future__ import annotations
 
-from keras2torch.emit.code import Code, Value, index
+from keras2torch.emit.code import Value, index
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall
@@ -110,7 +110,7 @@ def _convolve(
     conv = layer.module(
         _CONV[len(spatial)], channels, filters, _padding.short(window.kernel), state=state, suffix=suffix, **settings
     )
-    return _channels_first_value(layer, conv(x), x, filters, out)
+    return _padding.channels_first_value(layer, conv(x), x, filters, out)
 
 
 def _channels(x: Value) -> int:
@@ -122,13 +122,6 @@ def _channels(x: Value) -> int:
 
 def _spatial(x: Value) -> tuple[int | None, ...]:
     return x.torch_shape[2:]
-
-
-def _channels_first_value(layer: LayerCall, code: Code, like: Value, channels: int, spatial: tuple[int | None, ...]) -> Value:
-    """A value whose torch shape is (N, channels, *spatial), in the same Keras data format as `like`."""
-    torch_shape = (like.torch_shape[0], channels, *spatial)
-    shape = tuple(torch_shape[like.axes.index(axis)] for axis in range(like.rank))
-    return layer.value(code, shape, axes=like.axes)
 
 
 @converts(
@@ -325,4 +318,4 @@ def _transposed(layer: LayerCall, rank: int) -> Value:
     code = conv(x)
     if any(added < 0 for added in additions):
         code = index(code, ", ".join([":", ":", *(f":{added}" if added < 0 else ":" for added in additions)]))
-    return layer.activation(_channels_first_value(layer, code, x, filters, tuple(out)))
+    return layer.activation(_padding.channels_first_value(layer, code, x, filters, tuple(out)))

@@ -22,3 +22,11 @@ def pad_same(
         total = max((outputs - 1) * stride[axis] + reach - size, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads, value=value)
+
+
+def average_pool_same(x: torch.Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
+    """Average pooling of (N, C, spatial...) with "same" padding, whose padded cells do not count."""
+    pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(kernel)]
+    inside = torch.ones_like(x[:1, :1])
+    total = pool(pad_same(x, kernel, stride), kernel, stride)
+    return total / pool(pad_same(inside, kernel, stride), kernel, stride)

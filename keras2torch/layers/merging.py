@@ -1,0 +1,239 @@
+"""Keras family "merging": several tensors become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from keras2torch.emit.code import Code, Value, call, index, method, template
+from keras2torch.emit.order import FeatureOrder, Segment, plain
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
+from keras2torch.graph.model import Shape
+from keras2torch.layers._call import LayerCall
+from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.source.model import Generation
+
+_TWO = [example((4,), (4,)), example((3, 4, 2), (3, 4, 2)), example((5, 3), (3,)), example((4, 3, 2), (1, 1, 2))]
+_THREE = [*_TWO, example((4, 3), (4, 3), (4, 3))]
+
+Combine = Callable[[Sequence[Value]], Code]
+
+
+@converts("Add", examples=_THREE, masks=Masks.HANDLE)
+def add(layer: LayerCall) -> Value:
+    """`+`."""
+    return _elementwise(layer, lambda values: template(" + ".join(["{}"] * len(values)), *values))
+
+
+@converts("Subtract", examples=_TWO, masks=Masks.HANDLE)
+def subtract(layer: LayerCall) -> Value:
+    """`-`."""
+    if len(layer.inputs) != 2:
+        raise LayerRefused(f"called on {len(layer.inputs)} tensors, expected two")
+    return _elementwise(layer, lambda values: template("{} - {}", *values))
+
+
+@converts("Multiply", examples=_THREE, masks=Masks.HANDLE)
+def multiply(layer: LayerCall) -> Value:
+    """`*`."""
+    return _elementwise(layer, lambda values: template(" * ".join(["{}"] * len(values)), *values))
+
+
+@converts("Average", examples=_THREE, masks=Masks.HANDLE)
+def average(layer: LayerCall) -> Value:
+    """The sum divided by the number of tensors."""
+    return _elementwise(
+        layer, lambda values: template(f"({' + '.join(['{}'] * len(values))}) / {len(values)}", *values)
+    )
+
+
+@converts("Maximum", examples=_THREE, masks=Masks.HANDLE)
+def maximum(layer: LayerCall) -> Value:
+    """`torch.maximum`, one after the other."""
+    return _elementwise(layer, lambda values: _chain("torch.maximum", values))
+
+
+@converts("Minimum", examples=_THREE, masks=Masks.HANDLE)
+def minimum(layer: LayerCall) -> Value:
+    """`torch.minimum`, one after the other."""
+    return _elementwise(layer, lambda values: _chain("torch.minimum", values))
+
+
+def _chain(function: str, values: Sequence[Value]) -> Code:
+    code: Value | Code = values[0]
+    for value in values[1:]:
+        code = call(function, code, value)
+    if isinstance(code, Value):
+        raise LayerRefused("called on a single tensor")
+    return code
+
+
+def _elementwise(layer: LayerCall, combine: Combine) -> Value:
+    if len(layer.inputs) < 2:
+        raise LayerRefused("called on a single tensor")
+    values = _same_rank(layer, layer.inputs)
+    shape = _broadcast([value.shape for value in values])
+    result = layer.value(combine(values), shape, axes=values[0].axes)
+    result.mask = _merged_mask(layer, layer.inputs)
+    return result
+
+
+def _same_rank(layer: LayerCall, inputs: Sequence[Value]) -> list[Value]:
+    """Keras gives tensors of lower rank new axes right behind the batch: (N, 4) with (N, 3, 4) becomes (N, 1, 4)."""
+    rank = max(value.rank for value in inputs)
+    if all(value.rank == rank for value in inputs):
+        return layer.bring_together(inputs)
+    raised = []
+    for value in inputs:
+        value = layer.keras_layout(value)
+        missing = rank - value.rank
+        if missing:
+            slots = ", ".join([":", *["None"] * missing])
+            value = layer.value(index(value, slots), (value.shape[0], *(1,) * missing, *value.shape[1:]))
+        raised.append(value)
+    return raised
+
+
+def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    result: list[int | None] = []
+    for extents in zip(*shapes, strict=True):
+        sizes = {n for n in extents if n not in (1, None)}
+        if len(sizes) > 1:
+            raise LayerRefused(f"shapes {', '.join(map(str, shapes))} do not broadcast")
+        result.append(sizes.pop() if sizes else None if None in extents else 1)
+    return tuple(result)
+
+
+def _merged_mask(layer: LayerCall, inputs: Sequence[Value]) -> Value | None:
+    """Keras 1 and 2 join masks with AND, an unmasked input counting as all true; Keras 3 with OR, and drops them all
+    as soon as one input has none."""
+    masks = [value.mask for value in inputs if value.mask is not None]
+    if not masks or (layer.generation is Generation.KERAS3 and len(masks) < len(inputs)):
+        return None
+    if any(value.rank != inputs[0].rank for value in inputs):
+        raise UnsupportedMask("a mask meets tensors of different rank")
+    if len(masks) == 1:
+        return masks[0]
+    sign = " | " if layer.generation is Generation.KERAS3 else " & "
+    code = template(sign.join(["{}"] * len(masks)), *masks)
+    return layer.bind(layer.value(code, masks[0].shape, dtype="bool", hint="mask"), optional=True)
+
+
+@converts(
+    "Concatenate",
+    examples=[
+        example((4,), (3,)),
+        example((3, 4, 2), (3, 4, 5)),
+        example((3, 4, 2), (2, 4, 2), axis=1),
+        example((5, 3), (5, 2), (5, 1)),
+        example((2, 3, 4), (5, 3, 4), axis=1),
+    ],
+    masks=Masks.HANDLE,
+    feature_axis=FeatureAxis.KEEPS,
+)
+def concatenate(layer: LayerCall) -> Value:
+    """`torch.cat` along the axis where Keras's axis stands."""
+    inputs = layer.inputs
+    axis = layer.options.integer("axis", default=-1, minimum=-8, maximum=7)
+    rank = inputs[0].rank
+    if len(inputs) < 2 or any(value.rank != rank for value in inputs) or not -rank <= axis < rank or axis % rank == 0:
+        raise UnsupportedOption(f"concatenation of {len(inputs)} tensors along axis {axis}", "axis")
+    axis %= rank
+    values = layer.bring_together(inputs)
+    extents = [value.shape[axis] for value in values]
+    total = None if None in extents else sum(n or 0 for n in extents)
+    rest = _broadcast([(*value.shape[:axis], 1, *value.shape[axis + 1 :]) for value in values])
+    shape = (*rest[:axis], total, *rest[axis + 1 :])
+    code = call("torch.cat", list_of(values), dim=values[0].torch_axis(axis))
+    result = layer.value(code, shape, axes=values[0].axes)
+    if any(value.order for value in values):
+        segments = [segment for value in values for segment in (value.order.segments if value.order else _plain(value))]
+        result.order = FeatureOrder(tuple(segments))
+    if any(value.mask for value in inputs):
+        result.mask = _joined_mask(layer, inputs, axis)
+    return result
+
+
+def _plain(value: Value) -> tuple[Segment, ...]:
+    if value.shape[-1] is None:
+        raise LayerRefused("an open number of features beside flattened ones")
+    return (plain(value.shape[-1]),)
+
+
+def list_of(values: Sequence[Value]) -> Code:
+    """`[a, b, c]`."""
+    parts: list[str | Value] = ["["]
+    for position, value in enumerate(values):
+        parts += [", ", value] if position else [value]
+    return Code((*parts, "]"))
+
+
+def _joined_mask(layer: LayerCall, inputs: Sequence[Value], axis: int) -> Value:
+    """Masks joined along time; along features a step counts where it does in all inputs."""
+    masks = []
+    for value in inputs:
+        if value.mask is None:
+            full = call("torch.ones_like", index(layer.keras_layout(value), "..., 0"), dtype=_BOOL)
+            masks.append(layer.value(full, value.shape[:-1], dtype="bool", hint="mask"))
+        else:
+            masks.append(value.mask)
+    if axis == 1:
+        shape = (masks[0].shape[0], None, *masks[0].shape[2:])
+        code = call("torch.cat", list_of(masks), dim=1)
+    elif axis == inputs[0].rank - 1 and inputs[0].rank == 3:
+        shape = masks[0].shape
+        code = template(" & ".join(["{}"] * len(masks)), *masks)
+    else:
+        raise UnsupportedMask("a mask meets a concatenation along this axis")
+    return layer.bind(layer.value(code, shape, dtype="bool", hint="mask"), optional=True)
+
+
+_BOOL = Code(("torch.bool",))
+
+
+@converts(
+    "Dot",
+    examples=[
+        example((4,), (4,), axes=1),
+        example((5, 3), (5, 4), axes=1),
+        example((3, 5), (4, 5), axes=2),
+        example((5, 3), (4, 5), axes=[1, 2]),
+        example((3, 5), (4, 5), axes=-1, normalize=True),
+    ],
+    masks=Masks.STOP,
+)
+def dot(layer: LayerCall) -> Value:
+    """A batched product that sums over one axis of each tensor."""
+    if len(layer.inputs) != 2:
+        raise LayerRefused(f"called on {len(layer.inputs)} tensors, expected two")
+    left, right = (layer.keras_layout(value) for value in layer.inputs)
+    if left.rank > 3 or right.rank > 3 or left.rank < 2 or right.rank < 2:
+        raise LayerRefused(f"called on tensors of shape {left.shape} and {right.shape}")
+    axes = layer.options.integers("axes", count=2, minimum=-3)
+    first, second = axes[0] % left.rank, axes[1] % right.rank
+    if first == 0 or second == 0 or left.shape[first] != right.shape[second]:
+        raise UnsupportedOption(f"axes {list(axes)} of {left.shape} and {right.shape}", "axes")
+    if layer.options.flag("normalize", default=False):
+        left, right = _unit(layer, left, first), _unit(layer, right, second)
+    letters = ["nab"[: left.rank], "ncd"[: right.rank]]
+    letters = [letters[0].replace(letters[0][first], "k"), letters[1].replace(letters[1][second], "k")]
+    kept = "".join(letter for letter in letters[0][1:] + letters[1][1:] if letter != "k")
+    shape = tuple(
+        extent
+        for value, axis in ((left, first), (right, second))
+        for i, extent in enumerate(value.shape)
+        if i not in (0, axis)
+    )
+    if not kept:  # Keras keeps a last axis of one
+        code = method(template("{} * {}", left, right), "sum", dim=1, keepdim=True)
+        return layer.value(code, (left.shape[0], 1))
+    code = call("torch.einsum", f"{letters[0]}, {letters[1]} -> n{kept}", left, right)
+    return layer.value(code, (left.shape[0], *shape))
+
+
+def _unit(layer: LayerCall, value: Value, axis: int) -> Value:
+    # tf.math.l2_normalize: x * rsqrt(max(sum(x^2), 1e-12)); Keras 3 clamps far lower, at the norm itself.
+    value = layer.bind(value)
+    if layer.generation is Generation.KERAS3:
+        return layer.like(value, call("F.normalize", value, dim=axis))
+    square = call("torch.clamp", method(template("{} ** 2", value), "sum", dim=axis, keepdim=True), min=1e-12)
+    return layer.like(value, template("{} * {}", value, call("torch.rsqrt", square)))

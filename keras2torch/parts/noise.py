@@ -1,0 +1,48 @@
+"""Layers that disturb their input while training and leave it alone otherwise."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class SharedDropout(nn.Module):
+    """Dropout with one draw shared along the axes in `shared`."""
+
+    def __init__(self, rate: float, shared: tuple[int, ...]) -> None:
+        super().__init__()
+        self.rate = rate
+        self.shared = shared
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
+        return x * F.dropout(x.new_ones(shape), self.rate)
+
+
+class GaussianDropout(nn.Module):
+    """Multiplies by normal noise of mean one and the variance that dropping at `rate` would give."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.stddev = (rate / (1 - rate)) ** 0.5
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        return x * (1 + self.stddev * torch.randn_like(x))
+
+
+class GaussianNoise(nn.Module):
+    """Adds normal noise of mean zero."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        return x + self.stddev * torch.randn_like(x)
