@@ -3,7 +3,34 @@
 Converting needs neither TensorFlow nor Keras nor torch; `load` imports torch, `verify` runs both in child processes.
 """
 
-from keras2torch._version import __version__
-from keras2torch.conversion import Conversion, convert
+from __future__ import annotations
 
-__all__ = ["Conversion", "__version__", "convert"]
+from typing import TYPE_CHECKING, Any
+
+from keras2torch._version import __version__
+
+if TYPE_CHECKING:
+    from keras2torch.conversion import Conversion, convert
+    from keras2torch.inspection import Inspection, inspect
+    from keras2torch.loading import load
+    from keras2torch.parity.verify import verify
+
+__all__ = ["Conversion", "Inspection", "__version__", "convert", "inspect", "load", "verify"]
+
+_HOMES = {
+    "Conversion": "conversion",
+    "convert": "conversion",
+    "Inspection": "inspection",
+    "inspect": "inspection",
+    "load": "loading",
+    "verify": "parity.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Each door opens its own room: whoever converts does not wait for what verifying imports.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

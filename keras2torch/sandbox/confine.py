@@ -52,7 +52,9 @@ def confine(
     stands = ["limits"]
     if "namespaces" in walls and _leave_namespaces():
         stands.append("namespaces")
-    code = [Path(path) for path in (sys.prefix, sys.base_prefix, *sys.path, *SYSTEM_PATHS) if path]
+    # An editable install finds this package by an import hook, so sys.path does not name its folder.
+    package = Path(__file__).resolve().parents[1]
+    code = [package, *(Path(path) for path in (sys.prefix, sys.base_prefix, *sys.path, *SYSTEM_PATHS) if path)]
     if "landlock" in walls and landlock.restrict(
         readable=[*code, *readable], writable=[*writable, *map(Path, DEVICE_PATHS)]
     ):

@@ -1,0 +1,203 @@
+"""The command `keras2torch`: inspect, convert, verify, layers.
+
+Exit codes: 0 ok, 1 internal, 2 usage, 3 refused file, 4 unsupported model, 5 parity failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from keras2torch._version import __version__
+from keras2torch.errors import Keras2TorchError, ParityFailed, UnsupportedModel, one_line
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    # A terminated run must clean up behind itself as an interrupted one does.
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    command: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        print("keras2torch: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; so does what is left of it.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception as error:
+        if arguments.debug:
+            raise
+        return _report(error, as_json=arguments.json)
+
+
+def _as_interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _report(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong in one line (every reason a line of its own for an unsupported model)."""
+    known = isinstance(error, Keras2TorchError)
+    code = error.exit_code if isinstance(error, Keras2TorchError) else 1
+    reasons = error.reasons if isinstance(error, UnsupportedModel) else ()
+    kind = error.kind if isinstance(error, Keras2TorchError) else "os-error" if isinstance(error, OSError) else "internal"
+    if as_json:
+        detail = {"kind": kind, "message": str(error), "reasons": [reason.as_json() for reason in reasons]}
+        print(json.dumps({"ok": False, "exit_code": code, "error": detail}, indent=1))
+    if len(reasons) > 1:
+        lines = [f"{error.file}: {reason}" for reason in reasons] if isinstance(error, UnsupportedModel) else []
+    elif known or isinstance(error, OSError):
+        lines = [one_line(str(error), 1000)]
+    else:
+        lines = [one_line(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1000)]
+    for line in lines:
+        print(f"keras2torch: {line}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="keras2torch", description="Keras .h5 models as readable, proven PyTorch.")
+    parser.add_argument("--version", action="version", version=f"keras2torch {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("inspect", _inspect, "Show what is in a file and what would not convert.")
+    sub.add_argument("model", type=Path, metavar="MODEL")
+
+    sub = command("convert", _convert, "Convert a model into a bundle.")
+    sub.add_argument("model", type=Path, metavar="MODEL")
+    sub.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the bundle folder to make")
+    sub.add_argument(
+        "--io-layout",
+        choices=("torch", "keras"),
+        default="torch",
+        help="torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
+    )
+    sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
+
+    sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
+    sub.add_argument("bundle", type=Path, metavar="DIR")
+    sub.add_argument("--source", type=Path, required=True, metavar="MODEL", help="the file that was converted")
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where float32 is judged")
+
+    command("layers", _layers, "List the layer classes that convert.")
+    return parser
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=1))
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from keras2torch.inspection import inspect
+
+    found = inspect(arguments.model)
+    if arguments.json:
+        _print_json(found.as_json())
+        return 0
+    version = found.keras_version or "version not recorded"
+    print(f"{one_line(found.name)}: {found.generation}, Keras {version}, {found.parameters:,} parameters, {found.bytes:,} bytes")
+    for port in found.inputs:
+        print(f"  input   {one_line(port['name'])}  {port['dtype']}  {_shape(port['shape'])}")
+    for port in found.outputs:
+        print(f"  output  {port['dtype']}  {_shape(port['shape'])}")
+    print("  layers  " + ", ".join(f"{one_line(name)} {count}" for name, count in found.layers.items()))
+    if found.convertible:
+        print("  converts")
+    else:
+        print(f"  does not convert, {len(found.reasons)} reason(s):")
+        for reason in found.reasons:
+            print(f"    {reason}")
+    return 0
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in shape) + ")"
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from keras2torch.conversion import convert
+
+    conversion = convert(arguments.model, arguments.out, io_layout=arguments.io_layout)
+    if not arguments.verify:
+        if arguments.json:
+            _print_json({"ok": True, "bundle": str(conversion.path), "manifest": conversion.manifest})
+        else:
+            _say_converted(conversion.path, conversion.manifest)
+        return 0
+    if not arguments.json:
+        _say_converted(conversion.path, conversion.manifest)
+    return _judge(arguments, arguments.out, arguments.model, "cpu")
+
+
+def _say_converted(path: Path, manifest: Any) -> None:
+    size = sum(file["bytes"] for file in manifest["files"])
+    print(f"{path}: {manifest['model']['class_name']}, {manifest['parameters']['count']:,} parameters, {size:,} bytes")
+    for warning in manifest["warnings"]:
+        print(f"  warning: {one_line(warning)}")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    return _judge(arguments, arguments.bundle, arguments.source, arguments.device)
+
+
+def _judge(arguments: argparse.Namespace, bundle: Path, source: Path, device: str) -> int:
+    from keras2torch.parity.verify import verify
+
+    report = verify(bundle, source, device=device)
+    if arguments.json:
+        _print_json({"ok": report.passed, "bundle": str(bundle), "parity": report.as_json()})
+    else:
+        _show(report)
+    return 0 if report.passed else ParityFailed.exit_code
+
+
+def _show(report: Any) -> None:
+    from rich.console import Console
+
+    from keras2torch.parity.report import print_report
+
+    print_report(report, Console())
+
+
+def _layers(arguments: argparse.Namespace) -> int:
+    from keras2torch.layers import _registry
+
+    rules = _registry.converts_all()
+    if arguments.json:
+        fields = ("family", "torch")
+        listed = [
+            {"classes": list(rule.classes), **{key: getattr(rule, key) for key in fields}, "masks": rule.masks.value}
+            | {"examples": len(rule.examples)}
+            for rule in rules
+        ]
+        _print_json(listed)
+        return 0
+    width = max(len(rule.name) for rule in rules)
+    family = ""
+    for rule in rules:
+        if rule.family != family:
+            family = rule.family
+            print(family)
+        print(f"  {rule.name:<{width}}  {rule.torch}")
+    print(f"{len(rules)} layer classes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
