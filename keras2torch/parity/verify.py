@@ -3,6 +3,7 @@
 Keras and the emitted module run in confined processes of their own; this process imports neither.
 """
 
+import importlib.util
 import json
 import tempfile
 import threading
@@ -123,12 +124,21 @@ def _environment(server: str) -> Mapping[str, str]:
     return ENVIRONMENT if server == "torch" else {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": "-1"}
 
 
+def _check_installed() -> None:
+    """Say what is missing before a server dies of it. Looking for a module does not import it."""
+    needed = {module.partition(".")[0] for modules in PRELOAD.values() for module in modules}
+    missing = sorted(name for name in needed if importlib.util.find_spec(name) is None)
+    if missing:
+        raise VerificationError(f"verifying needs {', '.join(missing)}: pip install 'keras2torch[verify]'")
+
+
 def verify(bundle: str | Path, source: str | Path, *, device: str = "cpu") -> ParityReport:
     """Prove that the bundle computes what the Keras model in `source` computes, and write its parity.json.
 
     `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. A verdict of "failed"
     is a result, not an error; see `Verifier.verify` for what is raised.
     """
+    _check_installed()
     with Verifier() as verifier:
         report = verifier.verify(Path(bundle), Path(source), device=device)
     report.write(Path(bundle) / "parity.json")
