@@ -1,5 +1,6 @@
 """A folder as a store. Every file appears whole or not at all, and no key leads out of the folder."""
 
+import errno
 import os
 import secrets
 import stat
@@ -22,6 +23,9 @@ from storage.errors import (
 from storage.hashing import copy_hashed, sha256_of
 from storage.store import ObjectInfo, ProbeReport, PutResult
 from storage.walk import TEMPORARY, walk
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK})
+"""What file systems say that have no hard links, or no more of them."""
 
 
 class LocalStore:
@@ -88,6 +92,23 @@ class LocalStore:
 
         return PutResult(created=self._publish(key, write, if_absent=if_absent))
 
+    def copy(self, key: str, to: str) -> None:
+        path = self._path(key)
+        with self._open(key), local_errors(self.url, to):
+            folder = self._folder_for(to)
+            temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+            try:
+                temporary.hardlink_to(path)
+                temporary.replace(self._path(to))
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self.put_file(to, path, if_absent=False)
+            finally:
+                # Still there where both were one file already: then a rename does nothing.
+                temporary.unlink(missing_ok=True)
+            _sync_folder(folder)
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with local_errors(self.url, key), suppress(FileNotFoundError, NotADirectoryError):
@@ -109,6 +130,14 @@ class LocalStore:
         if any(part in {"", ".", ".."} for part in parts) or "\0" in key:
             raise BadKey(self.url, key, "the key has an empty part, `.`, `..` or a zero byte")
         return self._root.joinpath(*parts)
+
+    def _folder_for(self, key: str) -> Path:
+        """The folder in which `key` is to be, made if need be."""
+        folder = self._path(key).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not Path(os.path.realpath(folder)).is_relative_to(self._root):
+            raise StoreRefused(self.url, key, "a symbolic link leads out of the folder")
+        return folder
 
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
@@ -137,10 +166,7 @@ class LocalStore:
         """Writes a temporary neighbour, makes it durable, then gives it the name in one step."""
         path = self._path(key)
         with local_errors(self.url, key):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not Path(os.path.realpath(path.parent)).is_relative_to(self._root):
-                raise StoreRefused(self.url, key, "a symbolic link leads out of the folder")
-            temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+            temporary = self._folder_for(key) / f"{TEMPORARY}{secrets.token_hex(8)}"
             try:
                 with temporary.open("xb") as target:
                     write(target)

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from storage.disk import local_errors, reading, replacing
@@ -21,6 +22,8 @@ from storage.store import ObjectInfo, ProbeReport, PutResult, StoreSettings
 from storage.url import S3Url
 
 _IF_ABSENT = {"IfNoneMatch": "*"}
+# One request copies up to 5 GB within a store; only what is larger needs parts.
+_COPY = TransferConfig(multipart_threshold=4 << 30, multipart_chunksize=1 << 30)
 
 
 class S3Store:
@@ -117,6 +120,17 @@ class S3Store:
             )
 
         return PutResult(created=self._put(key, send, if_absent=if_absent))
+
+    def copy(self, key: str, to: str) -> None:
+        metadata = self._head(key)["Metadata"]
+        with s3_errors(self.url, to):
+            self._client.copy(
+                CopySource={"Bucket": self._bucket, "Key": self._prefix + key},
+                **self._where(to),
+                # Copied in parts, an object would lose its metadata, and with it our SHA-256.
+                ExtraArgs={"Metadata": metadata, "MetadataDirective": "REPLACE"},
+                Config=_COPY,
+            )
 
     def delete(self, key: str) -> None:
         with s3_errors(self.url, key):

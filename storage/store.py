@@ -92,6 +92,12 @@ class ObjectStore(Protocol):
     def put_bytes(self, key: str, data: bytes, *, if_absent: bool = True) -> PutResult:
         """Stores `data`. With `if_absent`, an object already there stays as it is, whatever it holds."""
 
+    def copy(self, key: str, to: str) -> None:
+        """Puts what is under `key` under `to` as well, in place of what is there; no bytes leave the store.
+
+        In a folder the two may then be one file under two names.
+        """
+
     def delete(self, key: str) -> None:
         """Removes the object; not being there is fine."""
 
