@@ -100,7 +100,8 @@ def _manifest(
 ) -> dict[str, Any]:
     trainable = sum(prod(weight.shape) for weight in program.state.values())
     size = sum(
-        prod(weight.shape) * np.dtype(stored_dtype(weight, arrays)).itemsize for weight in program.state.values()
+        prod(weight.shape) * np.dtype(stored_dtype(weight, arrays)).itemsize
+        for weight in program.state.values()
     )
     return {
         "schema_version": SCHEMA_VERSION,
@@ -157,11 +158,18 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
     for record in program.records:
         entry = entries.setdefault(
             record.path,
-            {"keras_name": record.path, "keras_class": record.class_name, "torch_name": record.torch_name, "outputs": []},
+            {
+                "keras_name": record.path,
+                "keras_class": record.class_name,
+                "torch_name": record.torch_name,
+                "outputs": [],
+            },
         )
         line = module.lines.get(id(record.value))
         if line is not None and record.value.order is None:
-            entry["outputs"].append({"call": record.call, "module": "", "line": line, "axes": _axes(record.value)})
+            entry["outputs"].append(
+                {"call": record.call, "module": "", "line": line, "axes": _axes(record.value)}
+            )
     return list(entries.values())
 
 
@@ -180,4 +188,3 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
         raise UsageError("the manifest is of another schema version", file=os.fspath(bundle))
     return manifest
-

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; so does what is left of it.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:
         if arguments.debug:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, as_json=arguments.json)
 
 
-def _as_interrupt(signum: int, frame: object) -> NoReturn:
+def _as_interrupt(_signum: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
@@ -49,12 +49,20 @@ def _report(error: Exception, *, as_json: bool) -> int:
     known = isinstance(error, Keras2TorchError)
     code = error.exit_code if isinstance(error, Keras2TorchError) else 1
     reasons = error.reasons if isinstance(error, UnsupportedModel) else ()
-    kind = error.kind if isinstance(error, Keras2TorchError) else "os-error" if isinstance(error, OSError) else "internal"
+    kind = (
+        error.kind
+        if isinstance(error, Keras2TorchError)
+        else "os-error"
+        if isinstance(error, OSError)
+        else "internal"
+    )
     if as_json:
         detail = {"kind": kind, "message": str(error), "reasons": [reason.as_json() for reason in reasons]}
         print(json.dumps({"ok": False, "exit_code": code, "error": detail}, indent=1))
     if len(reasons) > 1:
-        lines = [f"{error.file}: {reason}" for reason in reasons] if isinstance(error, UnsupportedModel) else []
+        lines = (
+            [f"{error.file}: {reason}" for reason in reasons] if isinstance(error, UnsupportedModel) else []
+        )
     elif known or isinstance(error, OSError):
         lines = [one_line(str(error), 1000)]
     else:
@@ -65,7 +73,9 @@ def _report(error: Exception, *, as_json: bool) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keras2torch", description="Keras .h5 models as readable, proven PyTorch.")
+    parser = argparse.ArgumentParser(
+        prog="keras2torch", description="Keras .h5 models as readable, proven PyTorch."
+    )
     parser.add_argument("--version", action="version", version=f"keras2torch {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -92,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
     sub.add_argument("bundle", type=Path, metavar="DIR")
-    sub.add_argument("--source", type=Path, required=True, metavar="MODEL", help="the file that was converted")
+    sub.add_argument(
+        "--source", type=Path, required=True, metavar="MODEL", help="the file that was converted"
+    )
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where float32 is judged")
 
     command("layers", _layers, "List the layer classes that convert.")
@@ -111,7 +123,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
         _print_json(found.as_json())
         return 0
     version = found.keras_version or "version not recorded"
-    print(f"{one_line(found.name)}: {found.generation}, Keras {version}, {found.parameters:,} parameters, {found.bytes:,} bytes")
+    print(
+        f"{one_line(found.name)}: {found.generation}, Keras {version}, {found.parameters:,} parameters, {found.bytes:,} bytes"
+    )
     for port in found.inputs:
         print(f"  input   {one_line(port['name'])}  {port['dtype']}  {_shape(port['shape'])}")
     for port in found.outputs:
@@ -147,7 +161,9 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _say_converted(path: Path, manifest: Any) -> None:
     size = sum(file["bytes"] for file in manifest["files"])
-    print(f"{path}: {manifest['model']['class_name']}, {manifest['parameters']['count']:,} parameters, {size:,} bytes")
+    print(
+        f"{path}: {manifest['model']['class_name']}, {manifest['parameters']['count']:,} parameters, {size:,} bytes"
+    )
     for warning in manifest["warnings"]:
         print(f"  warning: {one_line(warning)}")
 
@@ -182,7 +198,11 @@ def _layers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         fields = ("family", "torch")
         listed = [
-            {"classes": list(rule.classes), **{key: getattr(rule, key) for key in fields}, "masks": rule.masks.value}
+            {
+                "classes": list(rule.classes),
+                **{key: getattr(rule, key) for key in fields},
+                "masks": rule.masks.value,
+            }
             | {"examples": len(rule.examples)}
             for rule in rules
         ]

@@ -48,7 +48,9 @@ def _top(container: Container) -> str:
 def _layer_order(keys: Iterable[WeightKey], layer_trainable: bool = True) -> list[WeightKey]:
     keys = list(keys)
     if not layer_trainable:
-        return keys  # a frozen layer lists all its weights in order of creation; all of them are non-trainable
+        return (
+            keys  # a frozen layer lists all its weights in order of creation; all of them are non-trainable
+        )
     return [key for key in keys if key.trainable] + [key for key in keys if not key.trainable]
 
 
@@ -57,7 +59,9 @@ def _stored_order(tree: Container, graph: Graph, expected: Expected) -> list[Wei
     return trainable + frozen
 
 
-def _halves(node: Container | str, graph: Graph, expected: Expected) -> tuple[list[WeightKey], list[WeightKey]]:
+def _halves(
+    node: Container | str, graph: Graph, expected: Expected
+) -> tuple[list[WeightKey], list[WeightKey]]:
     """(trainable, non-trainable) variables as `layer.trainable_weights` and `non_trainable_weights` list them."""
     if isinstance(node, str):
         keys = list(expected.get(node, ()))
@@ -70,7 +74,9 @@ def _halves(node: Container | str, graph: Graph, expected: Expected) -> tuple[li
     return [key for half in halves for key in half[0]], [key for half in halves for key in half[1]]
 
 
-def _by_order(group: str, keys: Sequence[WeightKey], stored: Sequence[StoredWeight]) -> dict[WeightKey, StoredWeight]:
+def _by_order(
+    group: str, keys: Sequence[WeightKey], stored: Sequence[StoredWeight]
+) -> dict[WeightKey, StoredWeight]:
     if len(stored) < len(keys):
         missing = keys[len(stored)]
         raise errors.MissingWeight(
@@ -80,14 +86,17 @@ def _by_order(group: str, keys: Sequence[WeightKey], stored: Sequence[StoredWeig
     if len(stored) > len(keys):
         extra = stored[len(keys)]
         raise errors.UnexpectedWeight(
-            f"{extra.name} {extra.shape} has no place: {len(stored)} weights stored, {len(keys)} expected", spot=group
+            f"{extra.name} {extra.shape} has no place: {len(stored)} weights stored, {len(keys)} expected",
+            spot=group,
         )
     for key, weight in zip(keys, stored, strict=True):
         _check_shape(key, weight)
     return dict(zip(keys, stored, strict=True))
 
 
-def _by_name(keys: Sequence[WeightKey], stored: Sequence[StoredWeight]) -> dict[WeightKey, StoredWeight] | None:
+def _by_name(
+    keys: Sequence[WeightKey], stored: Sequence[StoredWeight]
+) -> dict[WeightKey, StoredWeight] | None:
     """Pair by layer name where names decide everything, else None.
 
     A stored name holds the layer's name among its path components; within one layer the stored order is the layer's.
@@ -117,4 +126,6 @@ def _by_name(keys: Sequence[WeightKey], stored: Sequence[StoredWeight]) -> dict[
 
 def _check_shape(key: WeightKey, weight: StoredWeight) -> None:
     if weight.shape != key.shape:
-        raise errors.WrongShape(f"{weight.name} is {weight.shape}, {key.role} should be {key.shape}", spot=key.layer)
+        raise errors.WrongShape(
+            f"{weight.name} is {weight.shape}, {key.role} should be {key.shape}", spot=key.layer
+        )

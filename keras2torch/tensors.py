@@ -60,7 +60,7 @@ def write_safetensors(path: Path, state: Mapping[str, Weight], arrays: Lookup) -
         for name, weight in state.items():
             written = 0
             for block in weight.blocks(arrays, np.dtype(dtypes[name]), BLOCK_BYTES):
-                data = memoryview(block.reshape(-1)).cast("B")
+                data = block.reshape(-1).view(np.uint8).data
                 file.write(data)
                 digest.update(data)
                 written += len(data)

@@ -20,7 +20,9 @@ from keras2torch.layers._registry import FeatureAxis, Masks
 from keras2torch.weights import Weight, WeightKey
 
 _LARGEST_TENSOR = 1 << 40
-_WITHOUT_DTYPE = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16", "infer", "_infer"})
+_WITHOUT_DTYPE = frozenset(
+    {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16", "infer", "_infer"}
+)
 IO_LAYOUTS = ("torch", "keras")
 
 
@@ -300,7 +302,11 @@ def _check_dtype(dtype: Any) -> None:
     if isinstance(dtype, Mapping):
         config = dtype.get("config")
         name = config.get("name") if isinstance(config, Mapping) else None
-    if name is not None and name not in _WITHOUT_DTYPE and not (isinstance(name, str) and name.startswith(("int", "uint", "bool"))):
+    if (
+        name is not None
+        and name not in _WITHOUT_DTYPE
+        and not (isinstance(name, str) and name.startswith(("int", "uint", "bool")))
+    ):
         raise UnsupportedOption(f"dtype policy {name!r} is not supported", "dtype")
     if isinstance(name, str) and "_from_" in name:
         raise UnsupportedOption(f"quantised dtype policy {name!r} is not supported", "dtype")

@@ -64,7 +64,9 @@ class Weight:
 
     def transpose(self, *axes: int) -> Weight:
         shape = tuple(self.shape[axis] for axis in axes)
-        return self._map(shape, f"transpose({', '.join(map(str, axes))})", lambda array: array.transpose(axes))
+        return self._map(
+            shape, f"transpose({', '.join(map(str, axes))})", lambda array: array.transpose(axes)
+        )
 
     def reshape(self, *shape: int) -> Weight:
         """A new shape over the same row-major elements. Of a large transposed weight, only as the last step (a copy)."""
@@ -76,7 +78,9 @@ class Weight:
         """Declare another shape for the same bytes: the last step, free of copies."""
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} is not as large as {shape}")
-        return Weight(self.sources, shape, self.evaluate, (*self.steps, f"reshape({', '.join(map(str, shape))})"))
+        return Weight(
+            self.sources, shape, self.evaluate, (*self.steps, f"reshape({', '.join(map(str, shape))})")
+        )
 
     def take(self, start: int, stop: int, axis: int = 0) -> Weight:
         """The stretch [start, stop) of one axis."""

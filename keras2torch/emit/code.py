@@ -6,6 +6,7 @@ the whole body, when it is rendered. Every literal goes through `literal`, so no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,13 +71,15 @@ class Value:
 
 @dataclass(eq=False)
 class Statement:
-    """`target = code` in the emitted forward. `pattern` shows where the value stands in a tuple target."""
+    """`target = code` in the emitted forward. `pattern` shows where the values stand in a tuple target."""
 
     value: Value
     code: Code
     pattern: str = "{}"
     optional: bool = False
     """Dropped when nothing reads it (masks are computed where they arise, but few models use them)."""
+    also: tuple[Value, ...] = ()
+    """Values beside `value` that a tuple target binds, in the pattern's order."""
 
 
 @dataclass
@@ -96,7 +99,7 @@ def literal(value: Any) -> str:
     if isinstance(value, int):
         return repr(int(value))
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             return f'float("{value}")'
         return _short_float(value)
     if isinstance(value, tuple | list):

@@ -12,6 +12,8 @@ from keras2torch.emit.code import Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
 
 _POOL = ("x", "y", "z")
+# What a reader looks for by name, wherever it stands in a chain.
+_KEPT_NAMES = frozenset({"mask", "h", "c"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def write_body(inputs: Sequence[Value], statements: Sequence[Statement], outputs
     """Name every value and render the statements."""
     scope = Names(frozenset(_POOL))
     variables: dict[int, str] = {}
-    bound = {id(value) for value in inputs} | {id(statement.value) for statement in statements}
+    bound = {id(value) for value in inputs}
+    bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}
     for value in inputs:
         variables[id(value)] = scope.unique(value.hint or "x", "x")
     parameters = tuple(variables[id(value)] for value in inputs)
@@ -50,21 +53,25 @@ def write_body(inputs: Sequence[Value], statements: Sequence[Statement], outputs
         dying = [value for value in reads[number] if last_read[id(value)] == number]
         live -= {id(value) for value in dying}
         in_use = {variables[key] for key in live} | set(parameters)
-        inherited = next((variables[id(v)] for v in dying if variables[id(v)] not in in_use), None)
-        name = _choose(statement.value, inherited, in_use, scope)
-        variables[id(statement.value)] = name
-        if id(statement.value) in last_read:
-            live.add(id(statement.value))
-        lines.append(Line(f"{statement.pattern.format(name)} = {text}", statement.value))
+        names = []
+        for value in (statement.value, *statement.also):
+            inherited = next((variables[id(v)] for v in dying if variables[id(v)] not in in_use), None)
+            name = _choose(value, inherited, in_use, scope)
+            variables[id(value)] = name
+            names.append(name)
+            in_use.add(name)
+            if id(value) in last_read:
+                live.add(id(value))
+        lines.append(Line(f"{statement.pattern.format(*names)} = {text}", statement.value))
     results = [variables[id(value)] for value in outputs]
     return Body(parameters, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
 
 
 def _choose(value: Value, inherited: str | None, in_use: set[str], scope: Names) -> str:
     wish = identifier(value.hint or "x", "x")
-    if wish == "mask":
+    if wish in _KEPT_NAMES:
         return wish if wish not in in_use else scope.unique(wish)
-    if inherited and not inherited.startswith("mask"):
+    if inherited and inherited.split("_")[0] not in _KEPT_NAMES:
         return inherited
     for name in _POOL:
         if name not in in_use:

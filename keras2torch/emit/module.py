@@ -9,12 +9,18 @@ from pathlib import PurePath
 from keras2torch.emit.code import Code, Value, render
 from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.names import class_name
-from keras2torch.emit.parts import part_names, sources_of
+from keras2torch.emit.parts import part_names, with_needs
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.errors import one_line
 from keras2torch.graph.model import Shape
 from keras2torch.translate import Program
 
+_ALWAYS_IMPORTED = (
+    "from pathlib import Path",
+    "import torch",
+    "from safetensors.torch import load_file",
+    "from torch import nn",
+)
 _LOAD_MODEL = '''def load_model(
     weights: str | Path | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> nn.Module:
@@ -43,8 +49,8 @@ def write_module(program: Program, *, source_name: str, keras_version: str | Non
     name = wish if wish not in {*part_names(), "Path"} else f"{wish}Model"
     body = write_body(program.inputs, program.statements, program.outputs)
     out = [*_header(program, body, source_name, keras_version)]
-    for source in sources_of(program.parts):
-        out += ["", "", *source.splitlines()]
+    for part in with_needs(program.parts):
+        out += ["", "", *part.source.splitlines()]
     out += ["", "", f"class {name}(nn.Module):"]
     if program.modules:
         out += ["    def __init__(self) -> None:", "        super().__init__()"]
@@ -76,17 +82,26 @@ def _header(program: Program, body: Body, source_name: str, keras_version: str |
         f"    {name}: {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}"
         for name, value in zip(body.parameters, program.inputs, strict=True)
     ]
-    outputs = [f"    {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}" for value in program.outputs]
+    outputs = [
+        f"    {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}" for value in program.outputs
+    ]
     doc = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
     text = "\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
-    functional = any("F." in str(part) for statement in program.statements for part in _parts(statement.code))
-    functional = functional or any("F." in source for source in sources_of(program.parts))
-    imports = ["from __future__ import annotations", ""]
-    imports += ["from pathlib import Path", "", "import torch"]
-    if functional:
-        imports.append("import torch.nn.functional as F")
-    imports += ["from safetensors.torch import load_file", "from torch import nn"]
-    return [*f'"""{text}'.split("\n"), '"""', "", *imports]  # a line an item: line numbers are counted
+    imports = {*_ALWAYS_IMPORTED, *(line for part in with_needs(program.parts) for line in part.imports)}
+    codes = [
+        *(statement.code for statement in program.statements),
+        *(module.code for module in program.modules),
+    ]
+    if any("F." in str(part) for code in codes for part in _parts(code)):
+        imports.add("import torch.nn.functional as F")
+    third_party = {line for line in imports if line.split()[1].split(".")[0] in ("torch", "safetensors")}
+    blocks = [
+        sorted(block, key=lambda line: (line.startswith("from"), line))
+        for block in (imports - third_party, third_party)
+    ]
+    future = "from __future__ import annotations"
+    # A line an item: line numbers are counted.
+    return [*f'"""{text}'.split("\n"), '"""', "", future, "", *blocks[0], "", *blocks[1]]
 
 
 def _parts(code: Code) -> list[str]:
@@ -108,4 +123,9 @@ def _with_batch(shape: Shape) -> str:
 
 
 def _shape_text(shape: Shape) -> str:
-    return "(" + ", ".join("?" if n is None else str(n) for n in shape[1:]) + ("," if len(shape) == 2 else "") + ")"
+    return (
+        "("
+        + ", ".join("?" if n is None else str(n) for n in shape[1:])
+        + ("," if len(shape) == 2 else "")
+        + ")"
+    )

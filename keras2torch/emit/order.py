@@ -37,7 +37,10 @@ class FeatureOrder:
     @property
     def steps(self) -> str:
         """The permutation in words, for the weight map."""
-        parts = [f"({', '.join(map(str, s.shape))}) -> transpose({', '.join(map(str, s.axes))})" for s in self.segments]
+        parts = [
+            f"({', '.join(map(str, s.shape))}) -> transpose({', '.join(map(str, s.axes))})"
+            for s in self.segments
+        ]
         return "features " + " | ".join(parts)
 
     def columns(self, matrix: Array) -> list[Array]:
@@ -48,7 +51,11 @@ class FeatureOrder:
         pieces, start, lead = [], 0, matrix.ndim - 1
         for segment in self.segments:
             part = matrix[..., start : start + segment.size]
-            part = part.reshape(*matrix.shape[:-1], *segment.shape) if part.flags.c_contiguous else _split_last(part, segment)
+            part = (
+                part.reshape(*matrix.shape[:-1], *segment.shape)
+                if part.flags.c_contiguous
+                else _split_last(part, segment)
+            )
             pieces.append(part.transpose(*range(lead), *(lead + axis for axis in segment.axes)))
             start += segment.size
         return pieces

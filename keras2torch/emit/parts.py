@@ -11,30 +11,47 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class Part:
-    """A class or function of `parts/`: its source, and which other parts it names."""
+    """A class or function of `parts/`: its source, which other parts it names, and the imports it relies on."""
 
     name: str
     source: str
     needs: tuple[str, ...]
+    imports: frozenset[str]
 
 
 @cache
 def _all_parts() -> dict[str, Part]:
-    sources: dict[str, tuple[str, ast.AST]] = {}
+    sources: dict[str, tuple[str, ast.AST, dict[str, str]]] = {}
     for file in sorted(files("keras2torch.parts").iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".py"):
             continue
         text = file.read_text(encoding="utf-8")
-        for node in ast.parse(text).body:
+        body = ast.parse(text).body
+        imports = _imports(body)
+        for node in body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 if node.name in sources:
                     raise ValueError(f"two parts are called {node.name}")
-                sources[node.name] = (_segment(text, node), node)
+                sources[node.name] = (_segment(text, node), node, imports)
     result = {}
-    for name, (source, tree) in sources.items():
+    for name, (source, tree, imports) in sources.items():
         named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        result[name] = Part(name, source, tuple(sorted((named & sources.keys()) - {name})))
+        needs = tuple(sorted((named & sources.keys()) - {name}))
+        result[name] = Part(name, source, needs, frozenset(imports[each] for each in named & imports.keys()))
     return result
+
+
+def _imports(body: list[ast.stmt]) -> dict[str, str]:
+    """Name -> the statement that imports it, one name a statement."""
+    found = {}
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                single = ast.copy_location(ast.Import([alias]), node)
+                if isinstance(node, ast.ImportFrom):
+                    single = ast.copy_location(ast.ImportFrom(node.module, [alias], node.level), node)
+                found[alias.asname or alias.name] = ast.unparse(single)
+    return found
 
 
 def _segment(text: str, node: ast.ClassDef | ast.FunctionDef) -> str:
@@ -42,15 +59,15 @@ def _segment(text: str, node: ast.ClassDef | ast.FunctionDef) -> str:
     return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
 
 
-def sources_of(names: Iterable[str]) -> list[str]:
-    """Source of each named part and of what it needs, needs first, each once. `KeyError` for a name that is no part."""
-    parts, done = _all_parts(), dict[str, str]()
+def with_needs(names: Iterable[str]) -> list[Part]:
+    """Each named part and what it needs, needs first, each once. `KeyError` for a name that is no part."""
+    parts, done = _all_parts(), dict[str, Part]()
 
     def add(name: str) -> None:
         if name not in done:
             for need in parts[name].needs:
                 add(need)
-            done[name] = parts[name].source
+            done[name] = parts[name]
 
     for name in names:
         add(name)

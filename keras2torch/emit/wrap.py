@@ -82,4 +82,3 @@ def _split(inner: str) -> list[str]:
         position += 1
     last = inner[begin:].strip()
     return [*pieces, last] if last else pieces
-

@@ -24,12 +24,16 @@ def build_graph(config: Mapping[str, Any], generation: Generation) -> Graph:
     class_name, model = _class_and_config(config)
     builder = _Builder(generation)
     if class_name == "Sequential" and not _sequential_has_input(model):
-        raise BadConfig("a Sequential model that was never given an input shape", spot=_model_name(model, class_name))
+        raise BadConfig(
+            "a Sequential model that was never given an input shape", spot=_model_name(model, class_name)
+        )
     is_functional = class_name != "Sequential"
     if is_functional and not isinstance(model, Mapping):
         raise BadConfig(f"the configuration of a {class_name} is not an object")
     if is_functional and ("layers" not in model or "output_layers" not in model):
-        raise BadConfig(f"{class_name} is a subclassed model: its configuration does not say how layers are called")
+        raise BadConfig(
+            f"{class_name} is a subclassed model: its configuration does not say how layers are called"
+        )
     inputs, outputs, tree = builder.model("", class_name, model, None, 0)
     return Graph(
         name=_model_name(model, class_name),
@@ -136,7 +140,9 @@ class _Builder:
     def _entry(self, entry: Mapping[str, Any]) -> _Entry:
         class_name, config = _class_and_config(entry)
         return _Entry(
-            name=_entry_name(entry) if not isinstance(config, list) else str(entry.get("name") or class_name.lower()),
+            name=_entry_name(entry)
+            if not isinstance(config, list)
+            else str(entry.get("name") or class_name.lower()),
             class_name=class_name,
             config=config,
             calls=wiring.saved_calls(entry, self._generation),
@@ -157,7 +163,9 @@ class _Builder:
         if path not in self.layers:
             if len(self.layers) >= DEFAULT.layers:
                 raise LimitExceeded(f"more than {DEFAULT.layers} layers")
-            self.layers[path] = Layer(path, entry.class_name, entry.config, path.split("/")[0], entry.trainable)
+            self.layers[path] = Layer(
+                path, entry.class_name, entry.config, path.split("/")[0], entry.trainable
+            )
         call = self._calls.get(path, 0)
         self._calls[path] = call + 1
         self.nodes.append(Node(path, call, tuple(inputs), kwargs))
@@ -168,7 +176,12 @@ class _Builder:
         return reference
 
     def _sequential(
-        self, prefix: str, config: Any, entries: list[_Entry], arguments: Sequence[TensorRef] | None, depth: int
+        self,
+        prefix: str,
+        config: Any,
+        entries: list[_Entry],
+        arguments: Sequence[TensorRef] | None,
+        depth: int,
     ) -> tuple[list[TensorRef], list[TensorRef], dict[str, Container]]:
         containers: dict[str, Container] = {}
         rest = list(entries)
@@ -181,7 +194,9 @@ class _Builder:
         elif rest[0].nested:
             here = self._implied_inputs(prefix, rest[0])
         else:
-            shape = input_shape_of(rest[0].config) or (isinstance(config, Mapping) and config["build_input_shape"])
+            shape = input_shape_of(rest[0].config) or (
+                isinstance(config, Mapping) and config["build_input_shape"]
+            )
             dtype = rest[0].config.get("dtype", "float32")
             here = [self._input(prefix, _input_entry(f"{rest[0].name}_input", shape, dtype))]
         inputs = list(here)
@@ -211,7 +226,12 @@ class _Builder:
         return made
 
     def _functional(
-        self, prefix: str, config: Any, entries: list[_Entry], arguments: Sequence[TensorRef] | None, depth: int
+        self,
+        prefix: str,
+        config: Any,
+        entries: list[_Entry],
+        arguments: Sequence[TensorRef] | None,
+        depth: int,
     ) -> tuple[list[TensorRef], list[TensorRef], dict[str, Container]]:
         by_name = {entry.name: entry for entry in entries}
         input_refs = wiring.boundary_refs(config.get("input_layers"))
@@ -267,7 +287,10 @@ class _Builder:
                 if container:
                     containers[entry.name] = container
             if len(left) == len(waiting):
-                raise BadConfig("inbound_nodes form a cycle or name a call that never happens", spot=prefix + left[0][0].name)
+                raise BadConfig(
+                    "inbound_nodes form a cycle or name a call that never happens",
+                    spot=prefix + left[0][0].name,
+                )
             waiting = left
         try:
             outputs = [resolve(ref, output=True) for ref in output_refs]
@@ -315,7 +338,9 @@ class _NotYet(Exception):
 
 
 def _has_input_layer(entry: _Entry) -> bool:
-    return any(layer.get("class_name") == "InputLayer" for layer in layer_entries(entry.class_name, entry.config))
+    return any(
+        layer.get("class_name") == "InputLayer" for layer in layer_entries(entry.class_name, entry.config)
+    )
 
 
 def _input_entry(name: str, shape: Any, dtype: Any) -> _Entry:

@@ -63,7 +63,9 @@ def _keras3_value(value: Any) -> Any:
             history = config.get("keras_history") if isinstance(config, Mapping) else None
             return named_ref(history)
         if isinstance(class_name, str) and class_name.startswith("__"):
-            raise BadConfig(f"an inbound node holds a {class_name} value, which has no meaning for a layer call")
+            raise BadConfig(
+                f"an inbound node holds a {class_name} value, which has no meaning for a layer call"
+            )
         return {key: _keras3_value(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_keras3_value(item) for item in value]
@@ -135,7 +137,13 @@ def named_refs_in(value: Any) -> Iterator[NamedRef]:
 
 
 def first_index(
-    *, calls: int, used: set[int], nested: str | None, has_input_layer: bool, generation: Generation, output: bool
+    *,
+    calls: int,
+    used: set[int],
+    nested: str | None,
+    has_input_layer: bool,
+    generation: Generation,
+    output: bool,
 ) -> int:
     """The index that names the first saved call of a layer: 0 or 1.
 

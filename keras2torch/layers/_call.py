@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras2torch.emit.code import Argument, Code, Statement, Value, call, method
+from keras2torch.emit.code import Argument, Code, Raw, Statement, Value, call, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.graph.model import Layer, Shape
 from keras2torch.layers import _functions
@@ -87,18 +87,36 @@ class LayerCall:
         return Weight.stored(key)
 
     def module(
-        self, constructor: str, *args: Argument, state: Mapping[str, Weight] | None = None, suffix: str = "", **kwargs: Argument
+        self,
+        constructor: str,
+        *args: Argument,
+        state: Mapping[str, Weight] | None = None,
+        suffix: str = "",
+        **kwargs: Argument,
     ) -> Callable[..., Code]:
         """Declare a submodule (once, however often the layer is called); returns what applies it to arguments.
 
         `state` maps its parameter and buffer names to weights; `suffix` tells apart the submodules of one layer.
         """
-        name = self._translator.declare(self._layer, suffix, call(constructor, *args, **kwargs), state or {})
+        name = self.submodule(constructor, *args, state=state, suffix=suffix, **kwargs)
 
         def apply(*inputs: Argument, **options: Argument) -> Code:
-            return call(f"self.{name}", *inputs, **options)
+            return call(name.text, *inputs, **options)
 
         return apply
+
+    def submodule(
+        self,
+        constructor: str,
+        *args: Argument,
+        state: Mapping[str, Weight] | None = None,
+        suffix: str = "",
+        **kwargs: Argument,
+    ) -> Raw:
+        """Declare a submodule as `module` does; returns `self.<name>`, for functions that are given a module."""
+        roles = [part for part in (*self._role_prefix.split("/"), suffix) if part]
+        code = call(constructor, *args, **kwargs)
+        return Raw(f"self.{self._translator.declare(self._layer, '_'.join(roles), code, state or {})}")
 
     def part(self, name: str) -> str:
         """Name of a class or function of `keras2torch.parts`, whose source the emitted file will then hold."""
@@ -125,11 +143,18 @@ class LayerCall:
         """A new argument of the emitted `forward`."""
         return self._translator.model_input(self._layer, shape, dtype)
 
-    def bind(self, value: Value, pattern: str = "{}", *, optional: bool = False) -> Value:
-        """Give `value` a variable now, because it is read more than once or stands in a tuple."""
+    def bind(self, value: Value, pattern: str = "{}", *also: Value, optional: bool = False) -> Value:
+        """Give `value` a variable now, because it is read more than once or stands in a tuple.
+
+        `also`: further values that the same expression yields, in the pattern's order.
+        """
         if value.code is not None and not self._translator.is_bound(value):
-            self._translator.emit(Statement(value, value.code, pattern, optional))
+            self._translator.emit(Statement(value, value.code, pattern, optional, also))
         return value
+
+    def warn(self, message: str) -> None:
+        """Tell the user something about this layer that is true of the module though parity cannot show it."""
+        self._translator.warn(self._layer, message)
 
     # ------------------------------------------------------------------------------------------------ layouts
 
@@ -172,11 +197,29 @@ class LayerCall:
 
     def sublayer(self, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str) -> Value:
         """Translate a layer that stands in this one's configuration; its weights are this layer's, in stored order."""
-        class_name, config = entry.get("class_name"), entry.get("config")
+        inner = self._nested(entry)
+        outputs = self._translator.apply_rule(inner, inputs, {}, role_prefix=self._role_prefix + role_prefix)
+        if len(outputs) != 1:
+            raise LayerRefused(f"the {inner.class_name} inside has {len(outputs)} outputs")
+        return outputs[0]
+
+    def wrapped(self, entry: Any, role_prefix: str) -> LayerCall:
+        """A layer that stands in this one's configuration, to be read by the wrapper's own rule: `close` it when read."""
+        return LayerCall(
+            self._translator, self._nested(entry), [], {}, role_prefix=self._role_prefix + role_prefix
+        )
+
+    def close(self) -> None:
+        """Refuse options of a wrapped layer that nobody read."""
+        self._translator.close(self, self._layer)
+
+    def _nested(self, entry: Any) -> Layer:
+        class_name, config = (
+            (entry.get("class_name"), entry.get("config")) if isinstance(entry, Mapping) else (None, None)
+        )
         if not isinstance(class_name, str) or not isinstance(config, Mapping):
             raise UnsupportedOption("a nested layer without class_name and config")
-        inner = Layer(self._layer.path, class_name, config, self._layer.group, self._layer.trainable)
-        return self._translator.apply_rule(inner, inputs, {}, role_prefix=self._role_prefix + role_prefix)
+        return Layer(self._layer.path, class_name, config, self._layer.group, self._layer.trainable)
 
 
 def channels_first_axes(rank: int, data_format: str) -> tuple[int, ...]:

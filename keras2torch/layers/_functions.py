@@ -115,7 +115,9 @@ def apply(layer: LayerCall, source: Value, name: str, option: str) -> Value:
             raise UnsupportedOption(f"{name} of a rank-1 tensor", option)
         axis = source.torch_axis(-1)
         # Written as people write it: the last axis is -1 wherever it stands last.
-        return layer.like(source, call(_ALONG_LAST_AXIS[name], source, dim=-1 if axis == source.rank - 1 else axis))
+        return layer.like(
+            source, call(_ALONG_LAST_AXIS[name], source, dim=-1 if axis == source.rank - 1 else axis)
+        )
     if name == "sparsemax":
         source = layer.keras_layout(source)
         return layer.like(source, call(layer.part("sparsemax"), source))
@@ -128,4 +130,3 @@ def apply(layer: LayerCall, source: Value, name: str, option: str) -> Value:
     if code is None:
         raise UnsupportedOption(f"activation {name!r} is not a Keras activation", option)
     return layer.like(source, code)
-

@@ -13,12 +13,17 @@ from keras2torch.errors import UnsupportedOption
 
 # What has no bearing on the function a trained layer computes at inference. Everything else must be read by a rule.
 _WITHOUT_EFFECT = frozenset(
-    """name trainable dtype autocast batch_input_shape batch_shape input_dtype input_shape input_length build_config
-    activity_regularizer shared_object_id registered_name module implementation unroll""".split()
+    ["name", "trainable", "dtype", "autocast", "batch_input_shape", "batch_shape", "input_dtype", "input_shape", "input_length", "build_config", "activity_regularizer", "shared_object_id", "registered_name", "module", "implementation", "unroll"]
 )
 _WITHOUT_EFFECT_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 # Keras writes these whether or not they are used; at these values they mean "not used".
-_INERT_WHEN = {"lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,), "ragged": (False,), "sparse": (False,)}
+_INERT_WHEN = {
+    "lora_rank": (None,),
+    "lora_alpha": (None,),
+    "quantization_config": (None,),
+    "ragged": (False,),
+    "sparse": (False,),
+}
 _LARGEST = 1 << 31
 
 _MISSING: Any = object()
@@ -72,7 +77,12 @@ class Options:
 
     def number(self, *names: str, default: Any = _MISSING, minimum: float = -math.inf) -> float:
         value = self.take(*names, default=default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < minimum:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+            or value < minimum
+        ):
             raise UnsupportedOption(f"option {names[0]} is {value!r}, not a number >= {minimum}", names[0])
         return float(value)
 
@@ -87,7 +97,9 @@ class Options:
     def choice(self, *names: str, among: tuple[str, ...], default: Any = _MISSING) -> str:
         value = self.take(*names, default=default)
         if value not in among or not isinstance(value, str):
-            raise UnsupportedOption(f"option {names[0]} is {value!r}, not one of {', '.join(among)}", names[0])
+            raise UnsupportedOption(
+                f"option {names[0]} is {value!r}, not one of {', '.join(among)}", names[0]
+            )
         return value
 
     def must_be(self, name: str, *allowed: Any) -> None:

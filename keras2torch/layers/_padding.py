@@ -8,6 +8,7 @@ padding is computed at run time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from keras2torch.emit.code import Code, Value, call
 from keras2torch.errors import UnsupportedOption
@@ -97,7 +98,7 @@ def apply(
         extra = {} if fill == 0.0 else {"value": fill}
         code = call("F.pad", x, pads, **extra)
     else:
-        settings: dict[str, object] = {} if fill == 0.0 else {"value": fill}
+        settings: dict[str, Any] = {} if fill == 0.0 else {"value": fill}
         if any(n != 1 for n in shape.dilation):
             settings["dilation"] = shape.dilation
         code = call(layer.part("pad_same"), x, shape.kernel, shape.strides, **settings)

@@ -41,7 +41,9 @@ def relu(layer: LayerCall) -> Value:
 
 
 def _zero_if_none(layer: LayerCall, option: str) -> float:
-    return 0.0 if layer.options.take(option, default=None) is None else layer.options.number(option, minimum=0.0)
+    return (
+        0.0 if layer.options.take(option, default=None) is None else layer.options.number(option, minimum=0.0)
+    )
 
 
 @converts(
@@ -82,7 +84,9 @@ def prelu(layer: LayerCall) -> Value:
     """`nn.PReLU` where the slopes are one a channel, else a part with slopes of any shape."""
     x, options = layer.input, layer.options
     shared = options.take("shared_axes", default=None) or []
-    if not isinstance(shared, list | tuple) or any(type(axis) is not int or not 1 <= axis < x.rank for axis in shared):
+    if not isinstance(shared, list | tuple) or any(
+        type(axis) is not int or not 1 <= axis < x.rank for axis in shared
+    ):
         raise UnsupportedOption(f"shared_axes {shared!r} of a tensor of rank {x.rank}", "shared_axes")
     shape = tuple(1 if axis in shared else x.shape[axis] for axis in range(1, x.rank))
     if None in shape:

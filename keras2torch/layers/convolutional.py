@@ -5,6 +5,8 @@ Kernels: Keras stores (spatial..., in, out), torch (out, in, spatial...).
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras2torch.emit.code import Value, index
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _padding
@@ -74,11 +76,15 @@ def _convolution(layer: LayerCall, rank: int) -> Value:
     window = _padding.window(layer, rank, causal=rank == 1)
     groups = options.integer("groups", default=1)
     if channels % groups or filters % groups:
-        raise UnsupportedOption(f"groups={groups} does not divide {channels} channels and {filters} filters", "groups")
+        raise UnsupportedOption(
+            f"groups={groups} does not divide {channels} channels and {filters} filters", "groups"
+        )
     kernel = layer.weight("kernel", *window.kernel, channels // groups, filters)
     state = {"weight": kernel.transpose(rank + 1, rank, *range(rank))}
-    settings: dict[str, object] = {"groups": groups} if groups > 1 else {}
-    result = _convolve(layer, x, channels, filters, window, state, settings, use_bias=options.flag("use_bias", default=True))
+    settings: dict[str, Any] = {"groups": groups} if groups > 1 else {}
+    result = _convolve(
+        layer, x, channels, filters, window, state, settings, use_bias=options.flag("use_bias", default=True)
+    )
     return layer.activation(result)
 
 
@@ -89,7 +95,7 @@ def _convolve(
     filters: int,
     window: _padding.Window,
     state: dict[str, Weight],
-    settings: dict[str, object],
+    settings: dict[str, Any],
     *,
     use_bias: bool,
     suffix: str = "",
@@ -108,7 +114,13 @@ def _convolve(
     else:
         settings = {**settings, "bias": False}
     conv = layer.module(
-        _CONV[len(spatial)], channels, filters, _padding.short(window.kernel), state=state, suffix=suffix, **settings
+        _CONV[len(spatial)],
+        channels,
+        filters,
+        _padding.short(window.kernel),
+        state=state,
+        suffix=suffix,
+        **settings,
     )
     return _padding.channels_first_value(layer, conv(x), x, filters, out)
 
@@ -126,7 +138,10 @@ def _spatial(x: Value) -> tuple[int | None, ...]:
 
 @converts(
     "DepthwiseConv1D",
-    examples=[example((9, 3), kernel_size=3, depth_multiplier=2), example((9, 3), kernel_size=3, strides=2, padding="same")],
+    examples=[
+        example((9, 3), kernel_size=3, depth_multiplier=2),
+        example((9, 3), kernel_size=3, strides=2, padding="same"),
+    ],
     masks=Masks.STOP,
 )
 def depthwise_conv1d(layer: LayerCall) -> Value:
@@ -156,20 +171,31 @@ def _depthwise(layer: LayerCall, rank: int) -> Value:
     options.must_be("groups", 1, layer.input.shape[-1])
     options.must_be("filters", None)
     use_bias = options.flag("use_bias", default=True)
-    result = _depthwise_step(layer, x, rank, _padding.window(layer, rank, causal=False), "depthwise_kernel", use_bias=use_bias)
+    result = _depthwise_step(
+        layer, x, rank, _padding.window(layer, rank, causal=False), "depthwise_kernel", use_bias=use_bias
+    )
     return layer.activation(result)
 
 
 def _depthwise_step(
-    layer: LayerCall, x: Value, rank: int, window: _padding.Window, role: str, *, use_bias: bool, suffix: str = ""
+    layer: LayerCall,
+    x: Value,
+    rank: int,
+    window: _padding.Window,
+    role: str,
+    *,
+    use_bias: bool,
+    suffix: str = "",
 ) -> Value:
     channels = _channels(x)
     multiplier = layer.options.integer("depth_multiplier", default=1)
     kernel = layer.weight(role, *window.kernel, channels, multiplier)
     filters = channels * multiplier
     weight = kernel.transpose(rank, rank + 1, *range(rank)).as_shape(filters, 1, *window.kernel)
-    settings: dict[str, object] = {"groups": channels}
-    return _convolve(layer, x, channels, filters, window, {"weight": weight}, settings, use_bias=use_bias, suffix=suffix)
+    settings: dict[str, Any] = {"groups": channels}
+    return _convolve(
+        layer, x, channels, filters, window, {"weight": weight}, settings, use_bias=use_bias, suffix=suffix
+    )
 
 
 @converts(
@@ -298,12 +324,14 @@ def _transposed(layer: LayerCall, rank: int) -> Value:
     kernel = layer.weight("kernel", *window.kernel, filters, channels)
     state = {"weight": kernel.transpose(rank + 1, rank, *range(rank))}
     use_bias = options.flag("use_bias", default=True)
-    settings: dict[str, object] = {"stride": _padding.short(window.strides)}
+    settings: dict[str, Any] = {"stride": _padding.short(window.strides)}
     if any(crops):
         settings["padding"] = _padding.short(tuple(crops))
     reach = [max(pair) for pair in zip(window.strides, window.dilation, strict=True)]
     if any(added >= limit for added, limit in zip(additions, reach, strict=True)):
-        raise UnsupportedOption("the output is longer than the transposed convolution reaches", "output_padding")
+        raise UnsupportedOption(
+            "the output is longer than the transposed convolution reaches", "output_padding"
+        )
     if any(added > 0 for added in additions):
         settings["output_padding"] = _padding.short(tuple(max(added, 0) for added in additions))
     if any(n != 1 for n in window.dilation):

@@ -56,11 +56,13 @@ def dense(layer: LayerCall) -> Value:
         raise LayerRefused("the number of input features is not known")
     if x.rank > 2 or x.order is None:
         x = layer.keras_layout(x)
-    use_bias = options.flag("use_bias", default=True)
+    settings: dict[str, Any] = {}
     state = {"weight": layer.weight("kernel", features, units).transpose(1, 0).in_order(x.order)}
-    if use_bias:
+    if options.flag("use_bias", default=True):
         state["bias"] = layer.weight("bias", units)
-    linear = layer.module("nn.Linear", features, units, state=state, **({} if use_bias else {"bias": False}))
+    else:
+        settings["bias"] = False
+    linear = layer.module("nn.Linear", features, units, state=state, **settings)
     return layer.activation(layer.value(linear(x), (*x.shape[:-1], units)))
 
 
@@ -80,7 +82,9 @@ def embedding(layer: LayerCall) -> Value:
     options.ignore("weights")
     if not ids.dtype.startswith(("int", "uint")):
         ids = layer.like(ids, method(ids, "long"), dtype="int64")
-    table = layer.module("nn.Embedding", count, size, state={"weight": layer.weight("embeddings", count, size)})
+    table = layer.module(
+        "nn.Embedding", count, size, state={"weight": layer.weight("embeddings", count, size)}
+    )
     vectors = layer.value(table(ids), (*ids.shape, size))
     if options.flag("mask_zero", default=False):
         mask = layer.like(ids, template("{} != 0", layer.input), dtype="bool")
@@ -95,7 +99,10 @@ def masking(layer: LayerCall) -> Value:
     x = layer.bind(layer.keras_layout(layer.input))
     value = layer.options.number("mask_value", default=0.0)
     mask = layer.value(
-        method(layer.value(template("{} != {}", x, value), x.shape), "any", dim=-1), x.shape[:-1], dtype="bool", hint="mask"
+        method(layer.value(template("{} != {}", x, value), x.shape), "any", dim=-1),
+        x.shape[:-1],
+        dtype="bool",
+        hint="mask",
     )
     layer.bind(mask)
     result = layer.like(x, template("{} * {}", x, index(mask, "..., None")))
@@ -108,9 +115,22 @@ def masking(layer: LayerCall) -> Value:
     examples=[
         *[
             example((5,), activation=name)
-            for name in ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "softplus", "softsign", "linear")
+            for name in (
+                "relu",
+                "tanh",
+                "sigmoid",
+                "softmax",
+                "elu",
+                "selu",
+                "softplus",
+                "softsign",
+                "linear",
+            )
         ],
-        *[example((6, 5, 3), activation=name) for name in ("hard_sigmoid", "exponential", "swish", "gelu", "softmax", "mish")],
+        *[
+            example((6, 5, 3), activation=name)
+            for name in ("hard_sigmoid", "exponential", "swish", "gelu", "softmax", "mish")
+        ],
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
@@ -124,5 +144,3 @@ def activation(layer: LayerCall) -> Value:
 def identity(layer: LayerCall) -> Value:
     """Nothing: the input goes on as it is."""
     return layer.input
-
-

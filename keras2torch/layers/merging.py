@@ -12,7 +12,12 @@ from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 
-_TWO = [example((4,), (4,)), example((3, 4, 2), (3, 4, 2)), example((5, 3), (3,)), example((4, 3, 2), (1, 1, 2))]
+_TWO = [
+    example((4,), (4,)),
+    example((3, 4, 2), (3, 4, 2)),
+    example((5, 3), (3,)),
+    example((4, 3, 2), (1, 1, 2)),
+]
 _THREE = [*_TWO, example((4, 3), (4, 3), (4, 3))]
 
 Combine = Callable[[Sequence[Value]], Code]
@@ -105,7 +110,8 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape:
 
 def _merged_mask(layer: LayerCall, inputs: Sequence[Value]) -> Value | None:
     """Keras 1 and 2 join masks with AND, an unmasked input counting as all true; Keras 3 with OR, and drops them all
-    as soon as one input has none."""
+    as soon as one input has none.
+    """
     masks = [value.mask for value in inputs if value.mask is not None]
     if not masks or (layer.generation is Generation.KERAS3 and len(masks) < len(inputs)):
         return None
@@ -135,7 +141,12 @@ def concatenate(layer: LayerCall) -> Value:
     inputs = layer.inputs
     axis = layer.options.integer("axis", default=-1, minimum=-8, maximum=7)
     rank = inputs[0].rank
-    if len(inputs) < 2 or any(value.rank != rank for value in inputs) or not -rank <= axis < rank or axis % rank == 0:
+    if (
+        len(inputs) < 2
+        or any(value.rank != rank for value in inputs)
+        or not -rank <= axis < rank
+        or axis % rank == 0
+    ):
         raise UnsupportedOption(f"concatenation of {len(inputs)} tensors along axis {axis}", "axis")
     axis %= rank
     values = layer.bring_together(inputs)
@@ -146,7 +157,11 @@ def concatenate(layer: LayerCall) -> Value:
     code = call("torch.cat", list_of(values), dim=values[0].torch_axis(axis))
     result = layer.value(code, shape, axes=values[0].axes)
     if any(value.order for value in values):
-        segments = [segment for value in values for segment in (value.order.segments if value.order else _plain(value))]
+        segments = [
+            segment
+            for value in values
+            for segment in (value.order.segments if value.order else _plain(value))
+        ]
         result.order = FeatureOrder(tuple(segments))
     if any(value.mask for value in inputs):
         result.mask = _joined_mask(layer, inputs, axis)

@@ -60,7 +60,9 @@ def batch_normalization(layer: LayerCall) -> Value:
     state: dict[str, Weight] = {"weight": gamma, "bias": beta} if scale or center else {}
     state["running_mean"] = layer.weight("moving_mean", features, trainable=False).in_order(order)
     state["running_var"] = layer.weight("moving_variance", features, trainable=False).in_order(order)
-    state["num_batches_tracked"] = Weight.constant(np.zeros((), np.int64), "PyTorch's own counter, starts at 0")
+    state["num_batches_tracked"] = Weight.constant(
+        np.zeros((), np.int64), "PyTorch's own counter, starts at 0"
+    )
     settings: dict[str, Any] = {"eps": epsilon, "momentum": float(momentum)}
     if not state.keys() & {"weight", "bias"}:
         settings["affine"] = False
@@ -97,7 +99,9 @@ def layer_normalization(layer: LayerCall) -> Value:
     x, options = layer.keras_layout(layer.input), layer.options
     axes = options.take("axis", default=-1)
     axes = axes if isinstance(axes, list | tuple) else [axes]
-    if any(isinstance(axis, bool) or not isinstance(axis, int) or not -x.rank <= axis < x.rank for axis in axes):
+    if any(
+        isinstance(axis, bool) or not isinstance(axis, int) or not -x.rank <= axis < x.rank for axis in axes
+    ):
         raise UnsupportedOption(f"axis {axes!r} of a tensor of rank {x.rank}", "axis")
     where = sorted({axis % x.rank for axis in axes})
     if not where or where != list(range(where[0], x.rank)) or where[0] == 0:

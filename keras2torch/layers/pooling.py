@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras2torch.emit.code import Value, call, index, method, template
 from keras2torch.errors import UnsupportedOption
 from keras2torch.layers import _padding
@@ -60,7 +62,7 @@ def _max_pool(layer: LayerCall, rank: int) -> Value:
     window = _window(layer, rank)
     out = tuple(window.output(n, axis) for axis, n in enumerate(x.torch_shape[2:]))
     x, padding = _padding.apply(layer, x, window, fill=float("-inf"))
-    settings: dict[str, object] = {} if padding is None else {"padding": padding}
+    settings: dict[str, Any] = {} if padding is None else {"padding": padding}
     if window.strides != window.kernel:
         settings = {"stride": _padding.short(window.strides), **settings}
     pool = layer.module(f"nn.MaxPool{rank}d", _padding.short(window.kernel), **settings)
@@ -92,7 +94,7 @@ def _average_pool(layer: LayerCall, rank: int) -> Value:
     spatial = x.torch_shape[2:]
     out = tuple(window.output(n, axis) for axis, n in enumerate(spatial))
     known = [window.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
-    settings: dict[str, object] = {}
+    settings: dict[str, Any] = {}
     if window.strides != window.kernel:
         settings["stride"] = _padding.short(window.strides)
     if all(pair is not None and pair[0] == pair[1] for pair in known) or window.padding == "valid":
@@ -130,7 +132,9 @@ def global_average_pooling_1d(layer: LayerCall) -> Value:
     x, mask = layer.keras_layout(layer.input), layer.input.mask
     if layer.data_format() == "channels_first":
         raise UnsupportedOption("a mask with channels_first", "data_format")
-    weights = layer.bind(layer.value(method(index(mask, "..., None"), "type_as", x), (*mask.shape, 1), hint="weights"))
+    weights = layer.bind(
+        layer.value(method(index(mask, "..., None"), "type_as", x), (*mask.shape, 1), hint="weights")
+    )
     keep = layer.options.flag("keepdims", default=False)
     extra = {"keepdim": True} if keep else {}
     total = method(template("{} * {}", x, weights), "sum", dim=1, **extra)
@@ -176,4 +180,6 @@ def _global(layer: LayerCall, reduction: str) -> Value:
     if layer.options.flag("keepdims", default=False):
         shape = tuple(1 if axis in spatial else n for axis, n in enumerate(x.shape))
         return layer.value(method(x, reduction, dim=dim, keepdim=True), shape, axes=x.axes)
-    return layer.value(method(x, reduction, dim=dim), tuple(n for axis, n in enumerate(x.shape) if axis not in spatial))
+    return layer.value(
+        method(x, reduction, dim=dim), tuple(n for axis, n in enumerate(x.shape) if axis not in spatial)
+    )

@@ -17,7 +17,11 @@ def _rate(layer: LayerCall) -> float:
 
 @converts(
     "Dropout",
-    examples=[example((5,), rate=0.3), example((6, 5, 3), rate=0.0), example((6, 3), rate=0.5, noise_shape=[None, 1, 3])],
+    examples=[
+        example((5,), rate=0.3),
+        example((6, 5, 3), rate=0.0),
+        example((6, 3), rate=0.5, noise_shape=[None, 1, 3]),
+    ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
 )
@@ -31,7 +35,9 @@ def dropout(layer: LayerCall) -> Value:
         return layer.like(x, layer.module("nn.Dropout", rate)(x))
     if not isinstance(noise, list | tuple) or len(noise) != x.rank:
         raise UnsupportedOption(f"noise_shape {noise!r} for a tensor of rank {x.rank}", "noise_shape")
-    shared = tuple(sorted(x.torch_axis(axis) for axis, extent in enumerate(noise) if extent == 1 and x.shape[axis] != 1))
+    shared = tuple(
+        sorted(x.torch_axis(axis) for axis, extent in enumerate(noise) if extent == 1 and x.shape[axis] != 1)
+    )
     return layer.like(x, layer.module(layer.part("SharedDropout"), rate, shared)(x))
 
 

@@ -76,7 +76,9 @@ def _reshaped(shape: Shape, target: tuple[int, ...]) -> Shape:
     open_axes = len(shape) - 1 - len(extents)
     fixed = prod(n for n in target if n != -1)
     if target.count(-1) > 1 or (open_axes and -1 not in target):
-        raise UnsupportedOption(f"target_shape {list(target)} does not say what {shape} becomes", "target_shape")
+        raise UnsupportedOption(
+            f"target_shape {list(target)} does not say what {shape} becomes", "target_shape"
+        )
     if open_axes:
         return (shape[0], *(None if n == -1 else n for n in target))
     total = prod(extents)
@@ -87,7 +89,11 @@ def _reshaped(shape: Shape, target: tuple[int, ...]) -> Shape:
 
 @converts(
     "Permute",
-    examples=[example((4, 3), dims=[2, 1]), example((4, 3, 2), dims=[3, 1, 2]), example((4, 3, 2), dims=[1, 2, 3])],
+    examples=[
+        example((4, 3), dims=[2, 1]),
+        example((4, 3, 2), dims=[3, 1, 2]),
+        example((4, 3, 2), dims=[1, 2, 3]),
+    ],
     masks=Masks.STOP,
 )
 def permute(layer: LayerCall) -> Value:
@@ -111,7 +117,9 @@ def repeat_vector(layer: LayerCall) -> Value:
     count = layer.options.integer("n")
     if x.rank != 2:
         raise LayerRefused(f"called on a tensor of shape {x.shape}")
-    return layer.value(method(method(x, "unsqueeze", 1), "expand", -1, count, -1), (x.shape[0], count, x.shape[1]))
+    return layer.value(
+        method(method(x, "unsqueeze", 1), "expand", -1, count, -1), (x.shape[0], count, x.shape[1])
+    )
 
 
 def _pairs(value: Any, count: int, option: str) -> tuple[tuple[int, int], ...]:
@@ -131,7 +139,9 @@ def _pairs(value: Any, count: int, option: str) -> tuple[tuple[int, int], ...]:
     if len(value) != count:
         raise UnsupportedOption(f"option {option} is {value!r}", option)
     return tuple(
-        (whole(item[0]), whole(item[1])) if isinstance(item, list | tuple) and len(item) == 2 else (whole(item),) * 2
+        (whole(item[0]), whole(item[1]))
+        if isinstance(item, list | tuple) and len(item) == 2
+        else (whole(item),) * 2
         for item in value
     )
 
@@ -159,7 +169,9 @@ def _zero_padding(layer: LayerCall, count: int) -> Value:
     return layer.value(call("F.pad", x, tuple(pads)), tuple(shape), axes=x.axes)
 
 
-@converts("ZeroPadding1D", examples=[example((5, 3), padding=2), example((5, 3), padding=[1, 2])], masks=Masks.STOP)
+@converts(
+    "ZeroPadding1D", examples=[example((5, 3), padding=2), example((5, 3), padding=[1, 2])], masks=Masks.STOP
+)
 def zero_padding_1d(layer: LayerCall) -> Value:
     """`F.pad`."""
     return _zero_padding(layer, 1)
@@ -208,7 +220,9 @@ def _cropping(layer: LayerCall, count: int) -> Value:
     return layer.value(index(x, ", ".join(slices)), tuple(shape), axes=x.axes)
 
 
-@converts("Cropping1D", examples=[example((7, 3), cropping=2), example((7, 3), cropping=[1, 0])], masks=Masks.STOP)
+@converts(
+    "Cropping1D", examples=[example((7, 3), cropping=2), example((7, 3), cropping=[1, 0])], masks=Masks.STOP
+)
 def cropping_1d(layer: LayerCall) -> Value:
     """A slice."""
     return _cropping(layer, 1)
@@ -275,14 +289,16 @@ def up_sampling_2d(layer: LayerCall) -> Value:
     for axis, size in zip(axes, sizes, strict=True):
         extent = shape[axis]
         shape[axis] = None if extent is None else extent * size
-    settings: dict[str, object] = {"scale_factor": sizes[0] if sizes[0] == sizes[1] else sizes}
+    settings: dict[str, Any] = {"scale_factor": sizes[0] if sizes[0] == sizes[1] else sizes}
     if mode != "nearest":
         settings["mode"] = mode
     upsample = layer.module("nn.Upsample", **settings)
     return layer.value(upsample(x), tuple(shape), axes=x.axes)
 
 
-@converts("UpSampling3D", examples=[example((3, 2, 4, 2)), example((3, 2, 4, 2), size=[1, 3, 2])], masks=Masks.STOP)
+@converts(
+    "UpSampling3D", examples=[example((3, 2, 4, 2)), example((3, 2, 4, 2), size=[1, 3, 2])], masks=Masks.STOP
+)
 def up_sampling_3d(layer: LayerCall) -> Value:
     """`repeat_interleave` along each axis."""
     return _repeat(layer, layer.options.integers("size", count=3, default=2))

@@ -19,7 +19,7 @@ class SharedDropout(nn.Module):
         if not self.training:
             return x
         shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
-        return x * F.dropout(x.new_ones(shape), self.rate)
+        return F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), self.rate) * x
 
 
 class GaussianDropout(nn.Module):

@@ -64,7 +64,9 @@ def _as_damage() -> Iterator[None]:
     except errors.Keras2TorchError:
         raise
     except (MemoryError, RecursionError) as error:
-        raise errors.LimitExceeded(f"the HDF5 structure asks for too much ({type(error).__name__})") from error
+        raise errors.LimitExceeded(
+            f"the HDF5 structure asks for too much ({type(error).__name__})"
+        ) from error
     except Exception as error:
         raise errors.DamagedHDF5(f"damaged HDF5 structure ({type(error).__name__}: {error})") from error
 
@@ -114,12 +116,16 @@ class _Reader:
             raise self._what_instead(root)
         group = self._child(self._file, "model_weights", "/")
         if group is None:
-            raise errors.NotAKerasModel("has model_config but no model_weights: an interrupted save", spot="/")
+            raise errors.NotAKerasModel(
+                "has model_config but no model_weights: an interrupted save", spot="/"
+            )
         raw = root["model_config"]
         if not isinstance(raw, bytes | str):
             raise errors.BadConfig(f"model_config is a {type(raw).__name__}, not a string", spot="/")
         config = parse_object(raw, self._limits)
-        keras_version = self._text(group.attrs.get("keras_version", root.get("keras_version")), "keras_version")
+        keras_version = self._text(
+            group.attrs.get("keras_version", root.get("keras_version")), "keras_version"
+        )
         backend = self._text(group.attrs.get("backend", root.get("backend")), "backend")
         return SourceModel(
             path=path,
@@ -135,7 +141,9 @@ class _Reader:
     def _what_instead(self, root: dict[str, Any]) -> errors.RefusedFile:
         names = set(self._file)
         if "layer_names" in root or "layer_names0" in root or "nb_layers" in root:
-            return errors.WeightsOnly("weights-only file: it has no model_config, so the architecture is missing")
+            return errors.WeightsOnly(
+                "weights-only file: it has no model_config, so the architecture is missing"
+            )
         if "layers" in names or "_layer_checkpoint_dependencies" in names:
             return errors.WeightsOnly("a Keras 3 .weights.h5 file: it has no architecture")
         return errors.NotAKerasModel("no model_config attribute: not a whole Keras model")
@@ -252,7 +260,9 @@ class _Reader:
             return self._decoded_array(dataset, nbytes, spot)
         raise errors.ForbiddenStorage("a virtual or unknown storage layout", spot=spot)
 
-    def _mapped_array(self, offset: int, nbytes: int, shape: tuple[int, ...], dtype: np.dtype[Any], spot: str) -> Array:
+    def _mapped_array(
+        self, offset: int, nbytes: int, shape: tuple[int, ...], dtype: np.dtype[Any], spot: str
+    ) -> Array:
         start = offset + self._file.userblock_size
         if offset == _UNDEFINED:
             raise errors.ForbiddenStorage("nothing was ever stored for this weight", spot=spot)
@@ -264,7 +274,9 @@ class _Reader:
         """A chunked dataset: not what Keras writes, but what repacking tools leave behind."""
         filters = {int(step["filter_id"]) for step in dataset.id.filter_pipeline or ()}
         if filters - {_GZIP, _SHUFFLE, _FLETCHER32}:
-            raise errors.ForbiddenStorage(f"filters {sorted(filters)}; only gzip, shuffle and fletcher32", spot=spot)
+            raise errors.ForbiddenStorage(
+                f"filters {sorted(filters)}; only gzip, shuffle and fletcher32", spot=spot
+            )
         stored = sum(chunk.size for chunk in dataset.id.index.values())
         if stored > len(self._mapped) or nbytes > self._limits.expansion * max(stored, 1):
             raise errors.LimitExceeded(f"{stored} stored bytes expand to {nbytes}", spot=spot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from keras2torch.errors import BadConfig, LimitExceeded
@@ -59,9 +60,8 @@ def _check_depth(text: str, deepest: int) -> None:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise BadConfig(f"model_config has the key {twice!r} twice in one object")
+        counts = Counter(key for key, _ in pairs)
+        raise BadConfig(f"model_config has the key {counts.most_common(1)[0][0]!r} twice in one object")
     return result
 
 

@@ -24,7 +24,9 @@ def flattens_that_fold(graph: Graph) -> frozenset[int]:
         # Whether everything behind this node's output accepts any order of its features.
         readers = consumers[number]
         tolerant[number] = (
-            number not in leaves and bool(readers) and all(_accepts(graph, reader, calls, tolerant) for reader in readers)
+            number not in leaves
+            and bool(readers)
+            and all(_accepts(graph, reader, calls, tolerant) for reader in readers)
         )
     return frozenset(
         number
