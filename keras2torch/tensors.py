@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -53,17 +54,21 @@ def write_safetensors(path: Path, state: Mapping[str, Weight], arrays: Lookup) -
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in (len(text).to_bytes(8, "little"), text):
-            file.write(chunk)
-            digest.update(chunk)
+
+    def sink(data: bytes | memoryview) -> None:
+        file.write(data)
+        digest.update(data)
+
+    # Writing and hashing release the GIL: one block goes out while the next is gathered.
+    with path.open("wb") as file, ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(sink, len(text).to_bytes(8, "little") + text)
         for name, weight in state.items():
             written = 0
             for block in weight.blocks(arrays, np.dtype(dtypes[name]), BLOCK_BYTES):
-                data = block.reshape(-1).view(np.uint8).data
-                file.write(data)
-                digest.update(data)
-                written += len(data)
+                pending.result()
+                pending = pool.submit(sink, block.reshape(-1).view(np.uint8).data)
+                written += block.nbytes
             if written != prod(weight.shape) * np.dtype(dtypes[name]).itemsize:
                 raise AssertionError(f"{name}: wrote {written} bytes for shape {weight.shape}")
+        pending.result()
     return Written(8 + len(text) + offset, digest.hexdigest())

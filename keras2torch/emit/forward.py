@@ -33,9 +33,14 @@ class Body:
     returns: str
 
 
-def write_body(inputs: Sequence[Value], statements: Sequence[Statement], outputs: Sequence[Value]) -> Body:
-    """Name every value and render the statements."""
-    scope = Names(frozenset(_POOL))
+def write_body(
+    inputs: Sequence[Value],
+    statements: Sequence[Statement],
+    outputs: Sequence[Value],
+    reserved: frozenset[str] = frozenset(),
+) -> Body:
+    """Name every value and render the statements; `reserved` are names of the file that a variable would hide."""
+    scope = Names(reserved | frozenset(_POOL))
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}

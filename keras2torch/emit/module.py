@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from keras2torch.emit.code import Code, Value, render
 from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.names import class_name
-from keras2torch.emit.parts import part_names, with_needs
+from keras2torch.emit.parts import Part, with_needs
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.errors import one_line
 from keras2torch.graph.model import Shape
@@ -45,11 +45,13 @@ class ModuleSource:
 
 def write_module(program: Program, *, source_name: str, keras_version: str | None) -> ModuleSource:
     """Render a whole program."""
+    parts = with_needs(program.parts)
+    part_names = frozenset(part.name for part in parts)
     wish = class_name(program.graph.name)
-    name = wish if wish not in {*part_names(), "Path"} else f"{wish}Model"
-    body = write_body(program.inputs, program.statements, program.outputs)
-    out = [*_header(program, body, source_name, keras_version)]
-    for part in with_needs(program.parts):
+    name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"
+    body = write_body(program.inputs, program.statements, program.outputs, part_names)
+    out = [*_header(program, body, parts, source_name, keras_version)]
+    for part in parts:
         out += ["", "", *part.source.splitlines()]
     out += ["", "", f"class {name}(nn.Module):"]
     if program.modules:
@@ -75,7 +77,9 @@ def write_module(program: Program, *, source_name: str, keras_version: str | Non
     return ModuleSource("\n".join(out) + "\n", name, lines, body.parameters)
 
 
-def _header(program: Program, body: Body, source_name: str, keras_version: str | None) -> list[str]:
+def _header(
+    program: Program, body: Body, parts: Sequence[Part], source_name: str, keras_version: str | None
+) -> list[str]:
     title = f"{one_line(program.graph.name, 80)}, converted from {one_line(PurePath(source_name).name, 120)}"
     keras = f" (Keras {one_line(keras_version, 20)})" if keras_version else ""
     inputs = [
@@ -87,7 +91,7 @@ def _header(program: Program, body: Body, source_name: str, keras_version: str |
     ]
     doc = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
     text = "\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
-    imports = {*_ALWAYS_IMPORTED, *(line for part in with_needs(program.parts) for line in part.imports)}
+    imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
     codes = [
         *(statement.code for statement in program.statements),
         *(module.code for module in program.modules),

@@ -47,10 +47,8 @@ def _imports(body: list[ast.stmt]) -> dict[str, str]:
     for node in body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:
-                single = ast.copy_location(ast.Import([alias]), node)
-                if isinstance(node, ast.ImportFrom):
-                    single = ast.copy_location(ast.ImportFrom(node.module, [alias], node.level), node)
-                found[alias.asname or alias.name] = ast.unparse(single)
+                origin = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
+                found[alias.asname or alias.name] = f"{origin}import {ast.unparse(alias)}"
     return found
 
 
@@ -61,7 +59,8 @@ def _segment(text: str, node: ast.ClassDef | ast.FunctionDef) -> str:
 
 def with_needs(names: Iterable[str]) -> list[Part]:
     """Each named part and what it needs, needs first, each once. `KeyError` for a name that is no part."""
-    parts, done = _all_parts(), dict[str, Part]()
+    wanted, done = list(names), dict[str, Part]()
+    parts = _all_parts() if wanted else {}
 
     def add(name: str) -> None:
         if name not in done:
@@ -69,10 +68,7 @@ def with_needs(names: Iterable[str]) -> list[Part]:
                 add(need)
             done[name] = parts[name]
 
-    for name in names:
+    for name in wanted:
         add(name)
     return list(done.values())
 
-
-def part_names() -> frozenset[str]:
-    return frozenset(_all_parts())

@@ -12,6 +12,7 @@ from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
 
 _CONV = {1: "nn.Conv1d", 2: "nn.Conv2d", 3: "nn.Conv3d"}
@@ -204,7 +205,7 @@ def _depthwise_step(
     examples=[
         example((9, 3), filters=4, kernel_size=3),
         example((9, 3), filters=4, kernel_size=3, depth_multiplier=2, padding="same", activation="relu"),
-        example((9, 3), filters=4, kernel_size=3, padding="causal", strides=2),
+        example((9, 3), filters=4, kernel_size=3, padding="causal", strides=2, _only=Generation.TF_KERAS),
     ],
     masks=Masks.STOP,
 )
