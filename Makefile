@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check format migrate help
+.PHONY: setup demo test check format docs migrate help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -40,6 +40,9 @@ check: setup ## ruff, mypy --strict, import-linter
 format: setup ## mend what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: setup ## write the pages that are derived from the code (docs/layers.md)
+	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
 migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from keras2torch.emit.code import Value
+from keras2torch.emit.code import Value, call
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
 
 
@@ -50,10 +51,9 @@ def batch_normalization(layer: LayerCall) -> Value:
     if rank > 5:
         raise LayerRefused(f"called on a tensor of shape {x.shape}")
     order = x.order
-    if rank > 2:
-        # torch normalises axis 1, so the axis goes there unless it stands there already.
-        if x.torch_axis(axis) != 1:
-            x = layer.arranged(x, (0, axis, *(i for i in range(1, rank) if i != axis)))
+    # torch normalises axis 1, so the axis goes there unless it stands there already.
+    if rank > 2 and x.torch_axis(axis) != 1:
+        x = layer.arranged(x, (0, axis, *(i for i in range(1, rank) if i != axis)))
     scale, center = options.flag("scale", default=True), options.flag("center", default=True)
     gamma = layer.weight("gamma", features).in_order(order) if scale else _constant(features, 1.0)
     beta = layer.weight("beta", features).in_order(order) if center else _constant(features, 0.0)
@@ -126,3 +126,18 @@ def layer_normalization(layer: LayerCall) -> Value:
         settings["elementwise_affine"] = False
     norm = layer.module("nn.LayerNorm", extents[0] if len(extents) == 1 else extents, state=state, **settings)
     return layer.like(x, norm(x))
+
+
+@converts(
+    "UnitNormalization",
+    examples=[example((5,)), example((4, 5, 3)), example((4, 5, 3), axis=1)],
+    masks=Masks.PASS,
+    feature_axis=FeatureAxis.KEEPS,
+)
+def unit_normalization(layer: LayerCall) -> Value:
+    """`F.normalize`: every vector along one axis gets length 1."""
+    x = layer.input
+    axis = _single_axis(layer.options.take("axis", default=-1), x.rank)
+    # Keras 3 bounds the length from below, tf_keras its square.
+    smallest = 1e-12 if layer.generation is Generation.KERAS3 else 1e-6
+    return layer.like(x, call("F.normalize", x, dim=x.torch_axis(axis), eps=smallest))
