@@ -11,12 +11,12 @@ from typing import Any
 
 from keras2torch.bundle import write_bundle
 from keras2torch.emit.module import write_module
-from keras2torch.errors import Keras2TorchError, UsageError
+from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel, UsageError
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.resolve import resolve
 from keras2torch.source.h5file import read_h5
-from keras2torch.source.model import SourceModel
+from keras2torch.source.model import Generation, SourceModel
 from keras2torch.translate import IO_LAYOUTS, Program, translate
 
 _HASH_BLOCK = 4 << 20
@@ -43,10 +43,22 @@ def understand(path: Path, *, io_layout: str = "torch") -> Understood:
     """Read and translate `path`. Raises `RefusedFile` or `UnsupportedModel`, naming the file."""
     try:
         source = read_h5(path)
+        check_origin(source)
         graph = build_graph(source.config, source.generation)
         return Understood(source, graph, translate(graph, io_layout=io_layout))
     except Keras2TorchError as error:
         raise error.in_file(str(path)) from error.__cause__
+
+
+def check_origin(source: SourceModel) -> None:
+    """Refuse what was written by a Keras whose numbers mean something else. Raises `UnsupportedModel`."""
+    if source.generation is Generation.KERAS1:
+        why = "written by Keras 1, whose layers and weights have other meanings"
+        raise UnsupportedModel([Reason("unsupported-generation", "the model", "Keras 1", why, "keras_version")])
+    if source.backend not in (None, "tensorflow", "jax", "torch", "cntk", "numpy", "openvino"):
+        # Theano convolves with flipped kernels; nothing in the file says whether they were flipped back.
+        why = f"trained on the backend {source.backend!r}, whose kernels are not known to be TensorFlow's"
+        raise UnsupportedModel([Reason("unsupported-backend", "the model", "Keras", why, "backend")])
 
 
 def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> Conversion:

@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from keras2torch.conversion import check_origin
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.resolve import resolve
@@ -52,6 +53,7 @@ def inspect(path: str | Path) -> Inspection:
         outputs: tuple[Mapping[str, Any], ...] = ()
         reasons: tuple[Reason, ...] = ()
         try:
+            check_origin(source)
             program = translate(graph, io_layout="keras")
         except UnsupportedModel as refusal:
             reasons = refusal.reasons

@@ -20,8 +20,9 @@ from keras2torch.layers._registry import FeatureAxis, Masks
 from keras2torch.weights import Weight, WeightKey
 
 _LARGEST_TENSOR = 1 << 40
-_WITHOUT_DTYPE = frozenset(
-    {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16", "infer", "_infer"}
+_MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+_DTYPES = frozenset(
+    {"float32", "float64", "infer", "_infer", "bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32"}
 )
 IO_LAYOUTS = ("torch", "keras")
 
@@ -194,7 +195,7 @@ class Translator:
         rule = _registry.find(layer.class_name)
         if rule is None:
             raise LayerRefused(f"layer class {layer.class_name} is not supported")
-        _check_dtype(layer.config.get("dtype"))
+        self._check_dtype(layer)
         if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
             raise UnsupportedMask(f"a mask reaches {layer.class_name}, which has no rule for masks")
         if rule.feature_axis is FeatureAxis.NEEDS and any(value.order for value in inputs):
@@ -236,6 +237,19 @@ class Translator:
         if self._io_layout == "torch" and rank in (4, 5) and not self._model_channels_first:
             return channels_first_axes(rank, "channels_last")
         return tuple(range(rank))
+
+    def _check_dtype(self, layer: Layer) -> None:
+        """Weights are converted as float32 whatever precision the model computed in; quantised ones are no weights."""
+        dtype = layer.config.get("dtype")
+        if isinstance(dtype, Mapping):
+            config = dtype.get("config")
+            dtype = config.get("name") if isinstance(config, Mapping) else None
+        if dtype is None or (isinstance(dtype, str) and dtype in _DTYPES | {"string"}):
+            return
+        if isinstance(dtype, str) and dtype in _MIXED:
+            self.warn(layer, f"computed in {dtype} in Keras; converted as float32")
+            return
+        raise UnsupportedOption(f"dtype policy {dtype!r} is not supported", "dtype")
 
     def _refuse(self, layer: Layer, refusal: LayerRefused) -> None:
         reason = Reason(refusal.kind, layer.path, layer.class_name, refusal.message, refusal.option)
@@ -296,22 +310,13 @@ def _has_missing(value: Any) -> bool:
     return value is _MISSING
 
 
-def _check_dtype(dtype: Any) -> None:
-    """Weights are converted as float32 whatever precision the model computed in; quantised ones are something else."""
-    name = dtype
-    if isinstance(dtype, Mapping):
-        config = dtype.get("config")
-        name = config.get("name") if isinstance(config, Mapping) else None
-    if (
-        name is not None
-        and name not in _WITHOUT_DTYPE
-        and not (isinstance(name, str) and name.startswith(("int", "uint", "bool")))
-    ):
-        raise UnsupportedOption(f"dtype policy {name!r} is not supported", "dtype")
-    if isinstance(name, str) and "_from_" in name:
-        raise UnsupportedOption(f"quantised dtype policy {name!r} is not supported", "dtype")
-
-
 def _is_channels_first(graph: Graph) -> bool:
-    formats = {layer.config.get("data_format") for layer in graph.layers.values()}
+    """Whether the model's images are channels-first in Keras already. Flatten and the 1D layers carry a data_format
+    too, but say nothing about images.
+    """
+    formats = {
+        layer.config.get("data_format")
+        for layer in graph.layers.values()
+        if "2D" in layer.class_name or "3D" in layer.class_name
+    }
     return "channels_first" in formats and "channels_last" not in formats
