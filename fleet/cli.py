@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import click
 import typer
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,7 +68,7 @@ def status(dest: Dest = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def jobs(  # noqa: PLR0917 - a command line has as many options as it has
+def jobs(
     dest: Dest = None,
     state: Annotated[list[JobState] | None, typer.Option(help="Only these states; may be repeated.")] = None,
     error: Annotated[
@@ -139,20 +138,13 @@ def upgrade() -> None:
 def main() -> None:
     """Run the command and exit: 0 done, 1 something does not work, 2 wrong usage, 130 interrupted."""
     try:
-        app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        app()
     except FleetError as error:
         _fail(str(error), error.exit_code)
     except StorageError as error:
         _fail(str(error), FleetError.exit_code)
     except SQLAlchemyError as error:
         _fail(f"database: {connect.database_problem(error)}", FleetError.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> None:

@@ -66,6 +66,8 @@ def migrate(source_url: str, dest_url: str, settings: Settings, console: Console
     source, dest = connect.open_store(source_url, settings), connect.open_store(dest_url, settings)
     connect.check_store(source, write=False)
     connect.check_store(dest, write=True)
+    if settings.broker_url is not None:
+        connect.check_broker(settings.broker_url.get_secret_value())
     with ExitStack() as stack:
         state = stack.enter_context(StateDir(places.state_dir(dest, settings)))
         run = stack.enter_context(_Run(source, dest, settings, state, make_display(console)))
@@ -166,7 +168,6 @@ class _Run:
             broker_url = self.broker.url
         else:
             broker_url = self.settings.broker_url.get_secret_value()
-            connect.check_broker(broker_url)
         if self.settings.workers:
             self.crew = Crew(
                 self.sessions,

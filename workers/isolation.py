@@ -22,7 +22,7 @@ ENGINE = "engine"
 TORCH = "torch"
 
 PRELOAD: Mapping[str, tuple[str, ...]] = {
-    ENGINE: ("keras2torch.parity.prepare", "keras2torch.parity.compare"),
+    ENGINE: ("workers.steps",),
     **{name: tuple(modules) for name, modules in PARITY_PRELOAD.items()},
 }
 

@@ -7,7 +7,8 @@ after all that.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from storage.store import ObjectStore
 
 _SCHEMA_VERSION = 1
 _BLOCK = 1 << 20
+_SHARED_BYTES = 1 << 20
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,7 @@ def publish(store: ObjectStore, bundle: Path, *, content_key: str, facts: Mappin
     one of the hashes.
     """
     files = [_describe(bundle, path) for path in sorted(bundle.rglob("*")) if path.is_file()]
-    for file in files:
-        store.put_file(file.key, bundle / file.name, sha256=file.sha256)
+    _each(files, lambda file: store.put_file(file.key, bundle / file.name, sha256=file.sha256))
     manifest = _render(content_key, files, facts)
     if store.put_bytes(_manifest_key(content_key), manifest).created:
         return Result(tuple(files), hashlib.sha256(manifest).hexdigest())
@@ -72,13 +74,28 @@ def fetch(store: ObjectStore, result: Result, folder: Path) -> bool:
 def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: str) -> None:
     """Put the bundle where a person looks for it: under the name of its source, manifest last."""
     door = door_of(source_key)
-    for file in sorted(result.files, key=lambda file: file.name == "manifest.json"):
-        store.put_file(f"{door}/{file.name}", bundle / file.name, if_absent=False, sha256=file.sha256)
+
+    def put(file: ArtifactInfo) -> None:
+        # Weights stay one file; text is copied, for people edit it, and must not edit what others share.
+        if file.size >= _SHARED_BYTES:
+            store.copy(file.key, f"{door}/{file.name}")
+        else:
+            store.put_file(f"{door}/{file.name}", bundle / file.name, if_absent=False, sha256=file.sha256)
+
+    _each([file for file in result.files if file.name != MANIFEST], put)
+    _each([file for file in result.files if file.name == MANIFEST], put)
 
 
 def door_of(source_key: str) -> str:
     """`by-name/<key>`, without `.h5`; another suffix stays, or `a.h5` and `a.keras` would share a folder."""
     return f"by-name/{source_key.removesuffix('.h5')}"
+
+
+def _each(files: Sequence[ArtifactInfo], put: Callable[[ArtifactInfo], object]) -> None:
+    """All at once: nearly all of the time is spent waiting for a disk or a bucket to say that it has them."""
+    with ThreadPoolExecutor(max(1, len(files))) as pool:
+        for done in [pool.submit(put, file) for file in files]:
+            done.result()
 
 
 def _content_key(sha256: str) -> str:

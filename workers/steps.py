@@ -1,4 +1,4 @@
-"""What runs in the sandbox's children. The worker process never imports the engine's working parts; these do.
+"""What runs in the engine's sandbox. Its server imports this file and what it names, so that no child has to.
 
 A refusal is a result, not an error: the file is a stranger's, and most strangers' files can be refused.
 """
@@ -6,15 +6,20 @@ A refusal is a result, not an error: the file is a stranger's, and most stranger
 from pathlib import Path
 from typing import Any
 
+import keras2torch
+from keras2torch import errors
+from keras2torch.layers import _registry
+from keras2torch.parity import compare, prepare
+
+#: Loading the rules takes longer than converting a small model.
+PRELOADED = (_registry.rules(), compare, prepare)
+
 
 def convert(payload: dict[str, Any]) -> dict[str, Any]:
     """Convert `source` into the folder `out`; `name` is what the file is called in messages.
 
     Returns an empty object, or `{"refused": {...}}`.
     """
-    import keras2torch
-    from keras2torch import errors
-
     try:
         keras2torch.convert(Path(payload["source"]), Path(payload["out"]), **payload["options"])
     except errors.Keras2TorchError as error:
@@ -23,7 +28,8 @@ def convert(payload: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _reasons(error: Exception) -> list[dict[str, Any]]:
+def _reasons(error: errors.Keras2TorchError) -> list[dict[str, Any]]:
+    reasons = error.reasons if isinstance(error, errors.UnsupportedModel) else ()
     return [
         {
             "kind": reason.kind,
@@ -31,5 +37,5 @@ def _reasons(error: Exception) -> list[dict[str, Any]]:
             "layer": reason.layer,
             "message": reason.message,
         }
-        for reason in getattr(error, "reasons", ())
+        for reason in reasons
     ]

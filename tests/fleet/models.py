@@ -1,4 +1,4 @@
-"""Small Keras files for the fleet's tests, written without Keras, so that no test imports TensorFlow for them."""
+"""Small Keras files for the fleet's tests, written without Keras, so that no test waits for TensorFlow."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A workshop with real stores, a real database and real sandboxes; the sandboxes are shared, for TensorFlow's sake."""
+"""A workshop with real stores, a real database, and real sandboxes that all tests share."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

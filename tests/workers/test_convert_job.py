@@ -74,7 +74,11 @@ def test_refusals_keep_their_kind_and_every_reason(workshop: Make) -> None:
     assert shop.do(jobs["odd.h5"]) is AttemptOutcome.FAILED
     assert shop.do(jobs["broken.h5"]) is AttemptOutcome.FAILED
     odd, broken = detail(shop, jobs["odd.h5"]), detail(shop, jobs["broken.h5"])
-    assert (odd.state, odd.error_kind, odd.reasons[0].subject) == (JobState.FAILED, "unsupported-model", "Wizardry")
+    assert (odd.state, odd.error_kind, odd.reasons[0].subject) == (
+        JobState.FAILED,
+        "unsupported-model",
+        "Wizardry",
+    )
     assert (broken.state, broken.error_kind) == (JobState.FAILED, "not-hdf5")
     assert broken.error_message is not None
     assert broken.error_message.startswith("broken.h5:")
@@ -98,7 +102,7 @@ def test_equal_content_is_converted_once(workshop: Make) -> None:
 
 
 def test_a_result_whose_commit_was_lost_is_adopted(workshop: Make) -> None:
-    """What a crash between the manifest and the database leaves: everything published, the job still queued."""
+    """What a crash between manifest and database leaves: all is published, the job is still queued."""
     shop = workshop()
     models.dense(shop.source / "a.h5", seed=2)
     job_id = shop.plan()["a.h5"]
@@ -156,7 +160,7 @@ class Flaky:
 
 def test_an_outage_of_the_store_is_tried_again(workshop: Make) -> None:
     flaky: dict[str, Flaky] = {}
-    shop = workshop(open_=lambda url: flaky.setdefault(url, Flaky(open_store(url), 1)))  # type: ignore[arg-type]
+    shop = workshop(open_=lambda url: flaky.setdefault(url, Flaky(open_store(url), 1)))
     models.unsupported(shop.source / "a.h5")
     job_id = shop.plan()["a.h5"]
     assert shop.do(job_id) is AttemptOutcome.RETRY

@@ -23,7 +23,9 @@ def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def lease_of(sessions: sessionmaker[Session], job_id: int, *, seconds: float = 4, beat: float = 0.05) -> Lease:
+def lease_of(
+    sessions: sessionmaker[Session], job_id: int, *, seconds: float = 4, beat: float = 0.05
+) -> Lease:
     claim = zoo.claim(sessions, job_id)
     return Lease(sessions, job_id, claim.fence, lease_seconds=seconds, heartbeat_seconds=beat)
 

@@ -56,7 +56,10 @@ PERMANENT = [
         ),
         "parity-failed",
     ),
-    (errors.ChildFailed("verify", {"kind": "exception", "class": "KeyError", "message": "'x'"}), "internal-error"),
+    (
+        errors.ChildFailed("verify", {"kind": "exception", "class": "KeyError", "message": "'x'"}),
+        "internal-error",
+    ),
     (errors.ChildFailed("verify", {"kind": "keras-failed", "class": "X", "message": "no"}), "keras-failed"),
     (ObjectMissing("/in", "a/b.h5", "gone"), "object-missing"),
     (ObjectChanged("/in", "a/b.h5", "changed"), "object-changed"),
@@ -111,7 +114,8 @@ def test_want_of_memory_asks_for_a_larger_worker() -> None:
 
 def test_every_reason_of_a_refusal_is_kept() -> None:
     reasons = tuple(
-        Reason(kind="unsupported-layer", subject=name, layer=name.lower(), message="no") for name in ("A", "B")
+        Reason(kind="unsupported-layer", subject=name, layer=name.lower(), message="no")
+        for name in ("A", "B")
     )
     judged = verdict.judge(errors.Refused("unsupported-model", "a/b.h5: A (and 1 more)", reasons), claim())
     assert judged.error.reasons == reasons
