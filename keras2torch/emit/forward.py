@@ -40,7 +40,7 @@ def write_body(
     reserved: frozenset[str] = frozenset(),
 ) -> Body:
     """Name every value and render the statements; `reserved` are names of the file that a variable would hide."""
-    scope = Names(reserved | frozenset(_POOL))
+    scope = Names(reserved | frozenset(_POOL) | _KEPT_NAMES)
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}

@@ -9,6 +9,7 @@ from typing import Any
 from keras2torch.errors import BadConfig, LimitExceeded
 from keras2torch.graph import wiring
 from keras2torch.graph.model import Container, Graph, Layer, Node, TensorRef
+from keras2torch.graph.stored_masks import without_stored_masks
 from keras2torch.source.limits import DEFAULT
 from keras2torch.source.model import Generation
 
@@ -125,7 +126,17 @@ class _Builder:
         """Lay one container flat. `arguments` are the tensors it is called on, None for the outermost."""
         if depth > _DEEPEST_NESTING:
             raise LimitExceeded(f"models nested deeper than {_DEEPEST_NESTING}", spot=prefix)
-        entries = [self._entry(entry) for entry in layer_entries(class_name, config)]
+        stored = layer_entries(class_name, config)
+        if (
+            self._generation is Generation.KERAS3
+            and isinstance(config, Mapping)
+            and class_name != "Sequential"
+        ):
+            ends = (config.get("input_layers"), config.get("output_layers"))
+            stored = without_stored_masks(
+                stored, frozenset(ref.layer for end in ends for ref in wiring.boundary_refs(end))
+            )
+        entries = [self._entry(entry) for entry in stored]
         names = [entry.name for entry in entries]
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)

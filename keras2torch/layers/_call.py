@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from keras2torch.emit.code import Argument, Code, Raw, Statement, Value, call, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.graph.model import Layer, Shape
+from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers import _functions
 from keras2torch.layers._options import Options
 from keras2torch.source.model import Generation
@@ -68,6 +69,8 @@ class LayerCall:
 
     def check_arguments(self) -> None:
         """Refuse call arguments that nobody read and that ask for something."""
+        if self._kwargs.get("mask") == IMPLICIT and any(value.mask for value in self.inputs):
+            del self._kwargs["mask"]
         for name, value in self._kwargs.items():
             if value is not None and not (name == "training" and value is False):
                 raise UnsupportedOption(f"call argument {name}={_short(value)} is not supported", name)

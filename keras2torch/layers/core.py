@@ -72,11 +72,13 @@ def dense(layer: LayerCall) -> Value:
         example((6,), input_dim=11, output_dim=4, _integers_below=11),
         example((6,), input_dim=11, output_dim=4, mask_zero=True, _integers_below=11),
     ],
-    masks=Masks.STOP,
+    masks=Masks.HANDLE,
 )
 def embedding(layer: LayerCall) -> Value:
     """`nn.Embedding`; with `mask_zero`, id 0 masks its step for the layers behind."""
     ids, options = layer.input, layer.options
+    if ids.mask is not None:
+        raise LayerRefused("called on ids that carry a mask already")
     count = options.integer("input_dim")
     size = options.integer("output_dim")
     options.ignore("weights")

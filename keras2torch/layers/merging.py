@@ -117,7 +117,7 @@ def _merged_mask(layer: LayerCall, inputs: Sequence[Value]) -> Value | None:
         return None
     if any(value.rank != inputs[0].rank for value in inputs):
         raise UnsupportedMask("a mask meets tensors of different rank")
-    if len(masks) == 1:
+    if all(mask is masks[0] for mask in masks):
         return masks[0]
     sign = " | " if layer.generation is Generation.KERAS3 else " & "
     code = template(sign.join(["{}"] * len(masks)), *masks)
@@ -183,10 +183,12 @@ def list_of(values: Sequence[Value]) -> Code:
 
 
 def _joined_mask(layer: LayerCall, inputs: Sequence[Value], axis: int) -> Value:
-    """Masks joined along time; along features a step counts where it does in all inputs."""
+    """Masks joined along time. Along features a step counts where it does in all inputs (Keras 1 and 2) or in any
+    (Keras 3)."""
     masks = []
     for value in inputs:
         if value.mask is None:
+            # every step of an unmasked input counts
             full = call("torch.ones_like", index(layer.keras_layout(value), "..., 0"), dtype=_BOOL)
             masks.append(layer.value(full, value.shape[:-1], dtype="bool", hint="mask"))
         else:
@@ -196,7 +198,8 @@ def _joined_mask(layer: LayerCall, inputs: Sequence[Value], axis: int) -> Value:
         code = call("torch.cat", list_of(masks), dim=1)
     elif axis == inputs[0].rank - 1 and inputs[0].rank == 3:
         shape = masks[0].shape
-        code = template(" & ".join(["{}"] * len(masks)), *masks)
+        sign = " | " if layer.generation is Generation.KERAS3 else " & "
+        code = template(sign.join(["{}"] * len(masks)), *masks)
     else:
         raise UnsupportedMask("a mask meets a concatenation along this axis")
     return layer.bind(layer.value(code, shape, dtype="bool", hint="mask"), optional=True)

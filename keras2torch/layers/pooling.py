@@ -16,14 +16,17 @@ _POOLS = [
     example((8, 3), pool_size=3, strides=1, padding="same"),
 ]
 _POOLS_2D = [
-    example((8, 6, 3)),
+    example((8, 6, 3), pool_size=2),
     example((7, 9, 3), pool_size=3, strides=2, padding="same"),
     example((8, 8, 3), pool_size=[3, 2], strides=[2, 1], padding="same"),
     example((7, 7, 3), pool_size=2, strides=1, padding="same"),
     example((None, None, 3), pool_size=3, strides=2, padding="same"),
     example((3, 8, 6), pool_size=2, data_format="channels_first"),
 ]
-_POOLS_3D = [example((6, 5, 4, 2)), example((5, 6, 4, 2), pool_size=3, strides=2, padding="same")]
+_POOLS_3D = [
+    example((6, 5, 4, 2), pool_size=2),
+    example((5, 6, 4, 2), pool_size=3, strides=2, padding="same"),
+]
 
 
 @converts("MaxPooling1D", "MaxPool1D", examples=_POOLS, masks=Masks.STOP)
