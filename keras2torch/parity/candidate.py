@@ -71,11 +71,8 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             progress(step="candidate", floats=floats, case=name)
             inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
-            wanted = (
-                {(path, call): outputs for path, call, outputs in answer["traces"]}
-                if floats == "float64"
-                else {}
-            )
+            traces = answer["traces"] if floats == "float64" else []
+            wanted = {(path, call) for path, call, _ in traces}
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 with observer.watching(model, wanted, writer):
                     outputs = _flatten(model(*inputs))

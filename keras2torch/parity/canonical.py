@@ -4,7 +4,7 @@ A configuration is a tree of `{"class_name": ..., "config": {...}}`; each functi
 returns a new tree. They know the spelling of Keras and nothing of its code.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 from keras2torch.graph.build import layer_entries
@@ -38,58 +38,112 @@ def canonical_model(
     gone. Wiring stays as it was. `keras2` supplies what Keras 2 understood where an option is missing and its
     successors understand otherwise.
     """
-    return _canonical_container(model, "", options_read, keras2)
+    return _Rewrite(options_read, keras2).container(model, str(model["class_name"]).lower(), "")
 
 
-def _canonical_container(
-    entry: Mapping[str, Any], prefix: str, options_read: Mapping[str, Set[str]], keras2: bool
-) -> dict[str, Any]:
-    sequential = entry["class_name"] == "Sequential"
-    config = entry["config"] if isinstance(entry["config"], Mapping) else {}
-    layers = []
-    for layer in layer_entries(str(entry["class_name"]), entry["config"]):
+class _Rewrite:
+    def __init__(self, options_read: Mapping[str, Set[str]], keras2: bool) -> None:
+        self._options_read = options_read
+        self._keras2 = keras2
+
+    def container(self, entry: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any]:
+        sequential = entry["class_name"] == "Sequential"
+        config = entry["config"] if isinstance(entry["config"], Mapping) else {}
+        layers = [
+            self._entry(layer, prefix) for layer in layer_entries(str(entry["class_name"]), entry["config"])
+        ]
+        kept = {key: config[key] for key in _KEPT_OF_MODELS if key in config}
+        if not sequential:
+            ends = set(_strings([config["input_layers"], config["output_layers"]]))
+            layers = _without_masks(layers, ends)
+        return {
+            "class_name": "Sequential" if sequential else "Functional",
+            "config": {"name": name, **kept, "layers": layers},
+        }
+
+    def _entry(self, layer: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         inner = layer["config"]
-        name = layer.get("name") or (
-            inner.get("name") if isinstance(inner, Mapping) else layer["class_name"].lower()
-        )
+        name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
         if isinstance(inner, list) or "layers" in inner:
-            new = _canonical_container({**layer, "name": name}, f"{prefix}{name}/", options_read, keras2)
+            new = self.container(layer, name, f"{prefix}{name}/")
         else:
-            allowed = options_read.get(prefix + name, frozenset())
-            new = {"class_name": layer["class_name"], "config": _canonical_config(layer["config"], allowed)}
-            if keras2 and layer["class_name"] == "GRU":
-                new["config"].setdefault("reset_after", False)
-        wiring = {} if sequential else {"inbound_nodes": layer["inbound_nodes"]}
-        layers.append({**new, "name": name, **wiring})
-    kept = {key: config[key] for key in _KEPT_OF_MODELS if key in config}
-    kept.setdefault("name", entry.get("name") or "model")
-    return {"class_name": "Sequential" if sequential else "Functional", "config": {**kept, "layers": layers}}
+            new = self._object(layer, self._options_read.get(prefix + name, frozenset()))
+        wiring = {"inbound_nodes": layer["inbound_nodes"]} if "inbound_nodes" in layer else {}
+        return {**new, "name": name, **wiring}
+
+    def _object(self, thing: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        for key, value in thing["config"].items():
+            if key.endswith("_initializer"):
+                config[key] = (
+                    "zeros"  # the quickest, and a weight that was never set cannot pass for one that was
+                )
+            elif key == "dtype" and isinstance(value, Mapping):
+                config[key] = value["config"]["name"]
+            elif key in allowed or key in _ALWAYS_KEPT:
+                config[key] = self._value(value, allowed)
+        if self._keras2 and thing["class_name"] == "GRU":
+            config.setdefault("reset_after", False)
+        return {"class_name": thing["class_name"], "config": config}
+
+    def _value(self, value: Any, allowed: Set[str]) -> Any:
+        if isinstance(value, Mapping):
+            if value.get("class_name") == "function":
+                return value["config"]
+            if value.get("class_name") == "__tuple__":
+                return [self._value(item, allowed) for item in value["items"]]
+            if isinstance(value.get("config"), Mapping):
+                return self._object(value, allowed)
+            return {key: self._value(item, allowed) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._value(item, allowed) for item in value]
+        return value
 
 
-def _canonical_config(config: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
-    new: dict[str, Any] = {}
-    for key, value in config.items():
-        if key.endswith("_initializer"):
-            new[key] = "zeros"  # the quickest, and a weight that is never set cannot pass for one that was
-        elif key == "dtype" and isinstance(value, Mapping):
-            new[key] = value["config"]["name"]
-        elif key in allowed or key in _ALWAYS_KEPT:
-            new[key] = _canonical_value(value, allowed)
-    return new
+def _without_masks(layers: list[dict[str, Any]], ends: Set[str]) -> list[dict[str, Any]]:
+    """Take out the masks that Keras 3 wrote into the wiring, and the operations that only computed them.
+
+    Keras 3 stores a mask that a layer received by itself as if the caller had computed it (`NotEqual` and `Any` on
+    the input of a Masking), and cannot read that back. Rebuilding the model, it makes the same masks again.
+    """
+    masked = [
+        {**layer, "inbound_nodes": [_without_mask(call) for call in layer.get("inbound_nodes", ())]}
+        for layer in layers
+    ]
+    named = set(_history_names([layer["inbound_nodes"] for layer in layers]))
+    still_named = set(_history_names([layer["inbound_nodes"] for layer in masked]))
+    unused = named - still_named - ends
+    if not unused:
+        return masked
+    return _without_masks([layer for layer in masked if layer["name"] not in unused], ends)
 
 
-def _canonical_value(value: Any, allowed: Set[str]) -> Any:
+def _without_mask(call: Any) -> Any:
+    if not isinstance(call, Mapping):
+        return call
+    return {**call, "kwargs": {key: value for key, value in call["kwargs"].items() if key != "mask"}}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+
+
+def _history_names(value: Any) -> Iterator[str]:
+    """Names of the layers whose outputs are used anywhere in `value`, as Keras 3 writes them."""
     if isinstance(value, Mapping):
-        if value.get("class_name") == "function":
-            return value["config"]
-        if value.get("class_name") == "__tuple__":
-            return [_canonical_value(item, allowed) for item in value["items"]]
-        if isinstance(value.get("config"), Mapping):
-            return {"class_name": value["class_name"], "config": _canonical_config(value["config"], allowed)}
-        return {key: _canonical_value(item, allowed) for key, item in value.items()}
+        history = value.get("keras_history")
+        if isinstance(history, list):
+            yield history[0]
+        value = list(value.values())
     if isinstance(value, list | tuple):
-        return [_canonical_value(item, allowed) for item in value]
-    return value
+        for item in value:
+            yield from _history_names(item)
 
 
 def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
 from keras2torch.parity.canonical import with_channels_last, with_float_type, with_modules
+from keras2torch.parity.float64 import exact_float64
 from keras2torch.sandbox import progress
 
 
@@ -64,32 +65,44 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
     job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
     library = _Library.load(job["library"])
     cases: dict[str, dict[str, Any]] = {case["name"]: {"traces": []} for case in job["cases"]}
-    for floats in ("float64", "float32"):
-        folder = workdir / f"expected{floats[-2:]}"
-        folder.mkdir(exist_ok=True)
-        model = _build(library, job, floats, workdir / "weights.npz")
-        recorder = Recorder(library, model)
-        for case in job["cases"]:
-            answer = cases[case["name"]]
-            if "refused" in answer:
-                continue
-            progress(step="reference", floats=floats, case=case["name"])
-            budget = case["trace_bytes"] if floats == "float64" else 0
-            try:
-                inputs = _inputs(model, job["inputs"], workdir / "cases" / f"{case['name']}.npz", floats)
-                with ArrayWriter(folder / f"{case['name']}.npz") as writer:
-                    with recorder.recording(writer, budget) as traces:
-                        outputs = _flatten(library, model(inputs, training=False))
-                    for number, output in enumerate(outputs):
-                        writer.write(output_key(number), np.asarray(output))
-            except (library.tf.errors.OpError, ValueError, TypeError) as error:
-                if not case["may_be_refused"]:
-                    raise KerasError(f"case {case['name']}: {error}") from error
-                answer["refused"] = str(error).splitlines()[0]
-                continue
-            answer["traces"] += traces
-            answer["outputs"] = len(outputs)
+    with exact_float64(library.tf):
+        for floats in ("float64", "float32"):
+            _run_cases(library, job, floats, workdir, cases)
     return {"library": library.name, "versions": library.versions, "cases": cases}
+
+
+def _run_cases(
+    library: _Library,
+    job: Mapping[str, Any],
+    floats: str,
+    workdir: Path,
+    answers: Mapping[str, dict[str, Any]],
+) -> None:
+    """Run the model in one precision; adds to `answers`, and passes over what has been refused."""
+    folder = workdir / f"expected{floats[-2:]}"
+    folder.mkdir(exist_ok=True)
+    model = _build(library, job, floats, workdir / "weights.npz")
+    recorder = Recorder(library, model)
+    for case in job["cases"]:
+        name, answer = case["name"], answers[case["name"]]
+        if "refused" in answer:
+            continue
+        progress(step="reference", floats=floats, case=name)
+        budget = case["trace_bytes"] if floats == "float64" else 0
+        try:
+            inputs = _inputs(model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
+            with ArrayWriter(folder / f"{name}.npz") as writer:
+                with recorder.recording(writer, budget) as traces:
+                    outputs = _flatten(library, model(inputs, training=False))
+                for number, output in enumerate(outputs):
+                    writer.write(output_key(number), np.asarray(output))
+        except (library.tf.errors.OpError, ValueError, TypeError) as error:
+            if not case["may_be_refused"]:
+                raise KerasError(f"case {name}: {error}") from error
+            answer["refused"] = str(error).splitlines()[0]
+            continue
+        answer["traces"] += traces
+        answer["outputs"] = len(outputs)
 
 
 def _build(library: _Library, job: Mapping[str, Any], floats: str, weights: Path) -> Any:

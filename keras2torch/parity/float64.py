@@ -1,0 +1,133 @@
+"""Exact stand-ins for what TensorFlow cannot do in float64 on a CPU, or does there with float32 constants.
+
+Nothing of Keras is replaced, only single operations beneath it, and only where they get float64: the float32
+run uses TensorFlow's own, so a stand-in that meant something else would fail the deployment tier.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from keras2torch.parity.arrays import Array
+
+
+@contextmanager
+def exact_float64(tf: Any) -> Iterator[None]:
+    """While this lasts, operations on float64 tensors are exact to float64."""
+    nn_ops = importlib.import_module("tensorflow.python.ops.gen_nn_ops")
+    image_ops = importlib.import_module("tensorflow.python.ops.gen_image_ops")
+    stand_ins: dict[tuple[Any, str], Callable[..., Any]] = {
+        (nn_ops, "leaky_relu"): _leaky_relu(tf),
+        (nn_ops, "max_pool3d"): _pool3d(tf.nn.max_pool2d, tf),
+        (nn_ops, "avg_pool3d"): _pool3d(tf.nn.avg_pool2d, tf),
+        (image_ops, "resize_bilinear"): _resize_bilinear(tf, image_ops.resize_bilinear),
+        # The two Keras libraries reach this one by different ways.
+        (tf.nn, "gelu"): _gelu(tf),
+        (tf.compat.v2.nn, "gelu"): _gelu(tf),
+    }
+    originals = {place: getattr(*place) for place in stand_ins}
+    try:
+        for (module, name), stand_in in stand_ins.items():
+            setattr(module, name, _by_dtype(tf, stand_in, originals[module, name]))
+        yield
+    finally:
+        for (module, name), original in originals.items():
+            setattr(module, name, original)
+
+
+def _by_dtype(tf: Any, for_float64: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    def either(features: Any, *args: Any, **kwargs: Any) -> Any:
+        chosen = for_float64 if features.dtype == tf.float64 else otherwise
+        return chosen(features, *args, **kwargs)
+
+    return either
+
+
+def _leaky_relu(tf: Any) -> Callable[..., Any]:
+    """The operation holds its slope as float32."""
+
+    def leaky_relu(features: Any, alpha: float = 0.2, **_: Any) -> Any:
+        return tf.where(features > 0, features, features * tf.constant(alpha, tf.float64))
+
+    return leaky_relu
+
+
+def _gelu(tf: Any) -> Callable[..., Any]:
+    """The function casts its constants from float32."""
+
+    def gelu(features: Any, approximate: bool = False, **_: Any) -> Any:
+        def constant(value: float) -> Any:
+            return tf.constant(value, tf.float64)
+
+        if approximate:
+            inner = features + constant(0.044715) * features * features * features
+            return features * (1 + tf.tanh(constant(sqrt(2 / np.pi)) * inner)) / 2
+        return features * (1 + tf.math.erf(features / constant(sqrt(2)))) / 2
+
+    return gelu
+
+
+def _pool3d(pool2d: Callable[..., Any], tf: Any) -> Callable[..., Any]:
+    """There is no float64 kernel; the largest, and the mean with padding left out, may be taken plane by
+    plane.
+    """
+
+    def pool3d(
+        tensor: Any,
+        ksize: Sequence[int],
+        strides: Sequence[int],
+        padding: str,
+        data_format: str = "NDHWC",
+        **_: Any,
+    ) -> Any:
+        if data_format != "NDHWC":
+            raise ValueError(f"no float64 pooling for {data_format}")
+        _, depth, height, width, channels = _extents(tf, tensor)
+        planes = tf.reshape(tensor, (-1, height, width, channels))
+        planes = pool2d(planes, ksize[2:4], strides[2:4], padding)
+        _, height, width, _ = _extents(tf, planes)
+        columns = tf.reshape(planes, (-1, depth, height * width, channels))
+        columns = pool2d(columns, (ksize[1], 1), (strides[1], 1), padding)
+        return tf.reshape(columns, (-1, _extents(tf, columns)[1], height, width, channels))
+
+    return pool3d
+
+
+def _extents(tf: Any, tensor: Any) -> list[Any]:
+    """The shape, as numbers where they are known (while Keras builds a model, some are not)."""
+    return [tf.shape(tensor)[axis] if n is None else n for axis, n in enumerate(tensor.shape)]
+
+
+def _resize_bilinear(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel computes in float32 whatever it is given."""
+
+    def resize_bilinear(
+        images: Any, size: Any, align_corners: bool = False, half_pixel_centers: bool = False, **_: Any
+    ) -> Any:
+        if not tf.executing_eagerly():
+            return original(
+                images, size, align_corners, half_pixel_centers
+            )  # Keras builds; nothing is computed
+        if align_corners or not half_pixel_centers:
+            raise ValueError("only half-pixel centres are known here")
+        rows, columns = (
+            _interpolation(old, int(new))
+            for old, new in zip(images.shape[1:3], np.asarray(size), strict=True)
+        )
+        return tf.einsum("yh,bhwc,xw->byxc", tf.constant(rows), images, tf.constant(columns))
+
+    return resize_bilinear
+
+
+def _interpolation(old: int, new: int) -> Array:
+    """The matrix that resamples `old` points linearly at `new`, pixel centres half a step inside."""
+    matrix = np.zeros((new, old))
+    at = (np.arange(new) + 0.5) * old / new - 0.5
+    lower = np.floor(at).astype(int)
+    for step, share in ((0, 1 - (at - lower)), (1, at - lower)):
+        np.add.at(matrix, (np.arange(new), np.clip(lower + step, 0, old - 1)), share)
+    return matrix
