@@ -25,7 +25,9 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("source_id", "recipe_id"),
         _partial("ix_job_dispatch", "priority", "run_at", "id", where="state = 'queued'"),
-        _partial("ix_job_dispatched", "dispatched_at", where="state = 'queued'"),
+        _partial(
+            "ix_job_dispatched", "dispatched_at", where="state = 'queued' AND dispatched_at IS NOT NULL"
+        ),
         _partial("ix_job_lease", "lease_until", where="state = 'running'"),
         # One converted result for one content, enforced where two workers finish it at the same moment.
         _partial(

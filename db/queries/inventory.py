@@ -5,34 +5,22 @@ Everything here may be repeated, by anyone, at any time: what is known already s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import insert, literal, select, tuple_, update
+from sqlalchemy import Select, insert, literal, select, true, update
 from sqlalchemy.orm import Session
 
 from db import identity
 from db.clock import now
 from db.errors import UnknownBatch
-from db.models import Batch, BatchJob, Event, Job, Recipe, Source
+from db.models import Base, Batch, BatchJob, Event, Job, Recipe, Source
+from db.queries import listing
 from db.queries.insert_new import insert_new, insert_unless_there
+from db.queries.listing import Found
 from db.queries.predicates import chunks
 from db.states import TERMINAL, BatchState, JobState
 
-
-class Found(Protocol):
-    """What a listing says of one object."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def version_id(self) -> str | None: ...
-    @property
-    def last_modified(self) -> datetime | None: ...
+_Columns = TypeVarTuple("_Columns")
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def plan(
     # Jobs planned into a paused batch wait with the rest of it.
     state = JobState.HELD if batch.state is BatchState.HELD else JobState.QUEUED
     new = 0
-    for chunk in chunks(found):
+    for chunk in chunks(found, 5000):
         new += _plan_chunk(session, batch_id, batch, chunk, state=state, queue=queue, priority=priority)
     if found:
         session.execute(
@@ -140,44 +128,48 @@ def _plan_chunk(
     queue: str,
     priority: int,
 ) -> int:
-    rows = [
-        {
-            "store_url": batch.source_url,
-            "key": item.key,
-            "version": identity.source_version(item.etag, item.size, item.version_id),
-            "size": item.size,
-            "etag": item.etag,
-            "version_id": item.version_id,
-            "last_modified": item.last_modified,
-        }
-        for item in chunk
-    ]
-    insert_new(session, Source, rows)
-    source_ids = list(
-        session.scalars(
-            select(Source.id).where(
-                Source.store_url == batch.source_url,
-                tuple_(Source.key, Source.version).in_([(row["key"], row["version"]) for row in rows]),
-            )
-        )
+    listed = listing.as_table(session, chunk)
+    _insert_from(
+        session,
+        Source,
+        ["store_url", *listing.COLUMNS],
+        select(literal(batch.source_url), *listed.columns).select_from(listed),
     )
-    jobs = [
-        {
-            "source_id": source_id,
-            "recipe_id": batch.recipe_id,
-            "state": state,
-            "queue": queue,
-            "priority": priority,
-        }
-        for source_id in source_ids
-    ]
-    created = session.scalars(insert_unless_there(session, Job).returning(Job.id), jobs).all()
-    session.execute(
-        insert_unless_there(session, BatchJob).from_select(
-            ["batch_id", "job_id"],
-            select(literal(batch_id), Job.id).where(
-                Job.recipe_id == batch.recipe_id, Job.source_id.in_(source_ids)
-            ),
+    # Looked up row by row, not joined: without fresh statistics, PostgreSQL would join by reading
+    # every source of the store for every chunk.
+    source_id = (
+        select(Source.id)
+        .where(
+            Source.store_url == batch.source_url,
+            Source.key == listed.c.key,
+            Source.version == listed.c.version,
         )
+        .correlate(listed)
+        .scalar_subquery()
     )
-    return len(created)
+    job_id = (
+        select(Job.id).where(Job.source_id == source_id, Job.recipe_id == batch.recipe_id).scalar_subquery()
+    )
+    created = _insert_from(
+        session,
+        Job,
+        ["source_id", "recipe_id", "state", "queue", "priority"],
+        select(
+            source_id,
+            literal(batch.recipe_id),
+            literal(state, Job.state.type),
+            literal(queue),
+            literal(priority),
+        ).select_from(listed),
+    )
+    _insert_from(
+        session, BatchJob, ["batch_id", "job_id"], select(literal(batch_id), job_id).select_from(listed)
+    )
+    return created
+
+
+def _insert_from(session: Session, table: type[Base], columns: list[str], rows: Select[*_Columns]) -> int:
+    """Inserts those of the selected rows that are not there yet; returns how many."""
+    # SQLite takes `SELECT .. ON CONFLICT` for the beginning of a join unless a WHERE stands between.
+    statement = insert_unless_there(session, table).from_select(columns, rows.where(true()))
+    return session.connection().execute(statement, execution_options={"preserve_rowcount": True}).rowcount

@@ -60,6 +60,8 @@ def test_each_loss_waits_longer_and_the_third_quarantines(sessions: sessionmaker
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.QUARANTINED]
     assert waits[0] > timedelta(seconds=1)
     assert waits[1] > 1.5 * waits[0]
+    with sessions() as session:
+        job = session.scalars(select(Job)).one()
     assert (job.state, job.error_kind) == (JobState.QUARANTINED, "worker-lost")
     assert job.finished_at is not None
 

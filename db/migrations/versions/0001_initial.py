@@ -146,8 +146,8 @@ def upgrade() -> None:
         "ix_job_dispatched",
         "job",
         ["dispatched_at"],
-        postgresql_where=sa.text("state = 'queued'"),
-        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued' AND dispatched_at IS NOT NULL"),
+        sqlite_where=sa.text("state = 'queued' AND dispatched_at IS NOT NULL"),
     )
     op.create_index(
         "ix_job_lease",
