@@ -37,8 +37,12 @@ def make_app(broker: BrokerSettings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_pool="threads",
-        worker_prefetch_multiplier=1,
+        # A slot takes a message when it is free, and none waits in a worker. It must be this pair: with a prefetch
+        # count, every acknowledgement that a dying broker does not hear blocks one slot for good (0: no count).
         worker_disable_prefetch=True,
+        worker_prefetch_multiplier=0,
+        worker_enable_prefetch_count_reduction=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
