@@ -60,8 +60,8 @@ def write_body(
         in_use = {variables[key] for key in live} | set(parameters)
         names = []
         for value in (statement.value, *statement.also):
-            inherited = next((variables[id(v)] for v in dying if variables[id(v)] not in in_use), None)
-            name = _choose(value, inherited, in_use, scope)
+            free = [variables[id(v)] for v in dying if variables[id(v)] not in in_use]
+            name = _choose(value, free, in_use, scope)
             variables[id(value)] = name
             names.append(name)
             in_use.add(name)
@@ -72,13 +72,11 @@ def write_body(
     return Body(parameters, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
 
 
-def _choose(value: Value, inherited: str | None, in_use: set[str], scope: Names) -> str:
+def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names) -> str:
+    """A variable for `value`; `free` are those whose value is read here for the last time."""
     wish = identifier(value.hint or "x", "x")
     if wish in _KEPT_NAMES:
-        return wish if wish not in in_use else scope.unique(wish)
-    if inherited and inherited.split("_")[0] not in _KEPT_NAMES:
-        return inherited
-    for name in _POOL:
-        if name not in in_use:
-            return name
-    return scope.unique(wish)
+        candidates = [wish, *(name for name in free if name.split("_")[0] == wish)]
+    else:
+        candidates = [*(name for name in free if name.split("_")[0] not in _KEPT_NAMES), *_POOL]
+    return next((name for name in candidates if name not in in_use), None) or scope.unique(wish)

@@ -18,7 +18,10 @@ def wrapped(line: str) -> list[str]:
     one = f"{indent}    {inner.rstrip(', ')}"
     if len(one) <= WIDTH and "=" not in tail:
         return [line[: start + 1], one, indent + tail]
-    pieces = [piece for argument in _split(inner) for piece in wrapped(f"{indent}    {argument},")]
+    arguments = _split(inner)
+    # Parentheses round an operand: a comma would make it a tuple.
+    comma = "" if len(arguments) == 1 and line[start] == "(" and line[start - 1] in " ([" else ","
+    pieces = [piece for argument in arguments for piece in wrapped(f"{indent}    {argument}{comma}")]
     return [line[: start + 1], *pieces, indent + tail]
 
 

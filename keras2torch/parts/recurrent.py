@@ -1,0 +1,164 @@
+"""Recurrent layers: masked steps and other activations, which `nn.RNN`, `nn.LSTM` and `nn.GRU` do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def over_valid_steps(
+    rnn: nn.Module,
+    x: torch.Tensor,
+    mask: torch.Tensor,
+    start: torch.Tensor | tuple[torch.Tensor, ...] | None = None,
+    *,
+    zero_masked: bool = False,
+) -> torch.Tensor:
+    """Run `rnn` over the steps of `x` (N, T, C) where `mask` (N, T) is true, as if there were no others.
+
+    A masked step repeats the output before it, zeros if there is none; with `zero_masked` it yields zeros.
+    """
+    order = mask.argsort(dim=1, descending=True, stable=True)  # valid steps first, each in its turn
+    outputs, _ = rnn(x.take_along_dim(order[:, :, None], dim=1), start)
+    latest = mask.cumsum(dim=1) - 1  # which of the valid steps was the last one, at each step
+    outputs = outputs.take_along_dim(latest.clamp(min=0)[:, :, None], dim=1)
+    shown = mask if zero_masked else latest >= 0
+    return torch.where(shown[:, :, None], outputs, 0.0)
+
+
+class StepByStep(nn.Module):
+    """A recurrent layer as a loop over (N, T, C), called as `nn.RNN(batch_first=True)` is, or with a mask.
+
+    Subclasses say what a step does.
+    """
+
+    states = 1
+
+    def __init__(
+        self, input_size: int, hidden_size: int, gates: int, *, bias: bool, recurrent_bias: bool = False
+    ):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.input = nn.Linear(input_size, gates * hidden_size, bias=bias)
+        self.recurrent = nn.Linear(hidden_size, gates * hidden_size, bias=recurrent_bias)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        start: torch.Tensor | tuple[torch.Tensor, ...] | None = None,
+        *,
+        mask: torch.Tensor | None = None,
+        zero_masked: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]]:
+        """Outputs (N, T, units) and the last state, each part of it (1, N, units).
+
+        Where `mask` (N, T) is false the state stays as it is and the output before is repeated, zeros if there
+        is none; with `zero_masked` such a step yields zeros.
+        """
+        zeros = x.new_zeros(x.shape[0], self.hidden_size)
+        state = (zeros,) * self.states
+        if start is not None:
+            state = tuple(part[0] for part in (start if isinstance(start, tuple) else (start,)))
+        inputs = self.input(x)  # of all steps at once
+        output, outputs = zeros, []
+        for t in range(x.shape[1]):
+            new = self.step(inputs[:, t], state)
+            if mask is None:
+                output, state = new[0], new
+            else:
+                valid = mask[:, t, None]
+                output = torch.where(valid, new[0], zeros if zero_masked else output)
+                state = tuple(torch.where(valid, a, b) for a, b in zip(new, state, strict=True))
+            outputs.append(output)
+        last = tuple(part[None] for part in state)
+        return torch.stack(outputs, dim=1), last if self.states > 1 else last[0]
+
+    def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """The next state, whose first part is the output, from what `input` made of one step."""
+        raise NotImplementedError
+
+
+class StepByStepRNN(StepByStep):
+    """`nn.RNN` with any activation."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        activation: Callable[[torch.Tensor], torch.Tensor] = torch.tanh,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(input_size, hidden_size, 1, bias=bias)
+        self.activation = activation
+
+    def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (self.activation(inputs + self.recurrent(state[0])),)
+
+
+class StepByStepLSTM(StepByStep):
+    """`nn.LSTM` with any activations; the gates stand in the same order."""
+
+    states = 2
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        activation: Callable[[torch.Tensor], torch.Tensor] = torch.tanh,
+        recurrent_activation: Callable[[torch.Tensor], torch.Tensor] = torch.sigmoid,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(input_size, hidden_size, 4, bias=bias)
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+
+    def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        h, c = state
+        i, f, g, o = (inputs + self.recurrent(h)).chunk(4, dim=1)
+        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+        return self.recurrent_activation(o) * self.activation(c), c
+
+
+class StepByStepGRU(StepByStep):
+    """`nn.GRU` with any activations; the gates stand in the same order.
+
+    With `reset_after=False` the reset gate acts on the state before the weights do, as in the original paper.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        activation: Callable[[torch.Tensor], torch.Tensor] = torch.tanh,
+        recurrent_activation: Callable[[torch.Tensor], torch.Tensor] = torch.sigmoid,
+        *,
+        reset_after: bool = True,
+        bias: bool = True,
+    ):
+        super().__init__(input_size, hidden_size, 3, bias=bias, recurrent_bias=bias and reset_after)
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.reset_after = reset_after
+
+    def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        (h,) = state
+        x_r, x_z, x_n = inputs.chunk(3, dim=1)
+        if self.reset_after:
+            h_r, h_z, h_n = self.recurrent(h).chunk(3, dim=1)
+            h_n = self.recurrent_activation(x_r + h_r) * h_n
+        else:
+            weight_r, weight_z, weight_n = self.recurrent.weight.chunk(3)
+            h_z = F.linear(h, weight_z)
+            h_n = F.linear(self.recurrent_activation(x_r + F.linear(h, weight_r)) * h, weight_n)
+        z = self.recurrent_activation(x_z + h_z)
+        return (z * h + (1 - z) * self.activation(x_n + h_n),)
+
+
+def hard_sigmoid(x: torch.Tensor) -> torch.Tensor:
+    """The hard sigmoid of Keras before version 3: slope 1/5, where `F.hardsigmoid` has 1/6."""
+    return torch.clamp(0.2 * x + 0.5, 0, 1)
