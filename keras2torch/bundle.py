@@ -107,7 +107,7 @@ def _manifest(
         "schema_version": SCHEMA_VERSION,
         "source": {
             "name": source.path.name,
-            "bytes": source.bytes,
+            "bytes": source.size,
             "sha256": source_sha256,
             "format": source.format,
             "keras_version": source.keras_version,

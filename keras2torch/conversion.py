@@ -16,7 +16,7 @@ from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.resolve import resolve
 from keras2torch.source.h5file import read_h5
-from keras2torch.source.model import Generation, SourceModel
+from keras2torch.source.model import Array, Generation, SourceModel
 from keras2torch.translate import IO_LAYOUTS, Program, translate
 
 _HASH_BLOCK = 4 << 20
@@ -74,7 +74,7 @@ def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> C
     source, program = understood.source, understood.program
     # Hashing releases the GIL, so it runs beside the transposing.
     with ThreadPoolExecutor(1) as pool:
-        digest: Future[str] = pool.submit(_sha256, path)
+        digest: Future[str] = pool.submit(_sha256, source.content)
         try:
             arrays = resolve(source, understood.graph, program.expected)
         except Keras2TorchError as error:
@@ -92,9 +92,8 @@ def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> C
     return Conversion(Path(out), manifest)
 
 
-def _sha256(path: Path) -> str:
+def _sha256(content: Array) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
-            digest.update(block)
+    for start in range(0, len(content), _HASH_BLOCK):
+        digest.update(content[start : start + _HASH_BLOCK].data)
     return digest.hexdigest()

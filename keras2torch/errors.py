@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 
 def _kebab(name: str) -> str:
-    """`NotHDF5` -> `not-hdf5`, `UnsupportedLayer` -> `unsupported-layer`."""
-    out = ""
-    for previous, char in zip(" " + name, name, strict=False):
-        if char.isupper() and previous.islower():
-            out += "-"
-        out += char.lower()
-    return out
+    """`NotHDF5` -> `not-hdf5`, `NotAKerasModel` -> `not-a-keras-model`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def one_line(text: str, limit: int = 500) -> str:

@@ -66,7 +66,7 @@ def inspect(path: str | Path) -> Inspection:
     return Inspection(
         name=graph.name,
         path=str(path),
-        bytes=source.bytes,
+        bytes=source.size,
         generation=source.generation.value,
         keras_version=source.keras_version,
         backend=source.backend,

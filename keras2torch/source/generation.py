@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,10 +21,10 @@ def generation_of(keras_version: str | None, config: Mapping[str, Any]) -> Gener
     if major == "1":
         generation = Generation.KERAS1
     elif major == "2":
-        minor = int(version.split(".")[1]) if version.count(".") and version.split(".")[1].isdigit() else 0
+        minor = int(version.split(".")[1]) if re.match(r"2\.[0-9]{1,4}(\D|$)", version) else 0
         tf = version.endswith("-tf") or minor >= 5 or version == "2.4.0"
         generation = Generation.TF_KERAS if tf else Generation.KERAS2
-    elif major.isdigit() and int(major) >= 3:
+    elif re.fullmatch(r"[3-9][0-9]{0,3}", major):
         generation = Generation.KERAS3
     else:
         raise BadConfig(f"keras_version {version!r} is not known")

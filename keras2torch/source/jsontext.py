@@ -41,7 +41,8 @@ def parse_object(text: bytes | str, limits: Limits) -> dict[str, Any]:
     return value
 
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+# Possessive, and an unclosed string matches up to the end: no text makes the search go back over what it has seen.
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)|[\[{\]}]', re.DOTALL)
 
 
 def _check_depth(text: str, deepest: int) -> None:

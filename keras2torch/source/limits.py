@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that a reader enforces before it allocates or recurses."""
+    """Limits that a reader enforces before it allocates, loops or recurses."""
 
     file_bytes: int = 16 << 30
+    structure_reads: int = 256 << 20
+    """Bytes of HDF5 structure read in all, each read counted as 64 bytes more than it brings (see `hdf5.Window`)."""
     config_bytes: int = 64 << 20
     json_depth: int = 64
     layers: int = 20_000

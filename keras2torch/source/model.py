@@ -52,10 +52,16 @@ class SourceModel:
     """
 
     path: Path
-    bytes: int
+    content: Array
+    """The bytes of the file, mapped once: whoever hashes them hashes what was read, whatever happens to the path."""
     format: str
     generation: Generation
     keras_version: str | None
     backend: str | None
     config: Mapping[str, Any]
     weights: Mapping[str, tuple[StoredWeight, ...]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.content)
