@@ -21,6 +21,8 @@ from storage.s3_upload import md5_of, upload
 from storage.store import ObjectInfo, ProbeReport, PutResult, StoreSettings
 from storage.url import S3Url
 
+PAGE_KEYS = 1000
+"""Keys asked for at once, which is also the most that S3 gives."""
 _IF_ABSENT = {"IfNoneMatch": "*"}
 # One request copies up to 5 GB within a store; only what is larger needs parts.
 _COPY = TransferConfig(multipart_threshold=4 << 30, multipart_chunksize=1 << 30)
@@ -41,6 +43,7 @@ class S3Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket,
             Prefix=self._prefix + prefix,
+            PaginationConfig={"PageSize": PAGE_KEYS},
             **({"StartAfter": self._prefix + start_after} if start_after else {}),
         )
         with s3_errors(self.url, None):

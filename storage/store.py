@@ -14,6 +14,8 @@ class StoreSettings:
     s3_endpoint_url: str | None = None
     """An S3-compatible endpoint; None: AWS itself."""
     s3_region: str | None = None
+    s3_attempts: int = 5
+    """How often a request is sent before a store that is busy or silent counts as unavailable."""
 
 
 @dataclass(frozen=True, kw_only=True)
