@@ -25,7 +25,10 @@ class NamedRef:
 
 @dataclass(frozen=True)
 class SavedCall:
-    """One entry of `inbound_nodes`: leaves of `args` and `kwargs` are `NamedRef` where a tensor is meant."""
+    """One entry of `inbound_nodes`: leaves of `args` and `kwargs` are `NamedRef` where a tensor is meant.
+
+    Whatever else Keras writes there (numbers, `__slice__` and other objects) stands as it is: constants.
+    """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -57,15 +60,10 @@ def _keras3_call(node: Any) -> SavedCall:
 
 def _keras3_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        class_name = value.get("class_name")
-        if class_name == "__keras_tensor__":
+        if value.get("class_name") == "__keras_tensor__":
             config = value.get("config")
             history = config.get("keras_history") if isinstance(config, Mapping) else None
             return named_ref(history)
-        if isinstance(class_name, str) and class_name.startswith("__"):
-            raise BadConfig(
-                f"an inbound node holds a {class_name} value, which has no meaning for a layer call"
-            )
         return {key: _keras3_value(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_keras3_value(item) for item in value]
@@ -73,28 +71,42 @@ def _keras3_value(value: Any) -> Any:
 
 
 def _keras2_call(node: Any) -> SavedCall:
-    if not isinstance(node, list):
-        raise BadConfig("an inbound node is not a list")
-    entries = [node] if node and isinstance(node[0], str) else node
-    tensors: list[NamedRef] = []
+    args: list[Any] = []
     kwargs: Mapping[str, Any] = {}
-    for entry in entries:
-        if not isinstance(entry, list) or len(entry) not in (3, 4):
-            raise BadConfig("an inbound node is not a list of [layer, node, tensor]")
-        tensors.append(named_ref(entry[:3]))
+    for entry in _keras2_entries(node):
+        # tf.keras writes a first argument that is no tensor as ["_CONSTANT_VALUE", -1, value, kwargs].
+        constant = entry[:2] == ["_CONSTANT_VALUE", -1]
+        args.append(entry[2] if constant else named_ref(entry[:3]))
         if len(entry) == 4 and entry[3]:
             if not isinstance(entry[3], Mapping):
                 raise BadConfig("call arguments of an inbound node are not an object")
             kwargs = {key: _keras2_value(value) for key, value in entry[3].items()}
-    return SavedCall(tuple(tensors), kwargs)
+    return SavedCall(tuple(args), kwargs)
+
+
+def _keras2_entries(node: Any) -> Iterator[list[Any]]:
+    """Each [layer, node, tensor(, kwargs)] of one call, which may stand bare, in a list or in a dict."""
+    if isinstance(node, Mapping):
+        node = [node[key] for key in sorted(node)]
+    if not isinstance(node, list):
+        raise BadConfig("an inbound node is not a list of [layer, node, tensor]")
+    if node and isinstance(node[0], str):
+        if len(node) not in (3, 4):
+            raise BadConfig("an inbound node is not a list of [layer, node, tensor]")
+        yield node
+    else:
+        for item in node:
+            yield from _keras2_entries(item)
 
 
 def _keras2_value(value: Any) -> Any:
     # tf.keras has no mark for tensors in call arguments: any list of that form is one to its own loader too.
     if isinstance(value, list):
-        if len(value) in (3, 4) and isinstance(value[0], str):
+        if len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int | float):
             return named_ref(value[:3])
         return [_keras2_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _keras2_value(item) for key, item in value.items()}
     return value
 
 
@@ -124,16 +136,21 @@ def boundary_refs(value: Any) -> tuple[NamedRef, ...]:
     raise BadConfig("inputs or outputs of the model are not named as [layer, node, tensor]")
 
 
-def named_refs_in(value: Any) -> Iterator[NamedRef]:
-    """Every `NamedRef` in a nested structure, left to right."""
-    if isinstance(value, NamedRef):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from named_refs_in(item)
+def leaves_in(value: Any) -> Iterator[Any]:
+    """What stands in a nested structure, left to right, dicts by sorted key, as Keras flattens them."""
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from leaves_in(value[key])
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from named_refs_in(item)
+            yield from leaves_in(item)
+    else:
+        yield value
+
+
+def named_refs_in(value: Any) -> Iterator[NamedRef]:
+    """Every `NamedRef` in a nested structure, as `leaves_in` orders them."""
+    return (leaf for leaf in leaves_in(value) if isinstance(leaf, NamedRef))
 
 
 def first_index(
