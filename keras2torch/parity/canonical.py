@@ -4,10 +4,10 @@ A configuration is a tree of `{"class_name": ..., "config": {...}}`; each functi
 returns a new tree. They know the spelling of Keras and nothing of its code.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
-from keras2torch.graph.build import layer_entries
+from keras2torch.graph.entries import layer_entries
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
 
@@ -25,6 +25,22 @@ _MODELS = frozenset({"Functional", "Model", "Sequential"})
 
 
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
+_MASK_OPERATIONS = frozenset(
+    {
+        "All",
+        "Any",
+        "Concatenate",
+        "ExpandDims",
+        "LogicalAnd",
+        "LogicalOr",
+        "NotEqual",
+        "OnesLike",
+        "ZerosLike",
+    }
+)
+"""What Keras 3 makes masks of, and writes into the wiring as if the caller had. The conversion takes these out where
+it knows the mask; here they stay, so that Keras follows what the file says. Operations are never trainable."""
+
 _KEPT_OF_MODELS = ("name", "trainable", "input_layers", "output_layers", "build_input_shape")
 
 
@@ -53,9 +69,6 @@ class _Rewrite:
             self._entry(layer, prefix) for layer in layer_entries(str(entry["class_name"]), entry["config"])
         ]
         kept = {key: config[key] for key in _KEPT_OF_MODELS if key in config}
-        if not sequential:
-            ends = set(_strings([config["input_layers"], config["output_layers"]]))
-            layers = _without_masks(layers, ends)
         return {
             "class_name": "Sequential" if sequential else "Functional",
             "config": {"name": name, **kept, "layers": layers},
@@ -66,6 +79,9 @@ class _Rewrite:
         name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
         if isinstance(inner, list) or "layers" in inner:
             new = self.container(layer, name, f"{prefix}{name}/")
+        elif layer["class_name"] in _MASK_OPERATIONS and "trainable" not in inner:
+            options = {key: inner[key] for key in ("name", "axis", "keepdims") if key in inner}
+            new = {"module": "keras.src.ops.numpy", "class_name": layer["class_name"], "config": options}
         else:
             new = self._object(layer, self._options_read.get(prefix + name, frozenset()))
         wiring = {"inbound_nodes": layer["inbound_nodes"]} if "inbound_nodes" in layer else {}
@@ -98,52 +114,6 @@ class _Rewrite:
         if isinstance(value, list | tuple):
             return [self._value(item, allowed) for item in value]
         return value
-
-
-def _without_masks(layers: list[dict[str, Any]], ends: Set[str]) -> list[dict[str, Any]]:
-    """Take out the masks that Keras 3 wrote into the wiring, and the operations that only computed them.
-
-    Keras 3 stores a mask that a layer received by itself as if the caller had computed it (`NotEqual` and `Any` on
-    the input of a Masking), and cannot read that back. Rebuilding the model, it makes the same masks again.
-    """
-    masked = [
-        {**layer, "inbound_nodes": [_without_mask(call) for call in layer.get("inbound_nodes", ())]}
-        for layer in layers
-    ]
-    named = set(_history_names([layer["inbound_nodes"] for layer in layers]))
-    still_named = set(_history_names([layer["inbound_nodes"] for layer in masked]))
-    unused = named - still_named - ends
-    if not unused:
-        return masked
-    return _without_masks([layer for layer in masked if layer["name"] not in unused], ends)
-
-
-def _without_mask(call: Any) -> Any:
-    if not isinstance(call, Mapping):
-        return call
-    return {**call, "kwargs": {key: value for key, value in call["kwargs"].items() if key != "mask"}}
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _strings(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
-
-
-def _history_names(value: Any) -> Iterator[str]:
-    """Names of the layers whose outputs are used anywhere in `value`, as Keras 3 writes them."""
-    if isinstance(value, Mapping):
-        history = value.get("keras_history")
-        if isinstance(history, list):
-            yield history[0]
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _history_names(item)
 
 
 def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

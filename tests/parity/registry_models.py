@@ -4,6 +4,7 @@ library.
 
 import importlib
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras2torch.layers._registry import Example, LayerRule, converts_all
 from tests.parity.keras_models import randomise
 
 
+@cache
 def examples() -> dict[str, tuple[LayerRule, Example]]:
     """Every example of every rule by a name that is also a file name."""
     return {
@@ -21,13 +23,14 @@ def examples() -> dict[str, tuple[LayerRule, Example]]:
 
 
 def build_all(payload: dict[str, Any]) -> dict[str, str]:
-    """Save every example that this library has the class for as `<name>.h5`; returns what became of each.
+    """Save the examples `names` that this library has the class for as `<name>.h5`; returns what became of each.
 
     That is "saved", "absent", or why the library refused to build it.
     """
     k = importlib.import_module(payload["library"])
     answers = {}
-    for name, (rule, example) in examples().items():
+    for name in payload["names"]:
+        rule, example = examples()[name]
         if not hasattr(k.layers, rule.name):
             answers[name] = "absent"
             continue

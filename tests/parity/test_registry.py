@@ -15,6 +15,7 @@ from keras2torch.source.model import Generation
 from tests.parity.registry_models import examples
 
 LIBRARIES = {"keras": Generation.KERAS3, "tf_keras": Generation.TF_KERAS}
+TEST = "test_example_is_proven["
 LIMITS = Limits(wall_s=900)
 CASES = [
     pytest.param(library, name, id=f"{name}-{library}")
@@ -25,15 +26,21 @@ CASES = [
 
 
 @pytest.fixture(scope="session")
-def judged(sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """For each library: what became of each example, up to the folders that `compare` takes."""
-    return {library: _run(library, sandboxes, tmp_path_factory.mktemp(library)) for library in LIBRARIES}
+def judged(
+    request: pytest.FixtureRequest, sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """For each library: what became of each example that is to be tested, up to the folders that `compare` takes."""
+    selected = [vars(item)["callspec"].params for item in request.session.items if item.name.startswith(TEST)]
+    names = sorted({params["name"] for params in selected})
+    return {
+        library: _run(library, names, sandboxes, tmp_path_factory.mktemp(library)) for library in LIBRARIES
+    }
 
 
-def _run(library: str, sandboxes: Mapping[str, Sandbox], folder: Path) -> dict[str, Any]:
+def _run(library: str, names: list[str], sandboxes: Mapping[str, Sandbox], folder: Path) -> dict[str, Any]:
     built = sandboxes[library].run(
         "tests.parity.registry_models:build_all",
-        {"library": library, "folder": str(folder)},
+        {"library": library, "folder": str(folder), "names": names},
         workdir=folder,
         limits=LIMITS,
     )
