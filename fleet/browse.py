@@ -146,9 +146,11 @@ def show_job(job: JobDetail, console: Console) -> None:
 
 
 def as_json(value: Any) -> Any:
-    """`value` in JSON's terms: rows as objects, moments in ISO 8601, enums by value."""
+    """`value` in JSON's terms: rows with their properties, moments in ISO 8601, enums by value."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value)]
+        names += [name for name, found in vars(type(value)).items() if isinstance(found, property)]
+        return {name: as_json(getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.queries import jobs as job_queries
 from db.states import JobState
 from fleet import browse, connect, places, report
+from fleet.consoles import console
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
 from storage.errors import StorageError
@@ -50,11 +51,11 @@ def migrate(
     from fleet.migrate import migrate as run
 
     settings = load_settings(workers=workers)
-    with run(source, dest, settings, Console(stderr=True)) as migrated:
+    with run(source, dest, settings, console(sys.stderr)) as migrated:
         if as_json:
             _print_json(report.document(migrated))
         else:
-            report.show(migrated, Console())
+            report.show(migrated, console())
     if not migrated.finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -181,7 +182,7 @@ def _answer(value: _T, show: Callable[[_T, Console], None], as_json: bool) -> No
     if as_json:
         _print_json(browse.as_json(value))
     else:
-        show(value, Console())
+        show(value, console())
 
 
 def _print_json(value: Any) -> None:

@@ -1,6 +1,6 @@
 """The result of a migration: a table for people, a document for machines. Both from the database alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console, Group
@@ -14,6 +14,7 @@ from fleet.migrate import Migrated
 from workers.publish import door_of
 
 SCHEMA_VERSION = 1
+_PROBLEMS_READ = 1000
 _PROBLEMS_SHOWN = 20
 _JOBS_LISTED = 100_000
 
@@ -57,16 +58,15 @@ def show(migrated: Migrated, console: Console) -> None:
         summary = _summary(session, migrated)
         problems = jobs.list_jobs(
             session,
-            jobs.JobFilter(
-                batch_id=migrated.batch_id, states=(JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED)
-            ),
-            limit=_PROBLEMS_SHOWN,
+            jobs.JobFilter(batch_id=migrated.batch_id, states=(JobState.FAILED, JobState.QUARANTINED)),
+            limit=_PROBLEMS_READ,
         )
     console.print(Group(*_tables(summary)))
-    for job in problems.jobs:
-        console.print(Text(f"  {job.error_message or f'{job.key}: {job.state}'}"), soft_wrap=True)
-    if problems.next_after is not None:
-        console.print("  ... and more: bin/fleet jobs --state failed")
+    lines = list(_distinct(problems.jobs))
+    for line in lines[:_PROBLEMS_SHOWN]:
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    if problems.next_after is not None or len(lines) > _PROBLEMS_SHOWN:
+        console.print("  ... more with: bin/fleet jobs --state failed")
     for label, value in (
         ("bundles", f"{summary.dest_url}/by-name"),
         ("database", migrated.database_url),
@@ -109,6 +109,16 @@ def _tables(summary: reports.BatchSummary) -> Iterator[Table]:
         for reason in summary.reasons[:_PROBLEMS_SHOWN]:
             reasons.add_row(str(reason.jobs), reason.kind, reason.subject)
         yield reasons
+
+
+def _distinct(failed: Iterable[jobs.JobRow]) -> Iterator[str]:
+    """What went wrong, once for all models of which the same is to be said."""
+    same: dict[str, list[str]] = {}
+    for job in failed:
+        what = (job.error_message or str(job.state)).removeprefix(f"{job.key}: ")
+        same.setdefault(what, []).append(job.key)
+    for what, keys in same.items():
+        yield f"{keys[0]}: {what}" + (f" (and {len(keys) - 1} more)" if len(keys) > 1 else "")
 
 
 def _summary(session: Session, migrated: Migrated) -> reports.BatchSummary:

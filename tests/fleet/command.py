@@ -1,4 +1,4 @@
-"""The operator's command as its users run it: a process of its own, with nothing of the test in its environment."""
+"""The operator's command as its users run it: a process of its own, with a home of its own."""
 
 import json
 import os
@@ -21,10 +21,18 @@ class Fleet:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
         self.env = {**kept, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), **env}
 
-    def run(self, *arguments: str, cwd: Path | None = None, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, cwd: Path | None = None, timeout: float = 200
+    ) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
         return subprocess.run(
-            [str(FLEET), *arguments], env=self.env, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
+            [str(FLEET), *arguments],
+            env=self.env,
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def json(self, *arguments: str) -> Any:
