@@ -6,12 +6,13 @@ Collects every refusal of the model instead of stopping at the first; looks at n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, values_in
 from keras2torch.emit.names import attribute_names
 from keras2torch.errors import LayerRefused, Reason, UnsupportedMask, UnsupportedModel, UnsupportedOption
+from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph, Layer, Shape, TensorRef
 from keras2torch.graph.passes.fold_flatten import flattens_that_fold
 from keras2torch.layers import _registry
@@ -22,7 +23,20 @@ from keras2torch.weights import Weight, WeightKey
 _LARGEST_TENSOR = 1 << 40
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _DTYPES = frozenset(
-    {"float32", "float64", "infer", "_infer", "bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32"}
+    {
+        "float32",
+        "float64",
+        "infer",
+        "_infer",
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint16",
+        "uint32",
+    }
 )
 IO_LAYOUTS = ("torch", "keras")
 
@@ -170,6 +184,31 @@ class Translator:
         stays: bool = False,
     ) -> list[Value]:
         return self._outputs_of(layer, inputs, kwargs, role_prefix=role_prefix, stays=stays)
+
+    def apply_model(
+        self, layer: Layer, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str
+    ) -> list[Value]:
+        """Translate a model that stands in the configuration of `layer`; all its weights are that layer's."""
+        graph = build_graph(entry, self.graph.generation, called_on=inputs[0].shape)
+        if len(graph.inputs) != len(inputs):
+            raise LayerRefused(f"the model inside has {len(graph.inputs)} inputs")
+        values: dict[int, list[Value] | None] = {
+            ref.node: [value] for ref, value in zip(graph.inputs, inputs, strict=True)
+        }
+        for number, node in enumerate(graph.nodes):
+            if number in values:
+                continue
+            found = graph.layers[node.layer]
+            inner = replace(
+                found, path=layer.path, group=layer.group, trainable=layer.trainable and found.trainable
+            )
+            given = [value for ref in node.inputs if (value := _pick(values[ref.node], ref))]
+            kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
+            outputs = self._outputs_of(inner, given, kwargs, role_prefix=f"{role_prefix}{found.path}/")
+            for output in outputs:
+                self._bind(output)
+            values[number] = outputs
+        return [value for ref in graph.outputs if (value := _pick(values[ref.node], ref))]
 
     def close(self, call: LayerCall, layer: Layer) -> None:
         """Refuse what the layer asks for and nobody read; remember what was read."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras2torch.emit.code import Argument, Code, Raw, Statement, Value, call, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.graph.entries import is_model
 from keras2torch.graph.model import Layer, Shape
 from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers import _functions
@@ -85,6 +86,7 @@ class LayerCall:
 
     def weight(self, role: str, *shape: int, trainable: bool = True) -> Weight:
         """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files store that order."""
+        trainable = trainable and self._layer.trainable
         key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable)
         self._translator.expect(key)
         return Weight.stored(key)
@@ -199,11 +201,14 @@ class LayerCall:
         return _functions.apply(self, source, name or "linear", option)
 
     def sublayer(self, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str) -> Value:
-        """Translate a layer that stands in this one's configuration; its weights are this layer's, in stored order."""
-        inner = self._nested(entry)
-        outputs = self._translator.apply_rule(inner, inputs, {}, role_prefix=self._role_prefix + role_prefix)
+        """Translate a layer or model in this one's configuration; its weights are this layer's, in stored order."""
+        role_prefix = self._role_prefix + role_prefix
+        if is_model(entry):
+            outputs = self._translator.apply_model(self._layer, entry, inputs, role_prefix)
+        else:
+            outputs = self._translator.apply_rule(self._nested(entry), inputs, {}, role_prefix=role_prefix)
         if len(outputs) != 1:
-            raise LayerRefused(f"the {inner.class_name} inside has {len(outputs)} outputs")
+            raise LayerRefused(f"the {entry['class_name']} inside has {len(outputs)} outputs")
         return outputs[0]
 
     def wrapped(self, entry: Any, role_prefix: str) -> LayerCall:
@@ -222,7 +227,8 @@ class LayerCall:
         )
         if not isinstance(class_name, str) or not isinstance(config, Mapping):
             raise UnsupportedOption("a nested layer without class_name and config")
-        return Layer(self._layer.path, class_name, config, self._layer.group, self._layer.trainable)
+        trainable = self._layer.trainable and config.get("trainable") is not False
+        return Layer(self._layer.path, class_name, config, self._layer.group, trainable)
 
 
 def channels_first_axes(rank: int, data_format: str) -> tuple[int, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from keras2torch.emit.code import Value, call, method, template
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.emit.code import Code, Value, call, method, template
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
+from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers import _recurrent
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._recurrent import Recurrent
-from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.layers._registry import Masks, converts, example, find
 from keras2torch.source.model import Generation
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave")
@@ -76,17 +78,20 @@ def gru(layer: LayerCall) -> list[Value]:
 
 
 def _one_direction(layer: LayerCall) -> list[Value]:
-    x, initial = _inputs(layer)
+    x, mask, initial = _inputs(layer)
     recurrent = _recurrent.read(layer)
     _check_count(initial, recurrent.kind.states)
-    output, states = _recurrent.run(layer, recurrent, x, x.mask, initial)
+    output, states = _recurrent.run(layer, recurrent, x, mask, initial)
     # Keras hands the mask on as it came, even where the outputs stand in reversed order.
     output.mask = x.mask if recurrent.sequences else None
     return [output, *states]
 
 
-def _inputs(layer: LayerCall) -> tuple[Value, list[Value]]:
-    """The sequence (N, T, C) and the initial states: further inputs before Keras 3, a call argument since."""
+def _inputs(layer: LayerCall) -> tuple[Value, Value | None, list[Value]]:
+    """The sequence (N, T, C), the mask that acts on it, and the initial states.
+
+    The states are further inputs before Keras 3, a call argument since. `mask` of the sequence is what it hands on.
+    """
     given = layer.inputs[0]
     states: Any = layer.argument("initial_state") or []
     initial = [*layer.inputs[1:], *(states if isinstance(states, list) else [states])]
@@ -95,10 +100,15 @@ def _inputs(layer: LayerCall) -> tuple[Value, list[Value]]:
     if any(not isinstance(value, Value) or value.rank != 2 for value in initial):
         raise LayerRefused("initial_state is not made of (batch, units) tensors")
     x = layer.bind(layer.keras_layout(given))
-    x.mask = given.mask
-    if x.mask is not None:
-        layer.bind(x.mask)
-    return x, initial
+    x.mask = mask = given.mask
+    stored = layer.argument("mask")
+    if stored is not None and (stored != IMPLICIT or mask is None):
+        raise UnsupportedOption("call argument mask is not supported", "mask")
+    if mask is not None:
+        layer.bind(mask)
+    if layer.generation is Generation.KERAS3 and initial and stored is None:
+        mask = None  # Keras 3 fills in the mask only where the sequence is the one tensor of the call
+    return x, mask, initial
 
 
 def _check_count(initial: list[Value], states: int) -> None:
@@ -131,7 +141,7 @@ def _check_count(initial: list[Value], states: int) -> None:
 )
 def bidirectional(layer: LayerCall) -> list[Value]:
     """`bidirectional=True` of the same module; two modules where masks are used or the halves differ."""
-    given, initial = _inputs(layer)
+    given, mask, initial = _inputs(layer)
     merge = layer.options.take("merge_mode", default="concat")
     if merge is not None and merge not in _MERGE_MODES:
         raise UnsupportedOption(
@@ -140,7 +150,7 @@ def bidirectional(layer: LayerCall) -> list[Value]:
     layer.options.must_be("num_constants", 0, None)
     forward, backward = _halves(layer)
     _check_count(initial, 2 * forward.kind.states)
-    x, mask = given, given.mask
+    x = given
     if mask is not None and forward.sequences and layer.generation in (Generation.KERAS1, Generation.KERAS2):
         layer.warn("yields zeros at masked steps, as tf.keras does; Keras 2 repeated the output before")
     if forward.backwards:
@@ -210,3 +220,84 @@ def _merged(layer: LayerCall, outputs: list[Value], merge: str | None) -> list[V
         )
     text = {"sum": "{} + {}", "mul": "{} * {}", "ave": "({} + {}) / 2"}[merge]
     return [layer.like(first, template(text, first, second))]
+
+
+# ------------------------------------------------------------------------------------------- a layer at each step
+
+
+@converts(
+    "TimeDistributed",
+    examples=[
+        example((7, 5), _inner=("Dense", {"units": 4, "activation": "relu"})),
+        example((None, 5), _inner=("Dense", {"units": 4})),
+        example((4, 6, 5, 3), _inner=("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same"})),
+        example((None, 6, 5, 3), _inner=("MaxPooling2D", {})),
+        example((4, 6, 5, 3), _inner=("Flatten", {})),
+        example((4, 6, 5), _inner=("BatchNormalization", {})),
+        example((4, 6, 5), _inner=("LSTM", {"units": 3})),
+        example((7, 5), _inner=("Dense", {"units": 4}), _masked=True),
+    ],
+    masks=Masks.HANDLE,
+)
+def time_distributed(layer: LayerCall) -> Value:
+    """The inner layer, with time folded into the batch where it does not work on the last axis alone."""
+    x = layer.input
+    if x.rank < 3:
+        raise LayerRefused(f"called on a tensor of rank {x.rank}, expected (batch, time, ...)")
+    entry = layer.options.take("layer")
+    if not isinstance(entry, Mapping):
+        raise UnsupportedOption("a wrapped layer without class_name and config", "layer")
+    if _works_on_last_axis(entry):
+        return layer.sublayer(entry, [x], "")
+    _check_mask(layer, entry, x)
+    mask = x.mask
+    x = layer.arranged(x, _time_in_front(x, entry))
+    if x.shape[1] is None:
+        layer.bind(x)  # its shape is read again
+    axes = (0, *(axis - 1 for axis in x.axes[2:]))
+    result = layer.sublayer(
+        entry, [Value((None, *x.shape[2:]), x.dtype, axes, method(x, "flatten", 0, 1))], ""
+    )
+    unfolded = _unfolded(result, x)
+    if result.mask is not None and layer.generation is not Generation.KERAS3:
+        mask = layer.bind(_unfolded(result.mask, x), optional=True)
+    unfolded.mask = mask
+    return unfolded
+
+
+def _works_on_last_axis(entry: Mapping[str, Any]) -> bool:
+    """Whether the layer does the same with a time axis before the others as at each step."""
+    config = entry.get("config")
+    if entry.get("class_name") == "Dropout":
+        return isinstance(config, Mapping) and config.get("noise_shape") is None
+    return entry.get("class_name") in ("Activation", "Dense", "ELU", "LeakyReLU", "ReLU")
+
+
+def _check_mask(layer: LayerCall, entry: Mapping[str, Any], x: Value) -> None:
+    """Keras hands a step's part of the mask to the inner layer: that one must have no use for it."""
+    if x.mask is None:
+        return
+    rule = find(str(entry.get("class_name")))
+    passes = (Masks.PASS, Masks.STOP) if layer.generation is Generation.KERAS3 else (Masks.PASS,)
+    if rule is None or rule.masks not in passes or x.mask.rank != 2:
+        raise UnsupportedMask(f"a mask reaches {entry.get('class_name')} inside a TimeDistributed")
+
+
+def _time_in_front(x: Value, entry: Mapping[str, Any]) -> tuple[int, ...]:
+    """The layout (N, T, ...) that suits the inner layer: pictures channels-first."""
+    if x.axes[:2] == (0, 1):
+        return x.axes
+    config = entry.get("config")
+    channels_first = isinstance(config, Mapping) and config.get("data_format") == "channels_first"
+    if x.rank < 5 or channels_first:
+        return tuple(range(x.rank))
+    return (0, 1, x.rank - 1, *range(2, x.rank - 1))
+
+
+def _unfolded(value: Value, like: Value) -> Value:
+    """`value` with its first axis taken apart into the batch and the steps of `like`."""
+    steps = like.shape[1]
+    sizes = Code((like, ".shape[:2]")) if steps is None else (-1, steps)
+    shape = (like.shape[0], steps, *value.shape[1:])
+    axes = (0, 1, *(axis + 1 for axis in value.axes[1:]))
+    return Value(shape, value.dtype, axes, method(value, "unflatten", 0, sizes), value.order, hint=value.hint)
