@@ -32,14 +32,13 @@ class ErrorInfo:
 
     @property
     def stored_message(self) -> str:
-        # PostgreSQL's text cannot hold a zero byte, and a stranger's file may put one in a layer name.
-        return self.message.replace("\0", "\N{REPLACEMENT CHARACTER}")[:_MESSAGE_LIMIT]
+        return self.message[:_MESSAGE_LIMIT]
 
     @property
     def fingerprint(self) -> str:
         """Equal for errors a person would call the same: names, numbers and paths left out."""
         pattern = _VARIABLE.sub("*", self.stored_message)
-        return hashlib.sha256(f"{self.kind}\n{pattern}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.kind}\n{pattern}".encode(errors="replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,9 +36,9 @@ class LocalStore:
         self.url = str(self._root)
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
-        if not self._root.is_dir():
-            raise StoreMissing(self.url, None, "no such folder")
         with local_errors(self.url, None):
+            if not self._root.is_dir():
+                raise StoreMissing(self.url, None, "no such folder")
             for key, found in walk(self.url, self._root, prefix, start_after or ""):
                 yield _info(key, found)
 

@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.clock import now
-from db.columns import BigId
+from db.columns import BigId, StrangersText
 from db.models.base import Base
 from db.states import AttemptOutcome
 
@@ -34,7 +34,7 @@ class Attempt(Base):
     environment: Mapped[dict[str, Any] | None]
     """What it ran on: versions, device, confinement."""
     error_kind: Mapped[str | None] = mapped_column(Text)
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(StrangersText)
     error_fingerprint: Mapped[str | None] = mapped_column(Text)
     log_key: Mapped[str | None] = mapped_column(Text)
     """Where in the destination store its log is."""

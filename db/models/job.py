@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.clock import now
-from db.columns import BigId
+from db.columns import BigId, StrangersText
 from db.models.base import Base
 from db.states import JobState
 
@@ -69,7 +69,7 @@ class Job(Base):
     reused_from: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     """The job whose result this one adopted, its content being the same."""
     error_kind: Mapped[str | None] = mapped_column(Text)
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(StrangersText)
     error_fingerprint: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now())
     started_at: Mapped[datetime | None]
@@ -86,7 +86,7 @@ class JobReason(Base):
     job_id: Mapped[int] = mapped_column(BigId, ForeignKey("job.id"), primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(StrangersText)
     """What it is about, as a person would count it: a layer class, or class and option."""
-    layer: Mapped[str | None] = mapped_column(Text)
-    message: Mapped[str] = mapped_column(Text)
+    layer: Mapped[str | None] = mapped_column(StrangersText)
+    message: Mapped[str] = mapped_column(StrangersText)

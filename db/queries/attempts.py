@@ -142,7 +142,9 @@ def publish(
     """Records what the attempt published and measured, replacing what an earlier success left."""
     session.execute(delete(JobArtifact).where(JobArtifact.job_id == job_id))
     if artifacts:
-        insert_new(session, Artifact, [{"sha256": item.sha256, "size": item.size} for item in artifacts])
+        # In one order everywhere: two bundles that share files would else wait for each other.
+        contents = sorted({(item.sha256, item.size) for item in artifacts})
+        insert_new(session, Artifact, [{"sha256": sha256, "size": size} for sha256, size in contents])
         rows = [
             {"job_id": job_id, "name": item.name, "sha256": item.sha256, "key": item.key}
             for item in artifacts

@@ -39,6 +39,5 @@ def test_fingerprint_leaves_names_and_numbers_out() -> None:
     assert first.fingerprint != other.fingerprint
 
 
-def test_stored_message_fits_every_database() -> None:
-    assert "\0" not in ErrorInfo(kind="x", message="a\0b").stored_message
+def test_a_long_message_is_cut() -> None:
     assert len(ErrorInfo(kind="x", message="a" * 10_000).stored_message) == 2000

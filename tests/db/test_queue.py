@@ -323,3 +323,38 @@ def test_a_failed_parity_is_kept(sessions: sessionmaker[Session]) -> None:
     with sessions() as session:
         row = session.scalars(select(Parity)).one()
     assert (row.passed, row.structure_error, row.report) == (False, 0.5, {"first": "conv1"})
+
+
+def test_what_a_hostile_file_says_can_be_stored(sessions: sessionmaker[Session]) -> None:
+    """Zero bytes and half surrogates in layer names, NaN in measurements: PostgreSQL refuses them all."""
+    evil = "dense\0\ud800"
+    claim = zoo.claim(sessions, zoo.new_job(sessions))
+    with sessions.begin() as session:
+        assert queue.finish(
+            session,
+            claim.job_id,
+            claim.fence,
+            AttemptOutcome.FAILED,
+            state=JobState.FAILED,
+            error=ErrorInfo(
+                kind="parity-failed",
+                message=evil,
+                reasons=(Reason(kind="departs", subject=evil, layer=evil, message=evil),),
+            ),
+            parity=ParityInfo(
+                passed=False,
+                structure_error=float("inf"),
+                deployment_error=None,
+                device="cpu",
+                report={evil: [evil, float("nan"), {"worst": float("-inf"), "fine": 0.5}]},
+            ),
+            usage=Usage(environment={"name": evil}),
+        )
+    clean = "dense\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    with sessions() as session:
+        assert session.scalars(select(Job.error_message)).one() == clean
+        reason = session.scalars(select(JobReason)).one()
+        parity = session.scalars(select(Parity)).one()
+    assert (reason.subject, reason.layer, reason.message) == (clean, clean, clean)
+    assert parity.structure_error == float("inf")
+    assert parity.report == {clean: [clean, "nan", {"worst": "-inf", "fine": 0.5}]}
