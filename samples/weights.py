@@ -50,6 +50,9 @@ def _settle_moments(model: Model, rng: np.random.Generator) -> None:
     shape = [BATCH, *(side or FREE_SIDE for side in model.inputs[0].shape[1:])]
     # Each example has its own level as well as its own noise, so that examples differ deep inside too.
     level = rng.normal(0, 1, [BATCH] + [1] * (len(shape) - 2) + shape[-1:])
-    model(np.asarray(level + rng.normal(0, 0.5, shape), np.float32), training=True)
+    signal = level + rng.normal(0, 0.5, shape)
+    if len(shape) == 4 and shape[-1] == 3:
+        signal = np.clip(128 + 64 * signal, 0, 255)  # a colour image, as files hold it
+    model(signal.astype(np.float32), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
