@@ -193,3 +193,31 @@ def random_inputs(built: Any, seed: int) -> list[Any]:
         for tensor in built.inputs
         for shape in [tuple(tensor.shape)]
     ]
+
+
+def menagerie(k: Any) -> Any:
+    """One model with a bit of everything that converters get wrong; see `test_planted_faults`."""
+    layers = k.layers
+    picture, words = k.Input((14, 13, 3), name="picture"), k.Input((7,), dtype="int32", name="words")
+    x = layers.Conv2D(6, 3, strides=2, padding="same", name="conv")(picture)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.Activation("gelu", name="gelu")(x)
+    x = layers.MaxPooling2D(2, padding="same", name="maxpool")(x)
+    x = layers.UpSampling2D(2, interpolation="bilinear", name="up")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    y = layers.Embedding(9, 5, mask_zero=True, name="embed")(words)
+    y = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(y)
+    y = layers.GRU(4, name="gru")(y)
+    z = layers.Conv2D(6, 3, padding="same", use_bias=False, name="square")(picture)
+    z = layers.LeakyReLU(name="leaky")(z)
+    z = layers.Conv2DTranspose(6, 3, strides=2, padding="same", name="deconv")(z)
+    head = layers.Dense(3, activation="softmax", name="head")(layers.Concatenate(name="join")([x, y]))
+    return k.Model([picture, words], [head, z])
+
+
+def save_menagerie(payload: dict[str, Any]) -> None:
+    k = importlib.import_module(payload["library"])
+    k.utils.set_random_seed(0)
+    built = menagerie(k)
+    randomise(built)
+    built.save(payload["path"])
