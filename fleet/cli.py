@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db.queries import jobs as job_queries
 from db.states import JobState
-from fleet import browse, connect, places, report
+from fleet import browse, connect, places
 from fleet.consoles import console
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
@@ -48,6 +48,7 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Convert every model in SOURCE, prove each, publish to DEST; run again to continue or to add files."""
+    from fleet import report
     from fleet.migrate import migrate as run
 
     settings = load_settings(workers=workers)
@@ -194,6 +195,7 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

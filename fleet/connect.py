@@ -14,7 +14,7 @@ from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings
 from storage.errors import BadUrl, StorageError
 from storage.store import ObjectStore, StoreSettings
-from workers.app import BrokerSettings
+from workers.settings import BrokerSettings
 
 _ANSWER_SECONDS = 5
 

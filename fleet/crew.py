@@ -12,7 +12,7 @@ from db.queries import jobs, queue, reap
 from db.states import AttemptOutcome
 from fleet.errors import FleetError
 from fleet.processes import Child
-from workers.serve import new_worker_id
+from workers.identity import new_worker_id
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A worker that dies so often within a minute of its start will not come right by itself.

@@ -5,21 +5,12 @@ decides who works on what, when to try again and when a job has had its time.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from celery import Celery
 from kombu.entity import Queue
 
 from workers import inbox
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokerSettings:
-    """How to reach the broker; `visibility_seconds` must exceed the longest time a job may take."""
-
-    url: str
-    prefix: str = ""
-    visibility_seconds: float = 7200
+from workers.settings import BrokerSettings
 
 
 def make_app(broker: BrokerSettings) -> Celery:
@@ -37,8 +28,9 @@ def make_app(broker: BrokerSettings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_pool="threads",
-        # A slot takes a message when it is free, and none waits in a worker. It must be this pair: with a prefetch
-        # count, every acknowledgement that a dying broker does not hear blocks one slot for good (0: no count).
+        # A slot takes a message when it is free, and none waits in a worker. It must be this pair: with a
+        # prefetch count, every acknowledgement that a dying broker does not hear blocks one slot for good
+        # (0: no count).
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=0,
         worker_enable_prefetch_count_reduction=False,

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import platform
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,16 +19,12 @@ from storage.store import ObjectStore
 from workers import devices, inbox, tasks
 from workers.convert_job import Shop
 from workers.drain import Leases
+from workers.identity import new_worker_id
 from workers.isolation import Sandboxes
 from workers.scratch import Scratch
 from workers.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
-
-
-def new_worker_id() -> str:
-    """A name nobody else has or had: a worker that starts again is another worker."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def serve(

@@ -1,7 +1,16 @@
-"""What a worker is told by whoever starts it."""
+"""What a worker, and whoever sends to it, is told by whoever starts it."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerSettings:
+    """How to reach the broker; `visibility_seconds` must exceed the longest time a job may take."""
+
+    url: str
+    prefix: str = ""
+    visibility_seconds: float = 7200
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from db.queries.queue import Claim
 from db.records import ParityInfo, Reason
 from db.states import AttemptOutcome, JobState
 from keras2torch.sandbox import Outcome, SandboxError
-from storage.errors import ObjectChanged, ObjectMissing, StoreUnavailable
+from storage.errors import DiskFull, ObjectChanged, ObjectMissing, StoreUnavailable
 from workers import errors, inbox, verdict
 
 
@@ -80,6 +80,7 @@ def test_what_will_not_pass_fails_at_once(error: Exception, kind: str) -> None:
 
 TRANSIENT = [
     (StoreUnavailable("s3://in", "a/b.h5", "503"), "store-unavailable"),
+    (DiskFull("/out", "cas/x", "No space left on device"), "disk-full"),
     (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
     (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "local-disk"),
     (SandboxError("the server did not start"), "sandbox-failed"),
