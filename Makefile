@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check format docs migrate help
+.PHONY: setup demo test check format docs migrate bench help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -47,6 +47,9 @@ docs: setup ## write the pages that are derived from the code (docs/layers.md)
 migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }
 	@bin/fleet migrate $(SOURCE) $(DEST)
+
+bench: setup ## measure what the README claims (time and memory of a conversion, beside the least any converter must do)
+	@$(BIN)/python -m benchmarks.conversion
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
