@@ -13,7 +13,7 @@ from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, va
 from keras2torch.emit.names import attribute_names
 from keras2torch.errors import LayerRefused, Reason, UnsupportedMask, UnsupportedModel, UnsupportedOption
 from keras2torch.graph.build import build_graph
-from keras2torch.graph.model import Graph, Layer, Shape, TensorRef
+from keras2torch.graph.model import Graph, Layer, Node, Shape, TensorRef
 from keras2torch.graph.passes.fold_flatten import flattens_that_fold
 from keras2torch.layers import _registry
 from keras2torch.layers._call import LayerCall, channels_first_axes
@@ -86,7 +86,8 @@ class Translator:
         self._names = attribute_names()
         self._declared: dict[tuple[str, str], tuple[str, str]] = {}
         self._bound: set[int] = set()
-        self._reasons: list[Reason] = []
+        self._torch_names: dict[str, str] = {}
+        self._reasons: dict[Reason, None] = {}
         self._folding = flattens_that_fold(graph)
         self._model_channels_first = _is_channels_first(graph)
 
@@ -94,27 +95,26 @@ class Translator:
         values: dict[int, list[Value] | None] = {}
         for number, node in enumerate(self.graph.nodes):
             layer = self.graph.layers[node.layer]
-            inputs = [_pick(values[ref.node], ref) for ref in node.inputs]
-            kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
-            if any(value is None for value in inputs) or _has_missing(kwargs):
-                self._check_class_only(layer)
-                values[number] = None
-                continue
             try:
-                given = [value for value in inputs if value is not None]
-                result = self._outputs_of(layer, given, kwargs, stays=number in self._folding)
+                result = self._call(layer, node, values, stays=number in self._folding)
             except LayerRefused as refusal:
                 self._refuse(layer, refusal)
-                values[number] = None
-                continue
+                result = None
             values[number] = result
-            for output in result:
+            for output in result or ():
                 self._bind(output)
-            self._record(layer, node.call, result[0])
-        if not self._reasons:
-            self._program.outputs = [self._leave(values, ref) for ref in self.graph.outputs]
+            if result:
+                self._record(layer, node.call, result[0])
+        for ref in self.graph.outputs:
+            layer = self.graph.layers[self.graph.nodes[ref.node].layer]
+            try:
+                value = _pick(values[ref.node], ref)
+            except LayerRefused as refusal:
+                self._refuse(layer, refusal)
+            else:
+                self._program.outputs += [] if value is None else [self._leave(layer, value)]
         if self._reasons:
-            raise UnsupportedModel(self._reasons)
+            raise UnsupportedModel(list(self._reasons))
         self._drop_unread()
         return self._program
 
@@ -138,6 +138,8 @@ class Translator:
             return name
         name = self._names.unique(layer.path + (f"_{suffix}" if suffix else ""))
         self._declared[layer.path, suffix] = (name, text)
+        if not suffix or layer.path not in self._torch_names:
+            self._torch_names[layer.path] = name
         self._program.modules.append(ModuleDecl(name, code))
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
         return name
@@ -222,6 +224,21 @@ class Translator:
 
     # ------------------------------------------------------------------------------------------------- the walk
 
+    def _call(
+        self, layer: Layer, node: Node, values: Mapping[int, list[Value] | None], *, stays: bool
+    ) -> list[Value] | None:
+        """What one call yields, or None where something before it was refused."""
+        inputs = [_pick(values[ref.node], ref) for ref in node.inputs]
+        kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
+        given = [value for value in inputs if value is not None]
+        if len(given) < len(inputs) or _has_missing(kwargs):
+            self._check_class_only(layer)
+            return None
+        if not given and layer.class_name != "InputLayer":
+            self._check_class_only(layer)
+            raise LayerRefused("called on no tensor")
+        return self._outputs_of(layer, given, kwargs, stays=stays)
+
     def _outputs_of(
         self,
         layer: Layer,
@@ -256,18 +273,13 @@ class Translator:
             self.emit(Statement(value, value.code))
 
     def _record(self, layer: Layer, call: int, value: Value) -> None:
-        declared = self._declared.get((layer.path, ""))
-        names = [name for (path, _), (name, _) in self._declared.items() if path == layer.path]
-        torch_name = declared[0] if declared else names[0] if names else None
+        torch_name = self._torch_names.get(layer.path)
         self._program.records.append(LayerRecord(layer.path, layer.class_name, call, value, torch_name))
 
-    def _leave(self, values: Mapping[int, list[Value] | None], ref: TensorRef) -> Value:
-        value = _pick(values[ref.node], ref)
-        if value is None:
-            raise AssertionError("an output without a value in a model without refusals")
+    def _leave(self, layer: Layer, value: Value) -> Value:
+        """An output of the model in the layout that was asked for."""
         wanted = self._io_axes(value.rank)
         if value.axes != wanted:
-            layer = self.graph.layers[self.graph.nodes[ref.node].layer]
             value = LayerCall(self, layer, [value], {}).arranged(value, wanted)
             self._bind(value)
         return value
@@ -292,8 +304,7 @@ class Translator:
 
     def _refuse(self, layer: Layer, refusal: LayerRefused) -> None:
         reason = Reason(refusal.kind, layer.path, layer.class_name, refusal.message, refusal.option)
-        if reason not in self._reasons:
-            self._reasons.append(reason)
+        self._reasons[reason] = None
 
     def _check_class_only(self, layer: Layer) -> None:
         if _registry.find(layer.class_name) is None:
@@ -353,9 +364,9 @@ def _is_channels_first(graph: Graph) -> bool:
     """Whether the model's images are channels-first in Keras already. Flatten and the 1D layers carry a data_format
     too, but say nothing about images.
     """
-    formats = {
+    formats = [
         layer.config.get("data_format")
         for layer in graph.layers.values()
         if "2D" in layer.class_name or "3D" in layer.class_name
-    }
+    ]
     return "channels_first" in formats and "channels_last" not in formats

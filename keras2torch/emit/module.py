@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from keras2torch.emit.code import Code, Value, render
+from keras2torch.emit.code import Value, render
 from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.names import class_name
-from keras2torch.emit.parts import Part, with_needs
+from keras2torch.emit.parts import with_needs
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.errors import one_line
 from keras2torch.graph.model import Shape
@@ -35,7 +36,7 @@ _LOAD_MODEL = '''def load_model(
 
 @dataclass(frozen=True)
 class ModuleSource:
-    """`model.py`: its text, the class name, and the line of the statement that binds each value (by id of the value)."""
+    """`model.py`: its text, the class name, and on which line each value (by its id) is bound."""
 
     text: str
     class_name: str
@@ -50,15 +51,21 @@ def write_module(program: Program, *, source_name: str, keras_version: str | Non
     wish = class_name(program.graph.name)
     name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"
     body = write_body(program.inputs, program.statements, program.outputs, part_names)
-    out = [*_header(program, body, parts, source_name, keras_version)]
+    modules = [
+        line
+        for module in program.modules
+        for line in wrapped(f"        self.{module.name} = {render(module.code, lambda _: None)}")
+    ]
+    imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
+    if any(re.search(r"\bF\.", text) for text in (*modules, *(line.text for line in body.lines))):
+        imports.add("import torch.nn.functional as F")
+    # A line an item: line numbers are counted.
+    out = [*_docstring(program, body, source_name, keras_version), "", *_import_lines(imports)]
     for part in parts:
         out += ["", "", *part.source.splitlines()]
     out += ["", "", f"class {name}(nn.Module):"]
-    if program.modules:
-        out += ["    def __init__(self) -> None:", "        super().__init__()"]
-        for module in program.modules:
-            out += wrapped(f"        self.{module.name} = {render(module.code, lambda _: None)}")
-        out.append("")
+    if modules:
+        out += ["    def __init__(self) -> None:", "        super().__init__()", *modules, ""]
     parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
     returns = "torch.Tensor" if len(program.outputs) == 1 else "tuple[torch.Tensor, ...]"
     out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
@@ -77,49 +84,32 @@ def write_module(program: Program, *, source_name: str, keras_version: str | Non
     return ModuleSource("\n".join(out) + "\n", name, lines, body.parameters)
 
 
-def _header(
-    program: Program, body: Body, parts: Sequence[Part], source_name: str, keras_version: str | None
-) -> list[str]:
+def _docstring(program: Program, body: Body, source_name: str, keras_version: str | None) -> list[str]:
     title = f"{one_line(program.graph.name, 80)}, converted from {one_line(PurePath(source_name).name, 120)}"
     keras = f" (Keras {one_line(keras_version, 20)})" if keras_version else ""
     inputs = [
-        f"    {name}: {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}"
+        f"    {name}: {_tensor_text(value)}"
         for name, value in zip(body.parameters, program.inputs, strict=True)
     ]
-    outputs = [
-        f"    {value.dtype} {_with_batch(value.torch_shape)}{_keras_note(value)}" for value in program.outputs
-    ]
-    doc = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
-    text = "\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
-    imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
-    codes = [
-        *(statement.code for statement in program.statements),
-        *(module.code for module in program.modules),
-    ]
-    if any("F." in str(part) for code in codes for part in _parts(code)):
-        imports.add("import torch.nn.functional as F")
+    outputs = [f"    {_tensor_text(value)}" for value in program.outputs]
+    lines = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
+    first, *rest = [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
+    return [f'"""{first}', *rest, '"""']
+
+
+def _import_lines(imports: Set[str]) -> list[str]:
+    """The import block, sorted as linters want it: `from __future__`, the standard library, torch and friends."""
     third_party = {line for line in imports if line.split()[1].split(".")[0] in ("torch", "safetensors")}
     blocks = [
         sorted(block, key=lambda line: (line.startswith("from"), line))
         for block in (imports - third_party, third_party)
     ]
-    future = "from __future__ import annotations"
-    # A line an item: line numbers are counted.
-    return [*f'"""{text}'.split("\n"), '"""', "", future, "", *blocks[0], "", *blocks[1]]
+    return ["from __future__ import annotations", "", *blocks[0], "", *blocks[1]]
 
 
-def _parts(code: Code) -> list[str]:
-    found: list[str] = []
-    for part in code.parts:
-        if isinstance(part, str):
-            found.append(part)
-        elif part.code is not None:
-            found += _parts(part.code)
-    return found
-
-
-def _keras_note(value: Value) -> str:
-    return "" if value.keras_layout else f", in Keras {_with_batch(value.shape)}"
+def _tensor_text(value: Value) -> str:
+    keras = "" if value.keras_layout else f", in Keras {_with_batch(value.shape)}"
+    return f"{one_line(value.dtype, 20)} {_with_batch(value.torch_shape)}{keras}"
 
 
 def _with_batch(shape: Shape) -> str:

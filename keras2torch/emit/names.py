@@ -12,17 +12,19 @@ import re
 
 # Attributes of torch.nn.Module (2.13) that a layer name could hide, written down so that naming needs no torch.
 _MODULE_ATTRIBUTES = frozenset(
-    (
-        "T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches "
-        "eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict "
-        "modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook "
-        "register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook "
-        "register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook "
-        "register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook "
-        "requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu "
-        "zero_grad"
-    ).split()
-)
+    {
+        "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children",
+        "compile", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward",
+        "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half", "ipu", "load_state_dict",
+        "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
+        "parameters", "register_backward_hook", "register_buffer", "register_forward_hook",
+        "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module",
+        "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
+        "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to",
+        "to_empty", "train", "training", "type", "xpu", "zero_grad",
+    }
+)  # fmt: skip
 _FILE_NAMES = frozenset(
     {"torch", "nn", "F", "math", "Path", "Tensor", "load_file", "load_model", "Model", "self"}
 )
@@ -35,14 +37,16 @@ class Names:
 
     def __init__(self, reserved: frozenset[str] = frozenset()):
         self._taken = set(_RESERVED | reserved)
+        self._last: dict[str, int] = {}
 
     def unique(self, wish: str, fallback: str = "layer") -> str:
         """A free name as near to `wish` as the invariants allow."""
         base = identifier(wish, fallback)
-        name, number = base, 1
+        name, number = base, self._last.get(base, 1)
         while name in self._taken:
             number += 1
             name = f"{base}_{number}"
+        self._last[base] = number
         self._taken.add(name)
         return name
 
@@ -53,7 +57,7 @@ def attribute_names() -> Names:
 
 
 def identifier(wish: str, fallback: str = "layer") -> str:
-    """`wish` as a lower-risk identifier: ASCII letters, digits and underscores, not starting with a digit or underscore."""
+    """`wish` as a plain identifier: ASCII letters, digits and underscores, a letter first."""
     name = re.sub(r"[^0-9A-Za-z]+", "_", wish[:_LONGEST]).strip("_")
     if not name:
         return fallback

@@ -14,7 +14,7 @@ from keras2torch.source.model import Array
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the axis: Keras flattened an array of `shape`; torch flattened the same array transposed by `axes`."""
+    """A stretch of the axis: Keras flattened an array of `shape`, torch the same array transposed by `axes`."""
 
     shape: tuple[int, ...]
     axes: tuple[int, ...]
@@ -46,7 +46,7 @@ class FeatureOrder:
     def columns(self, matrix: Array) -> list[Array]:
         """Views of `matrix` (..., features), one a segment, whose trailing axes, flattened, stand in torch's order.
 
-        Leading axes are kept, so that each piece can be read in blocks along the first axis without a copy of the whole.
+        Leading axes are kept, so that each piece can be read in blocks along the first, without a copy of the whole.
         """
         pieces, start, lead = [], 0, matrix.ndim - 1
         for segment in self.segments:

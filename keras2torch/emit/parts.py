@@ -71,4 +71,3 @@ def with_needs(names: Iterable[str]) -> list[Part]:
     for name in wanted:
         add(name)
     return list(done.values())
-

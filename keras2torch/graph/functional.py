@@ -121,10 +121,13 @@ class Functional:
 
     def _ends(self, config: Mapping[str, Any], key: str) -> tuple[wiring.NamedRef, ...]:
         try:
-            return wiring.boundary_refs(config.get(key))
+            refs = wiring.boundary_refs(config.get(key))
         except BadConfig as error:
             error.spot = f"{self._prefix}{key}"
             raise
+        if not refs:
+            raise BadConfig("names no tensor", spot=f"{self._prefix}{key}")
+        return refs
 
     def _input(self, ref: wiring.NamedRef) -> Entry:
         entry = self._known(ref)

@@ -3,12 +3,13 @@
 A mask travels with its tensor, from the Masking or Embedding that made it to the layer that uses it, and says nothing
 new: the layers on the way decide it. Keras 3 nevertheless stores it as operations in the graph (`NotEqual` and `Any` on
 the input of a Masking, `LogicalOr` for an Add ...) that end in the call argument `mask`. Where all of these are the
-ones that Keras makes by itself, the argument becomes `IMPLICIT` and the operations go; any other mask stays as it is, to
-be refused later.
+ones that Keras makes by itself, the argument becomes `IMPLICIT` and the operations go; any other mask stays as it is,
+to be refused later.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,64 +37,70 @@ def without_stored_masks(entries: Sequence[_Entry], ends: frozenset[str]) -> lis
 
     `ends` are the names of its inputs and outputs, which stay whatever they are.
     """
-    by_name = {entry.get("name"): entry for entry in entries}
-    made = _made_by_layers(entries)
-    chains: dict[str, set[str] | None] = {}
-    for entry in entries:
-        for kwargs in _kwargs(entry):
-            for name in _sources(kwargs.get("mask")):
-                if name not in chains:
-                    chains[name] = _chain(name, by_name, made)
-    known = {name for name, chain in chains.items() if chain is not None}
-    if not known:
+    masks = {name for entry in entries for kwargs in _kwargs(entry) for name in _sources(kwargs.get("mask"))}
+    implied = _implied(entries) if masks else set()
+    if not masks & implied:
         return list(entries)
-    masked = [_with_implicit(entry, known) for entry in entries]
-    removable = {name for chain in chains.values() if chain for name in chain} - ends
-    while True:
-        read = {name for entry in masked for name in _sources(entry.get("inbound_nodes"))}
-        left = [entry for entry in masked if entry.get("name") in read or entry.get("name") not in removable]
-        if len(left) == len(masked):
-            return left
-        masked = left
+    masked = [_with_implicit(entry, implied) for entry in entries]
+    sources = {_name(entry): list(_sources(entry.get("inbound_nodes"))) for entry in masked}
+    readers = Counter(source for each in sources.values() for source in each)
+    removable = implied - ends
+    unread = [name for name in removable if not readers[name]]
+    dropped: set[str] = set()
+    while unread:
+        name = unread.pop()
+        dropped.add(name)
+        readers.subtract(sources[name])
+        unread += {source for source in sources[name] if source in removable and not readers[source]}
+    return [entry for entry in masked if _name(entry) not in dropped]
 
 
-def _made_by_layers(entries: Sequence[_Entry]) -> set[tuple[str, float]]:
+def _implied(entries: Sequence[_Entry]) -> set[str]:
+    """Names of the operations that compute nothing but masks that Keras makes by itself."""
+    made = _made_by_layers(entries)
+    found: set[str] = set()
+    lacking: dict[str, set[str]] = {}
+    readers: dict[str, list[str]] = {}
+    ready: list[str] = []
+    for entry in entries:
+        name, kind = _name(entry), entry.get("class_name")
+        if kind not in _MASK_OPERATIONS:
+            continue
+        sources = set(_sources(entry.get("inbound_nodes")))
+        if kind == "NotEqual":
+            if len(sources) == 1 and (*sources, _constant(entry)) in made:
+                ready.append(name)
+        elif kind in ("OnesLike", "ZerosLike"):
+            ready.append(name)
+        elif sources:
+            lacking[name] = sources
+            for source in sources:
+                readers.setdefault(source, []).append(name)
+    while ready:
+        name = ready.pop()
+        found.add(name)
+        for reader in readers.get(name, ()):
+            lacking[reader].discard(name)
+            if not lacking[reader]:
+                ready.append(reader)
+    return found
+
+
+def _made_by_layers(entries: Sequence[_Entry]) -> set[tuple[str, float | None]]:
     """(name of the tensor's layer, value that marks a step as masked) of every layer that makes masks."""
-    made = set()
+    made: set[tuple[str, float | None]] = set()
     for entry in entries:
         config = entry.get("config")
         if not isinstance(config, Mapping):
             continue
+        value = None
         if entry.get("class_name") == "Masking":
             value = config.get("mask_value", 0.0)
         elif entry.get("class_name") == "Embedding" and config.get("mask_zero") is True:
             value = 0
-        else:
-            continue
-        made.update((name, value) for name in _sources(entry.get("inbound_nodes")))
+        if isinstance(value, int | float):
+            made.update((name, value) for name in _sources(entry.get("inbound_nodes")))
     return made
-
-
-def _chain(name: str, by_name: Mapping[Any, _Entry], made: set[tuple[str, float]]) -> set[str] | None:
-    """The operations behind a mask, or None if anything there is not what Keras makes by itself."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        here = waiting.pop()
-        if here in found:
-            continue
-        entry = by_name.get(here)
-        if entry is None or entry.get("class_name") not in _MASK_OPERATIONS:
-            return None
-        found.add(here)
-        sources = list(_sources(entry.get("inbound_nodes")))
-        if entry["class_name"] == "NotEqual":
-            constant = _constant(entry)
-            if len(sources) != 1 or constant is None or (sources[0], constant) not in made:
-                return None
-        elif entry["class_name"] not in ("OnesLike", "ZerosLike"):
-            waiting += sources
-    return found
 
 
 def _constant(entry: _Entry) -> float | None:
@@ -105,6 +112,11 @@ def _constant(entry: _Entry) -> float | None:
     return None
 
 
+def _name(entry: _Entry) -> str:
+    name = entry.get("name")
+    return name if isinstance(name, str) else ""
+
+
 def _kwargs(entry: _Entry) -> Iterator[Mapping[str, Any]]:
     nodes = entry.get("inbound_nodes")
     for node in nodes if isinstance(nodes, list) else ():
@@ -112,15 +124,15 @@ def _kwargs(entry: _Entry) -> Iterator[Mapping[str, Any]]:
             yield node["kwargs"]
 
 
-def _with_implicit(entry: _Entry, known: set[str]) -> _Entry:
-    if not any(set(_sources(kwargs.get("mask"))) & known for kwargs in _kwargs(entry)):
+def _with_implicit(entry: _Entry, implied: set[str]) -> _Entry:
+    if not any(set(_sources(kwargs.get("mask"))) & implied for kwargs in _kwargs(entry)):
         return entry
     nodes = []
     for node in entry["inbound_nodes"]:
-        sources = set(_sources(node["kwargs"].get("mask")))
-        if sources and sources <= known:
-            node = {**node, "kwargs": {**node["kwargs"], "mask": IMPLICIT}}
-        nodes.append(node)
+        kwargs = node.get("kwargs") if isinstance(node, Mapping) else None
+        sources = set(_sources(kwargs.get("mask"))) if isinstance(kwargs, Mapping) else set()
+        known = bool(sources) and sources <= implied
+        nodes.append({**node, "kwargs": {**node["kwargs"], "mask": IMPLICIT}} if known else node)
     return {**entry, "inbound_nodes": nodes}
 
 

@@ -72,7 +72,7 @@ def _convolution(layer: LayerCall, rank: int) -> Value:
     options = layer.options
     data_format = layer.data_format()
     x = layer.channels_first(layer.input, data_format)
-    channels = _channels(x)
+    channels = _channels(x, rank)
     filters = options.integer("filters")
     window = _padding.window(layer, rank, causal=rank == 1)
     groups = options.integer("groups", default=1)
@@ -126,7 +126,10 @@ def _convolve(
     return _padding.channels_first_value(layer, conv(x), x, filters, out)
 
 
-def _channels(x: Value) -> int:
+def _channels(x: Value, rank: int) -> int:
+    """The channels of images with `rank` spatial axes, which `x` (channels-first) has to be."""
+    if x.rank != rank + 2:
+        raise LayerRefused(f"called on a tensor of shape {x.shape}")
     channels = x.torch_shape[1]
     if channels is None:
         raise LayerRefused("the number of input channels is not known")
@@ -188,7 +191,7 @@ def _depthwise_step(
     use_bias: bool,
     suffix: str = "",
 ) -> Value:
-    channels = _channels(x)
+    channels = _channels(x, rank)
     multiplier = layer.options.integer("depth_multiplier", default=1)
     kernel = layer.weight(role, *window.kernel, channels, multiplier)
     filters = channels * multiplier
@@ -238,7 +241,7 @@ def _separable(layer: LayerCall, rank: int) -> Value:
     filters = options.integer("filters")
     window = _padding.window(layer, rank, causal=rank == 1)
     x = _depthwise_step(layer, x, rank, window, "depthwise_kernel", use_bias=False, suffix="depthwise")
-    channels = _channels(x)
+    channels = _channels(x, rank)
     kernel = layer.weight("pointwise_kernel", *(1,) * rank, channels, filters)
     state = {"weight": kernel.transpose(rank + 1, rank, *range(rank))}
     point = _padding.Window((1,) * rank, (1,) * rank, (1,) * rank, "valid")
@@ -306,7 +309,7 @@ def _transposed(layer: LayerCall, rank: int) -> Value:
     options = layer.options
     data_format = layer.data_format()
     x = layer.channels_first(layer.input, data_format)
-    channels, filters = _channels(x), options.integer("filters")
+    channels, filters = _channels(x, rank), options.integer("filters")
     window = _padding.window(layer, rank, causal=False)
     options.must_be("groups", 1)
     if all(n > 1 for n in window.strides) and any(n > 1 for n in window.dilation):
