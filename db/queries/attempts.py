@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from db.clock import now
 from db.models import Artifact, Attempt, Job, JobArtifact, JobReason, Parity
 from db.queries.insert_new import insert_new
+from db.queries.predicates import held_by
 from db.queries.transition import move
 from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Usage
 from db.states import TERMINAL, AttemptOutcome, JobState
@@ -117,7 +118,7 @@ def give_back(
     move(
         session,
         target,
-        Job.id == job.id,
+        *held_by(job.id, job.fence),
         event=event,
         data={"attempt": job.fence, "state": target},
         lease_until=None,

@@ -29,6 +29,7 @@ def cancel(session: Session, job_ids: Sequence[int]) -> Cancelled:
     cancelled: list[int] = []
     requested: list[int] = []
     for chunk in chunks(job_ids):
+        _lock(session, Job.id.in_(chunk))
         cancelled += move(
             session,
             JobState.CANCELLED,
@@ -39,7 +40,6 @@ def cancel(session: Session, job_ids: Sequence[int]) -> Cancelled:
             dispatched_at=None,
             **attempts.error_values(None),
         )
-        # After the move, not before: a job claimed in between is running now and is asked here.
         requested += session.scalars(
             update(Job)
             .where(Job.id.in_(chunk), in_state(JobState.RUNNING), Job.cancel_requested_at.is_(None))
@@ -54,6 +54,7 @@ def cancel(session: Session, job_ids: Sequence[int]) -> Cancelled:
 def hold(session: Session, batch_id: int) -> list[int]:
     """Pauses a batch: nothing of it starts any more; what runs may finish. Returns the jobs held."""
     _set_batch(session, batch_id, BatchState.HELD, BatchState.PLANNING, BatchState.RUNNING)
+    _lock(session, _of(batch_id), Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
     session.execute(
         update(Job)
         .where(_of(batch_id), in_state(JobState.RUNNING))
@@ -115,6 +116,15 @@ def requeue(session: Session, job_ids: Sequence[int]) -> list[int]:
             .execution_options(synchronize_session=False)
         )
     return requeued
+
+
+def _lock(session: Session, *criteria: ColumnElement[bool]) -> None:
+    """Keeps these jobs as they are until the transaction ends.
+
+    Between a statement about waiting jobs and one about running ones, a job could otherwise be claimed
+    or given back, and be missed by both. In the order of numbers, so that two requests cannot deadlock.
+    """
+    session.execute(select(Job.id).where(*criteria).order_by(Job.id).with_for_update()).close()
 
 
 def _of(batch_id: int) -> ColumnElement[bool]:

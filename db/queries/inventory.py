@@ -63,7 +63,10 @@ def plan(
         UnknownBatch: there is no such batch.
     """
     batch = session.execute(
-        select(Batch.recipe_id, Batch.source_url, Batch.state).where(Batch.id == batch_id)
+        select(Batch.recipe_id, Batch.source_url, Batch.state)
+        .where(Batch.id == batch_id)
+        # A pause of the batch waits for this plan, and so pauses what it adds.
+        .with_for_update()
     ).one_or_none()
     if batch is None:
         raise UnknownBatch(batch_id)

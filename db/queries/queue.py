@@ -179,8 +179,6 @@ def finish(
     """
     if state not in TERMINAL:
         raise ValueError(f"finish needs a terminal state, not {state}")
-    if not _lock(session, job_id, fence):
-        return False
     values = {
         **attempts.error_values(error),
         "manifest_sha256": manifest_sha256,
@@ -188,20 +186,23 @@ def finish(
         "finished_at": now(),
     }
 
-    def end(adopted: int | None) -> None:
+    def end(adopted: int | None) -> bool:
         data = {"attempt": fence, **({"reused_from": adopted} if adopted else {})}
         event = AttemptOutcome.REUSED if adopted and state is JobState.SUCCEEDED else outcome
-        move(session, state, *held_by(job_id, fence), event=event, data=data, reused_from=adopted, **values)
+        held = held_by(job_id, fence)
+        return bool(move(session, state, *held, event=event, data=data, reused_from=adopted, **values))
 
     try:
         with session.begin_nested():
-            end(reused_from)
+            ended = end(reused_from)
     except IntegrityError:
         # uq_job_result: a job with the same content succeeded since `set_content` looked.
         first = _winner(session, job_id)
         if first is None:
             raise
-        end(first)
+        ended = end(first)
+    if not ended:
+        return False
     attempts.end(session, job_id, fence, outcome, error=error, usage=usage)
     attempts.publish(session, job_id, fence, artifacts, parity)
     return True

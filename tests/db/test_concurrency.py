@@ -120,6 +120,46 @@ def test_a_finish_and_its_rival_cannot_both_win(sessions: sessionmaker[Session],
         assert jobs[claim.job_id].lost_count == (0 if succeeded else 1)
 
 
+def test_a_job_given_back_while_it_is_cancelled_is_cancelled(sessions: sessionmaker[Session]) -> None:
+    """Whoever comes first: a queued job that is to be cancelled could neither run nor end."""
+    zoo.new_batch(sessions, [f"{number}.h5" for number in range(60)])
+    claims = [zoo.claim(sessions, job_id) for job_id in zoo.job_ids(sessions).values()]
+
+    def take_part(number: int) -> None:
+        for claim in claims[number % 4 :: 4]:
+            with sessions.begin() as session:
+                if number < 4:
+                    assert queue.release(session, claim.job_id, claim.fence, outcome=AttemptOutcome.RETRY)
+                else:
+                    control.cancel(session, [claim.job_id])
+
+    at_once(take_part)
+    with sessions() as session:
+        assert set(session.scalars(select(Job.state))) == {JobState.CANCELLED}
+
+
+def test_no_job_of_a_batch_escapes_its_pause(sessions: sessionmaker[Session]) -> None:
+    """While workers claim and give back as fast as they can."""
+    batch_id = zoo.new_batch(sessions, [f"{number}.h5" for number in range(40)])
+    jobs = list(zoo.job_ids(sessions).values())
+
+    def take_part(number: int) -> None:
+        if number == 0:
+            with sessions.begin() as session:
+                control.hold(session, batch_id)
+            return
+        for job_id in jobs[number - 1 :: THREADS - 1]:
+            with sessions.begin() as session:
+                claim = queue.claim(session, job_id, f"w{number}", zoo.LEASE)
+            if claim is not None:
+                with sessions.begin() as session:
+                    assert queue.release(session, job_id, claim.fence, outcome=AttemptOutcome.DRAINED)
+
+    at_once(take_part)
+    with sessions() as session:
+        assert set(session.scalars(select(Job.state))) == {JobState.HELD}
+
+
 def test_interrupted_planning_goes_on_where_it_was(sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as session:
         batch_id = inventory.create_batch(
