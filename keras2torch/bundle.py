@@ -24,7 +24,7 @@ from keras2torch._version import __version__
 from keras2torch.card import write_card
 from keras2torch.emit.code import Value
 from keras2torch.emit.module import ModuleSource
-from keras2torch.errors import UsageError
+from keras2torch.errors import CannotWrite, UsageError
 from keras2torch.source.model import SourceModel
 from keras2torch.tensors import stored_dtype, write_safetensors
 from keras2torch.translate import Program
@@ -32,6 +32,18 @@ from keras2torch.weights import Lookup
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+_BUNDLE_FILES = frozenset(
+    {
+        MANIFEST,
+        "README.md",
+        "__pycache__",
+        "model.onnx",
+        "model.pt2",
+        "model.py",
+        "model.safetensors",
+        "parity.json",
+    }
+)
 
 
 def write_bundle(
@@ -46,7 +58,8 @@ def write_bundle(
 ) -> dict[str, Any]:
     """Write the whole bundle to `target`; returns the manifest.
 
-    Raises `UsageError` if `target` is there and is not an earlier bundle, OSError if the disk is full.
+    Raises `UsageError` if `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the
+    place is not writable. `target` is then as it was before.
     """
     with _replacing(target) as folder:
         (folder / "model.py").write_text(module.text, encoding="utf-8")
@@ -66,28 +79,54 @@ def write_bundle(
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes `target`'s place on success and disappears on failure."""
-    target = target.absolute()
-    if target.exists() and not _may_replace(target):
-        raise UsageError("is there already and is not a bundle: not overwritten", file=str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    target = Path(os.path.realpath(target))
     try:
-        folder.chmod(0o755)
-        yield folder
-        if target.exists():
-            old = folder.with_name(folder.name + ".old")
-            target.rename(old)
-            folder.rename(target)
-            shutil.rmtree(old)
-        else:
-            folder.rename(target)
+        _check_replaceable(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            folder.chmod(0o755)
+            yield folder
+            _put_in_place(folder, target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise CannotWrite(f"cannot be written ({error.strerror or error})", file=str(target)) from error
+
+
+def _check_replaceable(target: Path) -> None:
+    """Nothing there, an empty folder or an earlier bundle, and nothing in it that would be lost."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UsageError("is there already and is no folder: not overwritten", file=str(target))
+    present = {entry.name for entry in target.iterdir()}
+    if present and MANIFEST not in present:
+        raise UsageError("is there already and is not a bundle: not overwritten", file=str(target))
+    others = sorted(present - _BUNDLE_FILES)
+    if others:
+        raise UsageError(
+            f"holds {others[0]!r}, which is no part of a bundle: not overwritten", file=str(target)
+        )
+    if present:
+        read_manifest(target)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    if not target.exists():
+        folder.rename(target)
+        return
+    old = folder.with_name(folder.name + ".old")
+    try:
+        target.rename(old)
+        folder.rename(target)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not target.exists():
+            old.rename(target)
         raise
-
-
-def _may_replace(target: Path) -> bool:
-    return target.is_dir() and (not any(target.iterdir()) or (target / MANIFEST).is_file())
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _manifest(
@@ -98,7 +137,7 @@ def _manifest(
     arrays: Lookup,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    trainable = sum(prod(weight.shape) for weight in program.state.values())
+    count = sum(prod(weight.shape) for weight in program.state.values())
     size = sum(
         prod(weight.shape) * np.dtype(stored_dtype(weight, arrays)).itemsize
         for weight in program.state.values()
@@ -118,7 +157,7 @@ def _manifest(
         "model": {"class_name": module.class_name, "keras_name": program.graph.name},
         "inputs": [_port(name, value) for name, value in zip(module.parameters, program.inputs, strict=True)],
         "outputs": [_port(_output_name(program, i), value) for i, value in enumerate(program.outputs)],
-        "parameters": {"count": trainable, "bytes": size},
+        "parameters": {"count": count, "bytes": size},
         "layers": _layers(program, module),
         "weights": [
             {

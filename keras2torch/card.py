@@ -1,21 +1,29 @@
-"""README.md of a bundle: what the model was, what it is now, how to load it, and where every weight went."""
+"""README.md of a bundle: what the model was, what it is now, how to load it, and where every weight went.
+
+Names come from the model file: they stand in code spans only, where Markdown and HTML mean nothing.
+"""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from keras2torch.errors import one_line
 
 
 def write_card(manifest: Mapping[str, Any]) -> str:
     """The model card in Markdown, from the manifest alone."""
     source, model = manifest["source"], manifest["model"]
+    version = (
+        f"Keras {_code(source['keras_version'])}" if source["keras_version"] else "unknown version of Keras"
+    )
+    count, tensors = manifest["parameters"]["count"], len(manifest["weights"])
+    converter = manifest["converter"]["version"]
     lines = [
-        f"# {_text(model['class_name'])}",
+        f"# {model['class_name']}",
         "",
-        f"Converted from the Keras model `{_text(model['keras_name'])}` in `{_text(source['name'])}` "
-        f"(Keras {_text(source['keras_version'] or 'version unknown')}, {source['bytes']:,} bytes, "
-        f"sha256 `{source['sha256']}`) by keras2torch {manifest['converter']['version']}.",
+        f"Converted from the Keras model {_code(model['keras_name'])} in {_code(source['name'])}",
+        f"({version}, {source['bytes']:,} bytes, sha256 `{source['sha256']}`) by keras2torch {converter}.",
         "",
         "```python",
         "from model import load_model",
@@ -29,22 +37,22 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         *[_port_row("input", port) for port in manifest["inputs"]],
         *[_port_row("output", port) for port in manifest["outputs"]],
         "",
-        f"{manifest['parameters']['count']:,} numbers in {len(manifest['weights'])} tensors. After `keras2torch verify`,"
-        " `parity.json` beside this file says how closely they compute what Keras computes.",
+        f"{count:,} numbers in {tensors} tensors. After `keras2torch verify`, `parity.json` beside this file",
+        "says how closely they compute what Keras computes.",
     ]
     if manifest["warnings"]:
-        lines += ["", "## Warnings", "", *[f"- {_text(warning)}" for warning in manifest["warnings"]]]
+        lines += ["", "## Warnings", "", *[f"- {_code(warning)}" for warning in manifest["warnings"]]]
     lines += [
         "",
         "## Weights",
         "",
-        "Keras stores kernels with the output axis last, PyTorch with it first; the transform column says what was done.",
+        "Keras stores kernels with the output axis last, PyTorch with it first; the last column says what was done.",
         "",
         "| Keras | PyTorch | shape | transform |",
         "|---|---|---|---|",
         *[
-            f"| {_text(', '.join(weight['keras']) or '(none)')} | `{weight['torch']}` | {_shape(weight['shape'])} "
-            f"| {_text(weight['transform'])} |"
+            f"| {_cell(', '.join(weight['keras']) or '(none)')} | `{weight['torch']}` | {_shape(weight['shape'])} "
+            f"| {weight['transform'].replace('|', ',')} |"
             for weight in manifest["weights"]
         ],
     ]
@@ -52,17 +60,18 @@ def write_card(manifest: Mapping[str, Any]) -> str:
 
 
 def _port_row(kind: str, port: Mapping[str, Any]) -> str:
-    return (
-        f"| {kind} | {_text(port['name'])} | {_text(port['dtype'])} | {_shape(port['torch_shape'])} "
-        f"| {_shape(port['keras_shape'])} |"
-    )
+    here, keras = _shape(port["torch_shape"]), _shape(port["keras_shape"])
+    return f"| {kind} | {_cell(port['name'])} | {_cell(port['dtype'])} | {here} | {keras} |"
 
 
 def _shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("?" if n is None else str(n) for n in shape) + ")"
 
 
-def _text(text: str) -> str:
-    """Names come from the model file: keep them from being Markdown or HTML."""
-    safe = "".join(char if char.isprintable() else "?" for char in str(text))
-    return html.escape(safe, quote=False).replace("|", "\\|").replace("`", "'")
+def _code(text: str) -> str:
+    return f"`{one_line(text).replace('`', chr(39))}`"
+
+
+def _cell(text: str) -> str:
+    """A code span in a table, where GitHub reads a bar as the end of the cell even so."""
+    return _code(text).replace("|", "\\|")

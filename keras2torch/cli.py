@@ -6,7 +6,9 @@ Exit codes: 0 ok, 1 internal, 2 usage, 3 refused file, 4 unsupported model, 5 pa
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,22 +24,32 @@ _INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = _parser().parse_args(argv)
+    # Names of layers are in any script; the terminal may know one only.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A terminated run must clean up behind itself as an interrupted one does.
     signal.signal(signal.SIGTERM, _as_interrupt)
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("keras2torch: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; so does what is left of it.
-        sys.stdout = None
+        _discard_output()
         return 0
     except Exception as error:
         if arguments.debug:
             raise
         return _report(error, as_json=arguments.json)
+    return code
+
+
+def _discard_output() -> None:
+    """Let what is still to be written to the standard output go nowhere, at exit too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _as_interrupt(_signum: int, _frame: object) -> NoReturn:
@@ -46,29 +58,26 @@ def _as_interrupt(_signum: int, _frame: object) -> NoReturn:
 
 def _report(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one line (every reason a line of its own for an unsupported model)."""
-    known = isinstance(error, Keras2TorchError)
-    code = error.exit_code if isinstance(error, Keras2TorchError) else 1
     reasons = error.reasons if isinstance(error, UnsupportedModel) else ()
-    kind = (
-        error.kind
-        if isinstance(error, Keras2TorchError)
-        else "os-error"
-        if isinstance(error, OSError)
-        else "internal"
-    )
-    if as_json:
-        detail = {"kind": kind, "message": str(error), "reasons": [reason.as_json() for reason in reasons]}
-        print(json.dumps({"ok": False, "exit_code": code, "error": detail}, indent=1))
-    if len(reasons) > 1:
-        lines = (
-            [f"{error.file}: {reason}" for reason in reasons] if isinstance(error, UnsupportedModel) else []
-        )
-    elif known or isinstance(error, OSError):
-        lines = [one_line(str(error), 1000)]
+    if isinstance(error, Keras2TorchError):
+        code, kind, text = error.exit_code, error.kind, str(error)
+    elif isinstance(error, OSError):
+        code, kind, text = 1, "os-error", str(error)
     else:
-        lines = [one_line(f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1000)]
+        code, kind = 1, "internal"
+        text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+    lines = [text]
+    if isinstance(error, UnsupportedModel) and len(reasons) > 1:
+        lines = [f"{error.file}: {reason}" for reason in reasons]
     for line in lines:
-        print(f"keras2torch: {line}", file=sys.stderr)
+        print(f"keras2torch: {one_line(line, 1000)}", file=sys.stderr)
+    try:
+        if as_json:
+            detail = {"kind": kind, "message": text, "reasons": [reason.as_json() for reason in reasons]}
+            _print_json({"ok": False, "exit_code": code, "error": detail})
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
     return code
 
 
@@ -122,9 +131,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(found.as_json())
         return 0
-    version = found.keras_version or "version not recorded"
+    version = f"Keras {one_line(found.keras_version)}" if found.keras_version else "version not recorded"
     print(
-        f"{one_line(found.name)}: {found.generation}, Keras {version}, {found.parameters:,} parameters, {found.bytes:,} bytes"
+        f"{one_line(found.name)}: {found.generation}, {version}, "
+        f"{found.parameters:,} parameters, {found.bytes:,} bytes"
     )
     for port in found.inputs:
         print(f"  input   {one_line(port['name'])}  {port['dtype']}  {_shape(port['shape'])}")

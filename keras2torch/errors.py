@@ -45,6 +45,10 @@ class Keras2TorchError(Exception):
         return self
 
 
+class CannotWrite(Keras2TorchError):
+    """The output cannot be written."""
+
+
 class UsageError(Keras2TorchError):
     """The command was called with arguments that cannot be used together."""
 

@@ -1,4 +1,4 @@
-"""Which stored array is which variable: by layer name, inside nested models by weight name, by order as the last resort.
+"""Which stored array is which variable: by layer name, in nested models by weight name, by order as the last resort.
 
 Keras stores the weights of a top-level layer under its name, as trainable weights followed by non-trainable ones. For a
 nested model that list runs through all its layers, and what counts as trainable depends on flags (see `_stored_order`).
@@ -7,7 +7,7 @@ The shapes that the configuration implies are checked against the file here, bef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from keras2torch import errors
 from keras2torch.graph.model import Container, Graph
@@ -23,7 +23,7 @@ def resolve(source: SourceModel, graph: Graph, expected: Expected) -> dict[Weigh
     Raises `MissingWeight`, `UnexpectedWeight` or `WrongShape`, naming layer and variable.
     """
     found: dict[WeightKey, Array] = {}
-    containers = {_top(child): child for child in graph.tree.children if isinstance(child, Container)}
+    containers = {child.name: child for child in graph.tree.children if isinstance(child, Container)}
     groups: dict[str, list[WeightKey]] = {}
     for layer, keys in expected.items():
         groups.setdefault(graph.layers[layer].group, []).extend(keys)
@@ -41,16 +41,7 @@ def resolve(source: SourceModel, graph: Graph, expected: Expected) -> dict[Weigh
     return found
 
 
-def _top(container: Container) -> str:
-    return container.name
-
-
-def _layer_order(keys: Iterable[WeightKey], layer_trainable: bool = True) -> list[WeightKey]:
-    keys = list(keys)
-    if not layer_trainable:
-        return (
-            keys  # a frozen layer lists all its weights in order of creation; all of them are non-trainable
-        )
+def _layer_order(keys: Sequence[WeightKey]) -> list[WeightKey]:
     return [key for key in keys if key.trainable] + [key for key in keys if not key.trainable]
 
 
@@ -64,9 +55,7 @@ def _halves(
 ) -> tuple[list[WeightKey], list[WeightKey]]:
     """(trainable, non-trainable) variables as `layer.trainable_weights` and `non_trainable_weights` list them."""
     if isinstance(node, str):
-        keys = list(expected.get(node, ()))
-        if node in graph.layers and not graph.layers[node].trainable:
-            return [], keys
+        keys = expected.get(node, ())
         return [key for key in keys if key.trainable], [key for key in keys if not key.trainable]
     halves = [_halves(child, graph, expected) for child in node.children]
     if not node.trainable:

@@ -39,11 +39,12 @@ def stored_dtype(weight: Weight, arrays: Lookup) -> str:
 
 
 def write_safetensors(path: Path, state: Mapping[str, Weight], arrays: Lookup) -> Written:
-    """Write `state` to `path`, in the order given."""
+    """Write `state` to `path`: wider types first, so that every tensor is aligned, else in the order given."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     dtypes = {name: stored_dtype(weight, arrays) for name, weight in state.items()}
-    for name, weight in state.items():
+    ordered = sorted(state.items(), key=lambda item: -np.dtype(dtypes[item[0]]).itemsize)
+    for name, weight in ordered:
         size = prod(weight.shape) * np.dtype(dtypes[name]).itemsize
         header[name] = {
             "dtype": _NAMES[dtypes[name]],
@@ -62,7 +63,7 @@ def write_safetensors(path: Path, state: Mapping[str, Weight], arrays: Lookup) -
     # Writing and hashing release the GIL: one block goes out while the next is gathered.
     with path.open("wb") as file, ThreadPoolExecutor(1) as pool:
         pending = pool.submit(sink, len(text).to_bytes(8, "little") + text)
-        for name, weight in state.items():
+        for name, weight in ordered:
             written = 0
             for block in weight.blocks(arrays, np.dtype(dtypes[name]), BLOCK_BYTES):
                 pending.result()

@@ -1,7 +1,7 @@
 """Weights as recipes: which stored arrays, through which views, become which tensor of the module.
 
-A rule never sees a number. It names what it needs (`WeightKey`), in the order in which Keras creates it, and says how to
-turn it; the arrays are looked up afterwards and read in blocks while the safetensors file is written.
+A rule never sees a number. It names what it needs (`WeightKey`), in the order in which Keras creates it, and says how
+to turn it; the arrays are looked up afterwards and read in blocks while the safetensors file is written.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Weight:
         )
 
     def reshape(self, *shape: int) -> Weight:
-        """A new shape over the same row-major elements. Of a large transposed weight, only as the last step (a copy)."""
+        """A new shape over the same row-major elements; of a large transposed weight a copy, so the last step only."""
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} does not reshape to {shape}")
         return self._map(shape, f"reshape({', '.join(map(str, shape))})", lambda array: array.reshape(shape))
@@ -115,7 +115,7 @@ class Weight:
         return Weight(self.sources, self.shape, evaluate, (*self.steps, order.steps))
 
     def blocks(self, arrays: Lookup, dtype: np.dtype[np.generic], block_bytes: int) -> Iterator[Array]:
-        """The tensor's elements in row-major order, as contiguous arrays of at most about `block_bytes` (one row at least)."""
+        """The tensor's elements in row-major order, as contiguous arrays of about `block_bytes` (one row at least)."""
         pieces = self.evaluate(arrays)
         if not self.shape or pieces[0].ndim == 0:
             yield np.ascontiguousarray(pieces[0], dtype)
