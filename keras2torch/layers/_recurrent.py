@@ -305,12 +305,10 @@ def _function(recurrent: Recurrent, spec: Any, option: str) -> Raw:
         return Raw("nn.Identity()")
     if result.shape != x.shape or result.code is None:
         raise UnsupportedOption(f"{option} {spec!r} has no meaning inside a recurrent layer", option)
-    parts = result.code.parts
-    if len(parts) == 4 and parts[1] == "(" and parts[2] is x and parts[3] == ")":
-        return Raw(str(parts[0]))
     text = render(result.code, lambda value: "x" if value is x else None)
     if "self." in text:
         raise UnsupportedOption(
-            f"{option} is a layer, which is not supported inside a recurrent layer", option
+            f"{option} is a layer with weights, which is not supported inside a recurrent layer", option
         )
-    return Raw(f"lambda x: {text}")
+    function, *rest = result.code.parts
+    return Raw(str(function) if rest == ["(", x, ")"] else f"lambda x: {text}")

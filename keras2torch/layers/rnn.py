@@ -141,6 +141,7 @@ def _check_count(initial: list[Value], states: int) -> None:
 )
 def bidirectional(layer: LayerCall) -> list[Value]:
     """`bidirectional=True` of the same module; two modules where masks are used or the halves differ."""
+    forward, backward = _halves(layer)
     given, mask, initial = _inputs(layer)
     merge = layer.options.take("merge_mode", default="concat")
     if merge is not None and merge not in _MERGE_MODES:
@@ -148,7 +149,6 @@ def bidirectional(layer: LayerCall) -> list[Value]:
             f"merge_mode {merge!r} is not one of {', '.join(_MERGE_MODES)} or null", "merge_mode"
         )
     layer.options.must_be("num_constants", 0, None)
-    forward, backward = _halves(layer)
     _check_count(initial, 2 * forward.kind.states)
     x = given
     if mask is not None and forward.sequences and layer.generation in (Generation.KERAS1, Generation.KERAS2):

@@ -22,9 +22,9 @@ def over_valid_steps(
     A masked step repeats the output before it, zeros if there is none; with `zero_masked` it yields zeros.
     """
     order = mask.argsort(dim=1, descending=True, stable=True)  # valid steps first, each in its turn
-    outputs, _ = rnn(x.take_along_dim(order[:, :, None], dim=1), start)
+    outputs, _ = rnn(x.gather(1, order[:, :, None].expand_as(x)), start)
     latest = mask.cumsum(dim=1) - 1  # which of the valid steps was the last one, at each step
-    outputs = outputs.take_along_dim(latest.clamp(min=0)[:, :, None], dim=1)
+    outputs = outputs.gather(1, latest.clamp(min=0)[:, :, None].expand_as(outputs))
     shown = mask if zero_masked else latest >= 0
     return torch.where(shown[:, :, None], outputs, 0.0)
 

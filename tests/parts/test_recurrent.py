@@ -1,0 +1,202 @@
+"""Loops and masks against the modules of `nn`, row by row and step by step."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import relu, softsign
+
+from keras2torch.parts.recurrent import (
+    StepByStep,
+    StepByStepGRU,
+    StepByStepLSTM,
+    StepByStepRNN,
+    hard_sigmoid,
+    over_valid_steps,
+)
+
+FEATURES, UNITS = 3, 4
+KINDS: dict[str, tuple[Callable[..., nn.RNNBase], Callable[..., StepByStep]]] = {
+    "rnn": (nn.RNN, StepByStepRNN),
+    "lstm": (nn.LSTM, StepByStepLSTM),
+    "gru": (nn.GRU, StepByStepGRU),
+}
+MASK = torch.tensor(
+    [
+        [1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 0, 0],
+        [0, 0, 1, 1, 1, 1],
+        [1, 0, 0, 1, 0, 1],
+        [0, 0, 0, 0, 0, 0],
+    ],
+    dtype=torch.bool,
+)
+State = torch.Tensor | tuple[torch.Tensor, ...]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    torch.manual_seed(0)
+    return str(request.param)
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return torch.randn(5, 6, FEATURES, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def twins(kind: str) -> tuple[nn.RNNBase, StepByStep]:
+    """The module of `nn` and the loop, with the same weights."""
+    module_class, loop_class = KINDS[kind]
+    module = module_class(FEATURES, UNITS, batch_first=True).double()
+    loop = loop_class(FEATURES, UNITS).double()
+    weights = dict[str, torch.Tensor](module.named_parameters())
+    if kind != "gru":  # the loop has one bias
+        weights["bias_ih_l0"] = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+    state = {
+        "input.weight": weights["weight_ih_l0"],
+        "input.bias": weights["bias_ih_l0"],
+        "recurrent.weight": weights["weight_hh_l0"],
+        "recurrent.bias": weights["bias_hh_l0"],
+    }
+    loop.load_state_dict({name: state[name] for name in loop.state_dict()})
+    return module, loop
+
+
+def start_of(kind: str) -> State:
+    h, c = torch.randn(2, 1, 5, UNITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return (h, c) if kind == "lstm" else h
+
+
+def parts(state: State) -> tuple[torch.Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_the_loop_is_the_module(kind: str, started: bool, x: torch.Tensor) -> None:
+    module, loop = twins(kind)
+    start = start_of(kind) if started else None
+    expected, last = module(x, start)
+    actual, state = loop(x, start)
+    torch.testing.assert_close(actual, expected)
+    for mine, theirs in zip(parts(state), parts(last), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("zero_masked", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+def test_masked_steps_do_not_happen(kind: str, started: bool, zero_masked: bool, x: torch.Tensor) -> None:
+    """Each row alone, without its masked steps, through the module."""
+    module, loop = twins(kind)
+    start = start_of(kind) if started else None
+    actual, state = loop(x, start, mask=MASK, zero_masked=zero_masked)
+    for row, valid in enumerate(MASK):
+        own = None if start is None else _row(start, row)
+        made, last = module(x[row : row + 1, valid], own) if valid.any() else (None, own)
+        output, steps = torch.zeros(UNITS, dtype=torch.float64), iter(made[0] if made is not None else ())
+        for t in range(x.shape[1]):
+            output = next(steps) if valid[t] else output
+            torch.testing.assert_close(actual[row, t], output if valid[t] or not zero_masked else output * 0)
+        for mine, theirs in zip(parts(state), parts(last) if last is not None else (), strict=False):
+            torch.testing.assert_close(mine[:, row], theirs[:, 0])
+
+
+def _row(state: State, row: int) -> State:
+    picked = tuple(part[:, row : row + 1].contiguous() for part in parts(state))
+    return picked if isinstance(state, tuple) else picked[0]
+
+
+@pytest.mark.parametrize("zero_masked", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+def test_moving_valid_steps_together_is_the_masked_loop(
+    kind: str, started: bool, zero_masked: bool, x: torch.Tensor
+) -> None:
+    module, loop = twins(kind)
+    start = start_of(kind) if started else None
+    expected, _ = loop(x, start, mask=MASK, zero_masked=zero_masked)
+    torch.testing.assert_close(over_valid_steps(module, x, MASK, start, zero_masked=zero_masked), expected)
+
+
+def test_masked_inputs_get_no_gradient(kind: str, x: torch.Tensor) -> None:
+    module, loop = twins(kind)
+    for run in (
+        lambda given: over_valid_steps(module, given, MASK),
+        lambda given: loop(given, mask=MASK)[0],
+    ):
+        given = x.clone().requires_grad_()
+        run(given).square().sum().backward()
+        assert given.grad is not None
+        assert (given.grad[~MASK] == 0).all()
+        assert (given.grad[MASK] != 0).all()
+
+
+def test_gradients_are_those_of_the_function(kind: str, x: torch.Tensor) -> None:
+    _, loop = twins(kind)
+    few = x[:4, :3].clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: loop(given, mask=MASK[:4, :3])[0], (few,))
+
+
+def test_reset_before_the_weights(x: torch.Tensor) -> None:
+    """The original GRU, gate by gate."""
+    loop = StepByStepGRU(FEATURES, UNITS, relu, hard_sigmoid, reset_after=False).double()
+    assert "recurrent.bias" not in loop.state_dict()
+    (w_r, w_z, w_n), (u_r, u_z, u_n) = loop.input.weight.chunk(3), loop.recurrent.weight.chunk(3)
+    b_r, b_z, b_n = loop.input.bias.chunk(3)
+    h = torch.zeros(5, UNITS, dtype=torch.float64)
+    outputs, _ = loop(x)
+    for t in range(x.shape[1]):
+        r = hard_sigmoid(x[:, t] @ w_r.T + h @ u_r.T + b_r)
+        z = hard_sigmoid(x[:, t] @ w_z.T + h @ u_z.T + b_z)
+        h = z * h + (1 - z) * relu(x[:, t] @ w_n.T + (r * h) @ u_n.T + b_n)
+        torch.testing.assert_close(outputs[:, t], h)
+
+
+def test_activations_are_called_where_they_belong(x: torch.Tensor) -> None:
+    h = c = torch.zeros(5, UNITS, dtype=torch.float64)
+    loop = StepByStepLSTM(FEATURES, UNITS, softsign, lambda gate: torch.softmax(gate, dim=-1)).double()
+    outputs, _ = loop(x)
+    for t in range(x.shape[1]):
+        i, f, g, o = (loop.input(x[:, t]) + loop.recurrent(h)).chunk(4, dim=1)
+        c = torch.softmax(f, -1) * c + torch.softmax(i, -1) * softsign(g)
+        h = torch.softmax(o, -1) * softsign(c)
+        torch.testing.assert_close(outputs[:, t], h)
+
+
+def test_without_bias_there_is_none(kind: str) -> None:
+    loop = KINDS[kind][1](FEATURES, UNITS, bias=False)
+    assert {name for name, _ in loop.named_parameters()} == {"input.weight", "recurrent.weight"}
+
+
+def test_hard_sigmoid_has_slope_one_fifth() -> None:
+    points = torch.tensor([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0])
+    torch.testing.assert_close(hard_sigmoid(points), torch.tensor([0.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.0]))
+
+
+class _Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(FEATURES, UNITS, batch_first=True)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return over_valid_steps(self.lstm, x, mask)
+
+
+class _Looped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = StepByStepLSTM(FEATURES, UNITS, recurrent_activation=hard_sigmoid)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.lstm(x, mask=mask)[0]
+        return outputs
+
+
+# torch says so of every nn.LSTM that is exported.
+@pytest.mark.filterwarnings("ignore:The tensor attributes self.lstm._flat_weights:UserWarning")
+@pytest.mark.parametrize("make", [_Masked, _Looped])
+def test_exports_for_any_batch_size(make: Callable[[], nn.Module], x: torch.Tensor) -> None:
+    model = make().double().eval()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(model, (x, MASK), dynamic_shapes=({0: batch}, {0: batch}))
+    torch.testing.assert_close(program.module()(x[:3], MASK[:3]), model(x[:3], MASK[:3]))
