@@ -29,7 +29,7 @@ demo: setup ## build the sample zoo, run the fleet on it, show the table and whe
 	@bin/fleet migrate build/samples build/demo
 
 test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
 
 check: setup ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
