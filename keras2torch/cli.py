@@ -62,7 +62,7 @@ def _report(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, Keras2TorchError):
         code, kind, text = error.exit_code, error.kind, str(error)
     elif isinstance(error, OSError):
-        code, kind, text = 1, "os-error", str(error)
+        code, kind, text = 1, "os-error", f"{error.filename or 'the standard output'}: {error.strerror}"
     else:
         code, kind = 1, "internal"
         text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"

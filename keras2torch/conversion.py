@@ -54,7 +54,9 @@ def check_origin(source: SourceModel) -> None:
     """Refuse what was written by a Keras whose numbers mean something else. Raises `UnsupportedModel`."""
     if source.generation is Generation.KERAS1:
         why = "written by Keras 1, whose layers and weights have other meanings"
-        raise UnsupportedModel([Reason("unsupported-generation", "the model", "Keras 1", why, "keras_version")])
+        raise UnsupportedModel(
+            [Reason("unsupported-generation", "the model", "Keras 1", why, "keras_version")]
+        )
     if source.backend not in (None, "tensorflow", "jax", "torch", "cntk", "numpy", "openvino"):
         # Theano convolves with flipped kernels; nothing in the file says whether they were flipped back.
         why = f"trained on the backend {source.backend!r}, whose kernels are not known to be TensorFlow's"

@@ -142,6 +142,8 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
     def chunk_index(self) -> Iterator[tuple[tuple[int, ...], int, int, int]]:
         """(offset in the array, address, bytes, mask of filters left out) of each stored chunk."""
         chunks = self.chunks
+        if self._chunk_address == UNDEFINED:
+            return
         window = self._window.part(_CHUNK_INDEX_BYTES)
         tree = btree.BTreeV1RawDataChunks(window, self._chunk_address, len(chunks) + 1)
         for node in tree.all_nodes.get(0, ()):
@@ -240,7 +242,7 @@ class HDF5:
         """Down along a relative path of plain names, or None where there is nothing."""
         steps = path.split("/")
         if len(steps) > self._limits.link_depth or any(step in ("", ".", "..") for step in steps):
-            raise errors.DamagedHDF5(f"{path!r} is not a relative path of plain names", spot=group.spot)
+            raise errors.DamagedHDF5(f"not a relative path of plain names: {path!r}", spot=group.spot)
         here: Node | None = group
         for step in steps:
             if here is None or not here.is_a_group:
