@@ -62,11 +62,15 @@ class _Rewrite:
         self._options_read = options_read
         self._keras2 = keras2
 
-    def container(self, entry: Mapping[str, Any], name: str, prefix: str) -> dict[str, Any]:
+    def container(
+        self, entry: Mapping[str, Any], name: str, prefix: str, allowed: Set[str] | None = None
+    ) -> dict[str, Any]:
+        """`allowed`: the options of every layer, for a model inside a wrapper, which has no paths of its own."""
         sequential = entry["class_name"] == "Sequential"
         config = entry["config"] if isinstance(entry["config"], Mapping) else {}
         layers = [
-            self._entry(layer, prefix) for layer in layer_entries(str(entry["class_name"]), entry["config"])
+            self._entry(layer, prefix, allowed)
+            for layer in layer_entries(str(entry["class_name"]), entry["config"])
         ]
         kept = {key: config[key] for key in _KEPT_OF_MODELS if key in config}
         return {
@@ -74,16 +78,17 @@ class _Rewrite:
             "config": {"name": name, **kept, "layers": layers},
         }
 
-    def _entry(self, layer: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    def _entry(self, layer: Mapping[str, Any], prefix: str, allowed: Set[str] | None) -> dict[str, Any]:
         inner = layer["config"]
         name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
         if isinstance(inner, list) or "layers" in inner:
-            new = self.container(layer, name, f"{prefix}{name}/")
+            new = self.container(layer, name, f"{prefix}{name}/", allowed)
         elif layer["class_name"] in _MASK_OPERATIONS and "trainable" not in inner:
             options = {key: inner[key] for key in ("name", "axis", "keepdims") if key in inner}
             new = {"module": "keras.src.ops.numpy", "class_name": layer["class_name"], "config": options}
         else:
-            new = self._object(layer, self._options_read.get(prefix + name, frozenset()))
+            own = self._options_read.get(prefix + name, frozenset()) if allowed is None else allowed
+            new = self._object(layer, own)
         wiring = {"inbound_nodes": layer["inbound_nodes"]} if "inbound_nodes" in layer else {}
         return {**new, "name": name, **wiring}
 
@@ -108,7 +113,11 @@ class _Rewrite:
                 return value["config"]
             if value.get("class_name") == "__tuple__":
                 return [self._value(item, allowed) for item in value["items"]]
-            if isinstance(value.get("config"), Mapping):
+            inner = value.get("config")
+            if isinstance(inner, list) or (isinstance(inner, Mapping) and "layers" in inner):
+                name = str(inner.get("name", "model")) if isinstance(inner, Mapping) else "model"
+                return self.container(value, name, "", allowed)
+            if isinstance(inner, Mapping):
                 return self._object(value, allowed)
             return {key: self._value(item, allowed) for key, item in value.items()}
         if isinstance(value, list | tuple):

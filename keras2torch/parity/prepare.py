@@ -115,18 +115,33 @@ def input_specs(understood: Understood) -> list[InputSpec]:
         while waiting:
             number = waiting.pop()
             layer = graph.layers[graph.nodes[number].layer]
-            if layer.class_name == "Embedding":
-                rows = int(layer.config["input_dim"])
-                vocabulary = min(rows, vocabulary or rows)
-                if layer.config.get("mask_zero"):
-                    masked_value = 0.0
-            elif layer.class_name == "Masking":
-                masked_value = float(layer.config.get("mask_value", 0.0))
-            elif layer.class_name in VALUE_KEEPING:
+            for class_name, config in _with_wrapped(layer.class_name, layer.config):
+                if class_name == "Embedding":
+                    rows = int(config["input_dim"])
+                    vocabulary = min(rows, vocabulary or rows)
+                    if config.get("mask_zero"):
+                        masked_value = 0.0
+                elif class_name == "Masking":
+                    masked_value = float(config.get("mask_value", 0.0))
+            if layer.class_name in VALUE_KEEPING:
                 waiting += readers[number]
         name = graph.layers[graph.nodes[reference.node].layer].name
         specs.append(InputSpec(name, tuple(value.shape), value.dtype, vocabulary, masked_value))
     return specs
+
+
+def _with_wrapped(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Class and configuration of a layer, and of every layer that stands in it."""
+    yield class_name, config
+    waiting: list[Any] = list(config.values())
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), Mapping):
+                yield value["class_name"], value["config"]
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _operations(understood: Understood) -> float:

@@ -10,7 +10,7 @@ reading.
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
 from keras2torch.parity.canonical import with_channels_last, with_float_type, with_modules
 from keras2torch.parity.float64 import exact_float64
 from keras2torch.sandbox import progress
+
+LONG_LOOP = 100
+"""Steps from which on compiling a recurrence (about half a second) costs less than it saves."""
 
 
 class KerasError(RuntimeError):
@@ -46,6 +49,8 @@ class _Library:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
+        # Where a graph is used at all (see `_compile_long_loops`), run it as it is written.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         return cls(name, importlib.import_module(name), tf)
 
     @property
@@ -120,6 +125,7 @@ def _build(library: _Library, job: Mapping[str, Any], floats: str, weights: Path
         model.build([None, *job["inputs"][0]["shape"][1:]])
     with np.load(weights) as arrays:
         _set_weights(library, model, job, arrays)
+    _compile_long_loops(library, model)
     return model
 
 
@@ -149,6 +155,21 @@ def _set_weights(library: _Library, model: Any, job: Mapping[str, Any], arrays: 
     for layer in _all_layers(model):
         if hasattr(layer, "finalize_state") and getattr(layer, "built", True):
             layer.finalize_state()
+
+
+def _compile_long_loops(library: _Library, model: Any) -> None:
+    """Have long recurrences run as one graph each; step by step from Python, thousands of steps take minutes."""
+    for layer in _all_layers(model):
+        if isinstance(layer, library.keras.layers.RNN):
+            layer.call = _compiled_if_long(layer.call, library.tf.function(layer.call, autograph=False))
+
+
+def _compiled_if_long(eager: Callable[..., Any], compiled: Callable[..., Any]) -> Callable[..., Any]:
+    def call(sequences: Any, *args: Any, **kwargs: Any) -> Any:
+        long = sequences.shape[1] is not None and sequences.shape[1] >= LONG_LOOP
+        return (compiled if long else eager)(sequences, *args, **kwargs)
+
+    return call
 
 
 def _dtype_name(variable: Any) -> str:

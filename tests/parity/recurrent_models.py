@@ -1,0 +1,121 @@
+"""Models that put recurrent layers and wrappers together as people do, built with a real Keras library in a child."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.parity.keras_models import randomise
+
+Builder = Callable[[Any], Any]
+BUILDERS: dict[str, Builder] = {}
+WORDS = 7
+
+
+def model(build: Builder) -> Builder:
+    BUILDERS[build.__name__] = build
+    return build
+
+
+def _words(k: Any, steps: int) -> tuple[Any, Any]:
+    """Ids, and their vectors with a mask."""
+    ids = k.Input((steps,), dtype="int32")
+    return ids, k.layers.Embedding(WORDS, 3, mask_zero=True)(ids)
+
+
+@model
+def translation(k: Any) -> Any:
+    """The states of a masked encoder start a masked decoder; Keras 3 does not use the decoder's mask."""
+    source, x = _words(k, 6)
+    target, y = _words(k, 5)
+    _, h, c = k.layers.LSTM(4, return_state=True)(x)
+    y, _, _ = k.layers.LSTM(4, return_sequences=True, return_state=True)(y, initial_state=[h, c])
+    return k.Model([source, target], k.layers.Dense(WORDS, activation="softmax")(y))
+
+
+@model
+def any_length(k: Any) -> Any:
+    source, target = k.Input((None, 3)), k.Input((None, 5))
+    x, h = k.layers.GRU(4, return_state=True)(source)
+    y = k.layers.GRU(4, return_sequences=True, reset_after=False)(target, initial_state=h)
+    return k.Model([source, target], [y, x])
+
+
+@model
+def masked_stack(k: Any) -> Any:
+    """The mask goes through every layer, the one that runs backwards included, which does not turn it round."""
+    ids, x = _words(k, 6)
+    x = k.layers.LSTM(4, return_sequences=True, go_backwards=True)(x)
+    x = k.layers.Bidirectional(k.layers.GRU(3, return_sequences=True, activation="relu"))(x)
+    x = k.layers.TimeDistributed(k.layers.Dense(5, activation="relu"))(k.layers.Dropout(0.2)(x))
+    return k.Model(ids, k.layers.Dense(2)(k.layers.SimpleRNN(4)(x)))
+
+
+@model
+def given_backward_layer(k: Any) -> Any:
+    x = k.Input((6, 3))
+    forward = k.layers.LSTM(4, return_sequences=True)
+    other = k.layers.LSTM(4, return_sequences=True, go_backwards=True, activation="softsign")
+    y = k.layers.Bidirectional(forward, backward_layer=other)(x)
+    # The one that is called "forward" may be the one that runs backwards.
+    forward = k.layers.LSTM(4, return_sequences=True, go_backwards=True)
+    other = k.layers.LSTM(4, return_sequences=True)
+    return k.Model(x, k.layers.Bidirectional(forward, backward_layer=other, merge_mode="mul")(y))
+
+
+@model
+def all_that_both_directions_give(k: Any) -> Any:
+    x, *states = k.Input((6, 3)), *(k.Input((4,)) for _ in range(4))
+    both = k.layers.Bidirectional(k.layers.LSTM(4, return_sequences=True, return_state=True), merge_mode=None)
+    last = k.layers.Bidirectional(k.layers.LSTM(4, return_state=True), merge_mode="ave")
+    return k.Model([x, *states], [*both(x, initial_state=states), *last(x)])
+
+
+@model
+def shared(k: Any) -> Any:
+    a, b = k.Input((5, 3)), k.Input((6, 3))
+    both = k.layers.Bidirectional(k.layers.LSTM(4))
+    return k.Model([a, b], k.layers.Subtract()([both(a), both(b)]))
+
+
+@model
+def pictures_in_time(k: Any) -> Any:
+    each, layers = k.layers.TimeDistributed, k.layers
+    x = k.Input((4, 9, 8, 3))
+    y = each(layers.Conv2D(4, 3, activation="relu"))(x)
+    y = each(layers.Flatten())(each(layers.MaxPooling2D())(each(layers.BatchNormalization())(y)))
+    y = layers.LSTM(5, return_sequences=True)(y)
+    return k.Model(x, each(layers.Dense(2, activation="sigmoid"))(y))
+
+
+@model
+def model_at_each_step(k: Any) -> Any:
+    """A partly frozen model with batch statistics inside another: the stored order of its weights tells."""
+    layers = k.layers
+    x = k.Input((7, 6, 3))
+    y = layers.Conv2D(4, 3, padding="same", trainable=False)(x)
+    y = layers.Add()([y, layers.BatchNormalization()(y)])
+    inner = k.Model(x, layers.GlobalAveragePooling2D()(y))
+    outer = k.Sequential([layers.Input((7, 6, 3)), inner, layers.Dense(5)])
+    x = k.Input((None, 7, 6, 3))
+    return k.Model(x, layers.GRU(3)(layers.TimeDistributed(outer)(x)))
+
+
+@model
+def sentences(k: Any) -> Any:
+    """Words to sentences to a text; words are masked, sentences are not."""
+    ids, x = _words(k, 6)
+    sentence = k.Model(ids, k.layers.LSTM(4)(x))
+    text = k.Input((3, 6), dtype="int32")
+    return k.Model(text, k.layers.Bidirectional(k.layers.GRU(3))(k.layers.TimeDistributed(sentence)(text)))
+
+
+def build_all(payload: dict[str, Any]) -> None:
+    """Save every model with random weights as `<name>.h5` in `folder`."""
+    k = importlib.import_module(payload["library"])
+    for name, build in BUILDERS.items():
+        k.backend.clear_session()
+        k.utils.set_random_seed(1)
+        built = build(k)
+        randomise(built)
+        built.save(Path(payload["folder"]) / f"{name}.h5")
