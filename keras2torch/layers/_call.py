@@ -85,7 +85,7 @@ class LayerCall:
     # ------------------------------------------------------------------------------------------ making things
 
     def weight(self, role: str, *shape: int, trainable: bool = True) -> Weight:
-        """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files store that order."""
+        """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files keep it."""
         trainable = trainable and self._layer.trainable
         key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable)
         self._translator.expect(key)
@@ -212,7 +212,7 @@ class LayerCall:
         return outputs[0]
 
     def wrapped(self, entry: Any, role_prefix: str) -> LayerCall:
-        """A layer that stands in this one's configuration, to be read by the wrapper's own rule: `close` it when read."""
+        """A layer in this one's configuration, to be read by the wrapper's own rule: `close` it when read."""
         return LayerCall(
             self._translator, self._nested(entry), [], {}, role_prefix=self._role_prefix + role_prefix
         )

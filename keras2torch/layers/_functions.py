@@ -81,7 +81,7 @@ def parse(spec: Any, option: str, generation: Generation) -> tuple[str | None, M
         if class_name == "function" and isinstance(config, str):
             return config, None
         if isinstance(class_name, str) and isinstance(config, Mapping) and not class_name.startswith("__"):
-            if class_name in ("Activation",):
+            if class_name == "Activation":
                 return parse(config.get("activation"), option, generation)
             return None, spec
     raise UnsupportedOption(f"option {option} is not an activation that can be read", option)

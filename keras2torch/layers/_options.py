@@ -13,7 +13,24 @@ from keras2torch.errors import UnsupportedOption
 
 # What has no bearing on the function a trained layer computes at inference. Everything else must be read by a rule.
 _WITHOUT_EFFECT = frozenset(
-    ["name", "trainable", "dtype", "autocast", "batch_input_shape", "batch_shape", "input_dtype", "input_shape", "input_length", "build_config", "activity_regularizer", "shared_object_id", "registered_name", "module", "implementation", "unroll"]
+    [
+        "name",
+        "trainable",
+        "dtype",
+        "autocast",
+        "batch_input_shape",
+        "batch_shape",
+        "input_dtype",
+        "input_shape",
+        "input_length",
+        "build_config",
+        "activity_regularizer",
+        "shared_object_id",
+        "registered_name",
+        "module",
+        "implementation",
+        "unroll",
+    ]
 )
 _WITHOUT_EFFECT_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 # Keras writes these whether or not they are used; at these values they mean "not used".

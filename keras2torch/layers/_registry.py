@@ -27,7 +27,7 @@ Classes = tuple[str, ...]
 class Masks(StrEnum):
     """What a layer does with the mask that its input carries."""
 
-    PASS = "passes it on"
+    PASS = "passes it on"  # noqa: S105 - no password, a mask that is passed on
     STOP = "ignores it and passes none on"
     HANDLE = "uses it; the rule says how"
     REFUSE = "is not known"

@@ -21,7 +21,7 @@ from keras2torch.source.model import Generation
     feature_axis=FeatureAxis.KEEPS,
 )
 def relu(layer: LayerCall) -> Value:
-    """`F.relu`, `F.relu6`, or Keras's general form x >= max -> max; threshold <= x -> x; else slope * (x - threshold)."""
+    """`F.relu`, `F.relu6`, or Keras's general form: max above max, x above threshold, else slope * (x - threshold)."""
     x, options = layer.input, layer.options
     ceiling = options.take("max_value", default=None)
     slope = _zero_if_none(layer, "negative_slope")

@@ -88,13 +88,15 @@ def _same_rank(layer: LayerCall, inputs: Sequence[Value]) -> list[Value]:
     if all(value.rank == rank for value in inputs):
         return layer.bring_together(inputs)
     raised = []
-    for value in inputs:
-        value = layer.keras_layout(value)
+    for given in inputs:
+        value = layer.keras_layout(given)
         missing = rank - value.rank
         if missing:
             slots = ", ".join([":", *["None"] * missing])
-            value = layer.value(index(value, slots), (value.shape[0], *(1,) * missing, *value.shape[1:]))
-        raised.append(value)
+            shape = (value.shape[0], *(1,) * missing, *value.shape[1:])
+            raised.append(layer.value(index(value, slots), shape))
+        else:
+            raised.append(value)
     return raised
 
 
@@ -183,8 +185,10 @@ def list_of(values: Sequence[Value]) -> Code:
 
 
 def _joined_mask(layer: LayerCall, inputs: Sequence[Value], axis: int) -> Value:
-    """Masks joined along time. Along features a step counts where it does in all inputs (Keras 1 and 2) or in any
-    (Keras 3)."""
+    """Masks joined along time.
+
+    Along features a step counts where it does in all inputs (Keras 1 and 2) or in any (Keras 3).
+    """
     masks = []
     for value in inputs:
         if value.mask is None:

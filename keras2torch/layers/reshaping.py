@@ -284,7 +284,9 @@ def up_sampling_2d(layer: LayerCall) -> Value:
     if mode not in ("nearest", "bilinear"):
         raise UnsupportedOption(f"interpolation {mode!r} is not supported", "interpolation")
     if mode == "bilinear" and layer.generation is Generation.KERAS2:
-        layer.warn("Keras 2.2-2.3 scaled without half-pixel centres; later Keras, and so this conversion, with them")
+        layer.warn(
+            "Keras 2.2-2.3 scaled without half-pixel centres; later Keras, and so this conversion, with them"
+        )
     sizes = layer.options.integers("size", count=2, default=2)
     axes = _spatial_axes(layer, 2)
     x = layer.channels_first(layer.input, layer.data_format())

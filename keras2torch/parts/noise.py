@@ -27,7 +27,7 @@ class GaussianDropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.stddev = (rate / (1 - rate)) ** 0.5
+        self.stddev: float = (rate / (1 - rate)) ** 0.5
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
