@@ -59,6 +59,8 @@ def migrate(
             report.show(migrated, console())
     if not migrated.finished:
         raise typer.Exit(INTERRUPTED)
+    if migrated.listing_error is not None:
+        raise FleetError(f"not everything was listed: {migrated.listing_error}")
 
 
 @app.command()

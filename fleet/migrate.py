@@ -53,6 +53,8 @@ class Migrated:
     database_url: str
     """Without its password."""
     logs: str
+    listing_error: str | None
+    """Why the source could not be listed to its end; what was listed until then is done."""
 
 
 @contextlib.contextmanager
@@ -73,7 +75,9 @@ def migrate(source_url: str, dest_url: str, settings: Settings, console: Console
         run = stack.enter_context(_Run(source, dest, settings, state, make_display(console)))
         finished = run.to_the_end()
         run.close()
-        yield Migrated(run.batch_id, finished, run.sessions, run.shown_database, str(state.logs))
+        yield Migrated(
+            run.batch_id, finished, run.sessions, run.shown_database, str(state.logs), run.listing_error
+        )
 
 
 class _Run:
@@ -114,6 +118,7 @@ class _Run:
         self._outage_since: float | None = None
         self._snapshot = Snapshot({})
         self._trouble: dict[str, str] = {}
+        self.listing_error: str | None = None
 
     def __enter__(self) -> "_Run":
         self.display.__enter__()
@@ -148,12 +153,13 @@ class _Run:
                 break
             if self.crew is None and self.loop is None and snapshot.done < snapshot.total:
                 self.start()
-        if not self.look().total and not self._interrupts:
+        if not self.look().total and not self._interrupts and self.listing_error is None:
             self.display.say(f"no models in {self.source.url}: no name there ends in .h5, .hdf5 or .keras")
         while not self._interrupts:
             snapshot = self.look()
             if snapshot.done == snapshot.total:
-                return self._close_batch()
+                self._close_batch()
+                return True
             if self.loop is None:
                 self.start()
             self.look_after()
@@ -254,11 +260,12 @@ class _Run:
         try:
             yield from plan(self.sessions, self.source, self.batch_id)
         except StorageError as error:
-            raise FleetError(str(error)) from error
+            # Other models are not to suffer for it: what was planned is converted before this is reported.
+            self.listing_error = str(error)
 
-    def _close_batch(self) -> bool:
+    def _close_batch(self) -> None:
         with self.sessions.begin() as session:
-            return inventory.close_batch(session, self.batch_id)
+            inventory.close_batch(session, self.batch_id)
 
     def _take_back_everything(self) -> None:
         """The state folder's lock is ours, so whoever holds a lease in its database is dead."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.errors import UsageError
 from fleet.settings import Settings
+from scheduler.discover import STATE_FOLDER
 from storage.store import ObjectStore
 from storage.url import S3Url, parse_url
 
@@ -29,7 +30,7 @@ def state_dir(dest: ObjectStore, settings: Settings) -> Path:
             readable = re.sub(r"[^A-Za-z0-9]+", "-", dest.url).strip("-")
             return home() / f"{readable[:60]}-{hashlib.sha256(dest.url.encode()).hexdigest()[:8]}"
         case folder:
-            return folder / ".fleet"
+            return folder / STATE_FOLDER
 
 
 def remember(state: Path) -> None:

@@ -27,6 +27,7 @@ def document(migrated: Migrated) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "state": "finished" if migrated.finished else "interrupted",
+        "listing_error": migrated.listing_error,
         "batch": summary.batch_id,
         "source": summary.source_url,
         "dest": summary.dest_url,

@@ -2,24 +2,37 @@
 
 from collections.abc import Iterable, Iterator
 
+from storage.errors import StorageError
 from storage.store import ObjectInfo
 
 #: What Keras has called its files; compared without regard to case.
 SUFFIXES = (".h5", ".hdf5", ".keras")
+#: The fleet's own folder in a destination. A destination may lie in its source, and models at work lie in
+#: there.
+STATE_FOLDER = ".fleet"
 
 
 def models(listing: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
     """The objects whose name says that they may hold a model; what is in them, the converter finds out."""
-    return (found for found in listing if found.key.lower().endswith(SUFFIXES))
+    return (found for found in listing if _may_be_a_model(found.key))
+
+
+def _may_be_a_model(key: str) -> bool:
+    return key.lower().endswith(SUFFIXES) and STATE_FOLDER not in key.split("/")
 
 
 def pages(listing: Iterable[ObjectInfo], size: int = 1000) -> Iterator[list[ObjectInfo]]:
-    """The listing in lists of at most `size`, none of them empty."""
+    """The listing in lists of at most `size`, none empty; if it fails, what came before is given out first."""
     page: list[ObjectInfo] = []
-    for found in listing:
-        page.append(found)
-        if len(page) == size:
+    try:
+        for found in listing:
+            page.append(found)
+            if len(page) == size:
+                yield page
+                page = []
+    except StorageError:
+        if page:
             yield page
-            page = []
+        raise
     if page:
         yield page

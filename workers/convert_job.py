@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db import identity
 from db.errors import LeaseLost
-from db.queries import queue
+from db.queries import inventory, queue
 from db.queries.queue import Claim
 from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
+from storage.errors import StorageError
 from storage.store import ObjectStore
-from workers import errors, isolation, proof, publish, verdict
+from workers import devices, errors, isolation, proof, publish, verdict
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
@@ -93,6 +94,7 @@ class _Attempt:
         self.proof = desk / "proof"
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
         self.peak_bytes = 0
+        self.walls: dict[str, tuple[str, ...]] = {}
 
     def work(self) -> Done:
         for folder in (self.source.parent, self.bundle.parent, self.proof):
@@ -103,7 +105,7 @@ class _Attempt:
             return done
         self.convert()
         parity = self.verify()
-        return self.publish(dest, content_key, parity)
+        return self.publish_bundle(dest, content_key, parity)
 
     def download(self) -> tuple[str, queue.Reuse | None]:
         """Bring the source here; its hash decides whether this work was done before."""
@@ -125,7 +127,7 @@ class _Attempt:
             log.warning("job %d: the published result %s is damaged", self.claim.job_id, content_key)
             return None
         self.enter("publish")
-        publish.put_by_name(dest, self.bundle, result, self.claim.key)
+        self.put_by_name(dest, result)
         return Done(
             result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None
         )
@@ -155,15 +157,22 @@ class _Attempt:
             raise errors.ParityFailed(proof.sentence(parity), parity)
         return parity
 
-    def publish(self, dest: ObjectStore, content_key: str, parity: ParityInfo) -> Done:
+    def publish_bundle(self, dest: ObjectStore, content_key: str, parity: ParityInfo) -> Done:
         self.enter("publish")
         facts = {
             "converter_version": self.claim.converter_version,
             "options": dict(self.claim.options),
         }
         result = publish.publish(dest, self.bundle, content_key=content_key, facts=facts)
-        publish.put_by_name(dest, self.bundle, result, self.claim.key)
+        self.put_by_name(dest, result)
         return Done(result=result, parity=parity)
+
+    def put_by_name(self, dest: ObjectStore, result: publish.Result) -> None:
+        """Show the bundle under its source's name, unless a later version of the source has come."""
+        with self.shop.sessions() as session:
+            newest = inventory.is_newest(session, self.claim.source_id)
+        if newest:
+            publish.put_by_name(dest, self.bundle, result, self.claim.key)
 
     def succeed(self, done: Done) -> AttemptOutcome | None:
         """Record a success; None: the lease was lost, and the result belongs to whoever holds it now."""
@@ -189,12 +198,27 @@ class _Attempt:
         if judged.error.kind == "internal-error":
             log.error("job %d: %s", self.claim.job_id, judged.error.message, exc_info=error)
         self.peak_bytes = max(self.peak_bytes, judged.usage.max_rss_bytes or 0)
+        ending = replace(judged.usage, log_key=self.keep_log(error))
         if judged.again:
             return self.release(
-                judged.outcome, judged.usage, error=judged.error, delay_s=judged.delay_s, queue=judged.queue
+                judged.outcome, ending, error=judged.error, delay_s=judged.delay_s, queue=judged.queue
             )
         parity = error.parity if isinstance(error, errors.ParityFailed) else None
-        return self.finish(judged.outcome, judged.state, judged.usage, error=judged.error, parity=parity)
+        return self.finish(judged.outcome, judged.state, ending, error=judged.error, parity=parity)
+
+    def keep_log(self, error: Exception) -> str | None:
+        """Store what the child wrote before it went wrong; returns where, or None if nothing is kept."""
+        if not isinstance(error, (errors.ChildDied, errors.ChildFailed)) or not error.outcome.log_tail:
+            return None
+        key = f"logs/{self.claim.job_id}/{self.claim.fence}.log"
+        try:
+            self.shop.open_store(self.claim.dest_url).put_bytes(
+                key, error.outcome.log_tail.encode(), if_absent=False
+            )
+        except StorageError as unkept:
+            log.warning("job %d: log not kept: %s", self.claim.job_id, unkept)
+            return None
+        return key
 
     def finish(
         self, outcome: AttemptOutcome, state: JobState, ending: Usage = _NOTHING, **found: Any
@@ -253,9 +277,13 @@ class _Attempt:
             stop=self.lease.stop,
         )
         self.peak_bytes = max(self.peak_bytes, outcome.max_rss)
+        self.walls[target.rpartition(":")[2]] = outcome.walls
         return outcome.result
 
     def usage(self, ending: Usage) -> Usage:
         return replace(
-            ending, max_rss_bytes=self.peak_bytes or None, stage_seconds=self.lease.stage_seconds()
+            ending,
+            max_rss_bytes=self.peak_bytes or None,
+            stage_seconds=self.lease.stage_seconds(),
+            environment={"device": devices.device(), "walls": self.walls},
         )

@@ -34,7 +34,9 @@ class ParityFailed(JobError):
 class ChildFailed(JobError):
     """The function in the child raised, as it will on every try; a fault of ours if nobody foresaw it."""
 
-    def __init__(self, stage: str, error: dict[str, Any]) -> None:
+    def __init__(self, stage: str, outcome: Outcome) -> None:
+        self.outcome = outcome
+        error: dict[str, Any] = outcome.error or {"kind": "exception", "class": "Exception", "message": ""}
         foreseen = error["kind"] != "exception"
         self.kind = str(error["kind"]) if foreseen else "internal-error"
         what = error["message"] if foreseen else f"{error['class']}: {error['message']}"

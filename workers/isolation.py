@@ -80,7 +80,7 @@ class Sandboxes:
             return outcome
         if outcome.signal is not None or outcome.timed_out or outcome.error["kind"] in _DEATHS:
             raise errors.ChildDied(stage, outcome)
-        raise errors.ChildFailed(stage, outcome.error)
+        raise errors.ChildFailed(stage, outcome)
 
     def _warm(self, name: str) -> None:
         # The first job to need the server meets the same error, and has somewhere to report it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
 from sqlalchemy import Select, insert, literal, select, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db import identity
 from db.clock import now
@@ -88,6 +88,15 @@ def plan(
 def listed_after(session: Session, batch_id: int) -> str | None:
     """The last key this batch has planned, behind which an interrupted listing continues."""
     return session.scalars(select(Batch.listed_after).where(Batch.id == batch_id)).one_or_none()
+
+
+def is_newest(session: Session, source_id: int) -> bool:
+    """Whether no later version of the same object is known."""
+    known = aliased(Source)
+    later = select(known.id).where(
+        known.store_url == Source.store_url, known.key == Source.key, known.id > Source.id
+    )
+    return session.scalars(select(~later.exists()).where(Source.id == source_id)).one()
 
 
 def end_planning(session: Session, batch_id: int) -> None:

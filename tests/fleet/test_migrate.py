@@ -285,6 +285,15 @@ def test_what_does_not_work_is_one_line(
     assert done.stdout == ""
 
 
+def test_what_cannot_be_listed_does_not_hold_up_the_rest(fleet: Fleet, tmp_path: Path) -> None:
+    models.unsupported(tmp_path / "in" / "a.h5")
+    Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.h5")).write_bytes(b"")
+    done = fleet.run("migrate", str(tmp_path / "in"), str(tmp_path / "out"), "--json")
+    assert done.returncode == 1
+    assert "not everything was listed" in done.stderr
+    assert [job["state"] for job in json.loads(done.stdout)["jobs"]] == ["failed"]
+
+
 def test_questions_without_an_answer_are_one_line(fleet: Fleet, tmp_path: Path) -> None:
     assert fleet.run("status").returncode == 2
     assert "no fleet was used here yet" in fleet.run("jobs").stderr

@@ -31,10 +31,10 @@ def claim(*, retries: int = 0, lost_count: int = 0) -> Claim:
     )
 
 
-def death(kind: str, *, signal: int | None = None) -> errors.ChildDied:
-    outcome = Outcome(
+def ended(kind: str, *, class_: str, message: str, signal: int | None = None) -> Outcome:
+    return Outcome(
         result=None,
-        error={"class": "SandboxFailure", "message": "it is gone", "kind": kind, "exit_code": 1},
+        error={"class": class_, "message": message, "kind": kind, "exit_code": 1},
         exit_code=None,
         signal=signal,
         max_rss=123,
@@ -44,7 +44,11 @@ def death(kind: str, *, signal: int | None = None) -> errors.ChildDied:
         cancelled=False,
         walls=(),
     )
-    return errors.ChildDied("convert", outcome)
+
+
+def death(kind: str, *, signal: int | None = None) -> errors.ChildDied:
+    gone = ended(kind, class_="SandboxFailure", message="it is gone", signal=signal)
+    return errors.ChildDied("convert", gone)
 
 
 PERMANENT = [
@@ -57,10 +61,13 @@ PERMANENT = [
         "parity-failed",
     ),
     (
-        errors.ChildFailed("verify", {"kind": "exception", "class": "KeyError", "message": "'x'"}),
+        errors.ChildFailed("verify", ended("exception", class_="KeyError", message="'x'")),
         "internal-error",
     ),
-    (errors.ChildFailed("verify", {"kind": "keras-failed", "class": "X", "message": "no"}), "keras-failed"),
+    (
+        errors.ChildFailed("verify", ended("reference-failed", class_="KerasError", message="no")),
+        "reference-failed",
+    ),
     (ObjectMissing("/in", "a/b.h5", "gone"), "object-missing"),
     (ObjectChanged("/in", "a/b.h5", "changed"), "object-changed"),
     (ProgrammingError("select", {}, Exception("no such column")), "internal-error"),
