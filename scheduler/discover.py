@@ -22,7 +22,7 @@ def _may_be_a_model(key: str) -> bool:
 
 
 def pages(listing: Iterable[ObjectInfo], size: int = 1000) -> Iterator[list[ObjectInfo]]:
-    """The listing in lists of at most `size`, none empty; if it fails, what came before is given out first."""
+    """The listing in lists of at most `size`, none empty; if it fails, what came before comes first."""
     page: list[ObjectInfo] = []
     try:
         for found in listing:

@@ -201,6 +201,29 @@ def test_a_result_found_by_an_attempt_that_lost_its_lease_does_not_count(worksho
     assert not (shop.dest / "results").exists()
 
 
+def test_an_older_version_does_not_take_the_place_of_a_newer_one(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=11)
+    older = shop.plan()["a.h5"]
+
+    class Overtaken(Flaky):
+        """While the older version is at work, the file changes and the change is listed."""
+
+        def fetch(self, key: str, path: Path, **options: Any) -> str:
+            fetched = self._store.fetch(key, path, **options)
+            models.dense(shop.source / "a.h5", seed=12)
+            shop.plan()
+            return fetched
+
+    assert workshop(open_=lambda url: Overtaken(open_store(url), 0)).do(older) is AttemptOutcome.SUCCEEDED
+    door = shop.dest / "by-name" / "a" / "model.safetensors"
+    assert not door.exists()
+    newer = shop.plan()["a.h5"]
+    assert shop.do(newer) is AttemptOutcome.SUCCEEDED
+    (weights,) = [one for one in detail(shop, newer).artifacts if one.name == "model.safetensors"]
+    assert door.read_bytes() == (shop.dest / weights.key).read_bytes()
+
+
 def test_cancelling_stops_the_child(workshop: Make) -> None:
     shop = workshop(WorkerSettings(lease_seconds=4, heartbeat_seconds=0.05))
     models.dense(shop.source / "a.h5", units=2500, inputs=2500, seed=8)
