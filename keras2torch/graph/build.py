@@ -25,10 +25,9 @@ from keras2torch.graph.model import Container, Graph, Layer, Node, Shape, Tensor
 from keras2torch.graph.stored_masks import without_stored_masks
 from keras2torch.source.model import Generation
 
-_MOST_NODES = 100_000
-# Nested models are laid flat call by call, so a short file can stand for a graph without end. Every layer entry that
-# is looked at and every argument of a call counts.
-_MOST_WORK = 1_000_000
+# Nested models are laid flat call by call, so a short file can stand for a graph without end. Every call and every
+# argument of one counts, those of models too, which leave no node behind.
+_MOST_WORK = 200_000
 _DEEPEST_NESTING = 32
 
 
@@ -86,6 +85,15 @@ class _Place:
 
 
 @dataclass(frozen=True)
+class _Parsed:
+    """A container's layers, and how they are wired where that is written down; the same however often it is called."""
+
+    config: Any
+    entries: Sequence[Entry]
+    functional: Functional | None
+
+
+@dataclass(frozen=True)
 class _Built:
     """A container laid flat."""
 
@@ -103,6 +111,7 @@ class _Builder:
         self.layers: dict[str, Layer] = {}
         self.nodes: list[Node] = []
         self._calls: Counter[str] = Counter()
+        self._containers: dict[str, _Parsed] = {}
         self._work = 0
 
     def model(
@@ -111,7 +120,9 @@ class _Builder:
         """Lay one container flat. `arguments` are the tensors it is called on, None for the outermost."""
         if place.depth > _DEEPEST_NESTING:
             raise LimitExceeded(f"models nested deeper than {_DEEPEST_NESTING}", spot=place.prefix)
-        entries = self._entries(place, class_name, config)
+        self._count(1 + len(arguments or ()), place.prefix)
+        parsed = self._parse(place, class_name, config)
+        entries, functional = parsed.entries, parsed.functional
         containers: dict[str, Container] = {}
 
         def run(entry: Entry, inputs: list[TensorRef], kwargs: dict[str, Any]) -> list[TensorRef]:
@@ -121,13 +132,12 @@ class _Builder:
             containers[entry.name] = built.tree
             return list(built.outputs)
 
-        if class_name == "Sequential":
+        if functional is None:
             inputs, entries_behind = self._sequential_inputs(place, config, entries, arguments)
             outputs = inputs
             for entry in entries_behind:
                 outputs = run(entry, list(outputs), {})
         else:
-            functional = Functional(config, entries, place.prefix, self._generation)
             if arguments is None:
                 arguments = [self._call(place, entry, [], {}) for entry in functional.inputs]
             if len(arguments) != len(functional.inputs):
@@ -139,9 +149,19 @@ class _Builder:
         children = tuple(containers.get(entry.name, place.prefix + entry.name) for entry in entries)
         return _Built(inputs, outputs, Container(place.prefix.rstrip("/"), is_trainable(config), children))
 
+    def _parse(self, place: _Place, class_name: str, config: Any) -> _Parsed:
+        known = self._containers.get(place.prefix)
+        if known is None:
+            entries = self._entries(place, class_name, config)
+            functional = None
+            if class_name != "Sequential":
+                functional = Functional(config, entries, place.prefix, self._generation)
+            known = self._containers[place.prefix] = _Parsed(config, entries, functional)
+        self._check_same(known.config, config, place.prefix)
+        return known
+
     def _entries(self, place: _Place, class_name: str, config: Any) -> list[Entry]:
         stored = layer_entries(class_name, config)
-        self._count(len(stored))
         if self._generation is Generation.KERAS3 and class_name != "Sequential":
             ends = wiring.boundary_refs([config.get("input_layers"), config.get("output_layers")])
             stored = without_stored_masks(stored, frozenset(ref.layer for ref in ends))
@@ -189,27 +209,26 @@ class _Builder:
     ) -> TensorRef:
         """Append the node of one call of a plain layer."""
         path = place.prefix + entry.name
-        if len(self.nodes) >= _MOST_NODES:
-            raise LimitExceeded(
-                f"more than {_MOST_NODES} layer calls once nested models are laid flat", spot=path
-            )
-        self._count(1 + len(inputs) + sum(1 for _ in wiring.leaves_in(kwargs)))
+        self._count(1 + len(inputs) + sum(1 for _ in wiring.leaves_in(kwargs)), path)
         if entry.is_input and inputs:
             raise BadConfig("an InputLayer behind other layers", spot=path)
         layer = self.layers.get(path)
         if layer is None:
             layer = Layer(path, entry.class_name, entry.config, place.group or entry.name, entry.trainable)
             self.layers[path] = layer
-        elif layer.config is not entry.config:
-            # Names may hold slashes, so "a/b" may be a layer here and the layer b of a model a there.
-            raise BadConfig("two layers have the same path", spot=path)
+        self._check_same(layer.config, entry.config, path)
         self.nodes.append(Node(path, self._calls[path], tuple(inputs), kwargs))
         self._calls[path] += 1
         return TensorRef(len(self.nodes) - 1)
 
-    def _count(self, work: int) -> None:
+    def _check_same(self, known: Any, config: Any, path: str) -> None:
+        # Names may hold slashes, so "a/b" may be a layer here and the layer b of a model a there.
+        if known is not config:
+            raise BadConfig("two layers have the same path", spot=path)
+
+    def _count(self, work: int, spot: str) -> None:
         self._work += work
         if self._work > _MOST_WORK:
             raise LimitExceeded(
-                f"more than {_MOST_WORK} layers and arguments once nested models are laid flat"
+                f"more than {_MOST_WORK} calls and arguments once nested models are laid flat", spot=spot
             )

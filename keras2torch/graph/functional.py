@@ -14,6 +14,8 @@ from keras2torch.source.model import Generation
 
 Call = tuple[str, int]
 """A layer by name, and which of its saved calls."""
+_Done = dict[Call, list[TensorRef]]
+"""What each call that was laid flat yields."""
 
 
 class Run(Protocol):
@@ -30,7 +32,7 @@ class _NotYet(Exception):
 
 
 class Functional:
-    """One Functional model on its way into the graph. `prefix` is its path, for messages."""
+    """One Functional model as its configuration describes it. `prefix` is its path, for messages."""
 
     def __init__(
         self, config: Mapping[str, Any], entries: Sequence[Entry], prefix: str, generation: Generation
@@ -40,78 +42,80 @@ class Functional:
         self._generation = generation
         self._outputs = self._ends(config, "output_layers")
         self._first = self._first_indices()
-        self._done: dict[Call, list[TensorRef]] = {}
         self.inputs = [self._input(ref) for ref in self._ends(config, "input_layers")]
         if len({entry.name for entry in self.inputs}) != len(self.inputs):
             raise BadConfig("input_layers names a layer twice", spot=prefix)
+        given = {entry.name for entry in self.inputs}
+        self._saved = [
+            (entry, number, call)
+            for entry in entries
+            for number, call in enumerate(entry.calls)
+            if number or entry.name not in given
+        ]
 
     def connect(self, arguments: Sequence[TensorRef], run: Run) -> list[TensorRef]:
         """Run every saved call on the tensors that it names; returns the outputs, for these inputs."""
-        for entry, argument in zip(self.inputs, arguments, strict=True):
-            self._done[entry.name, 0] = [argument]
-        self._run_all(run)
+        done: _Done = {
+            (entry.name, 0): [argument] for entry, argument in zip(self.inputs, arguments, strict=True)
+        }
+        self._run_all(done, run)
         try:
-            return [self._tensor(ref, output=True) for ref in self._outputs]
+            return [self._tensor(done, ref, output=True) for ref in self._outputs]
         except _NotYet:
             raise BadConfig("output_layers names a call that never happens", spot=self._prefix) from None
 
-    def _run_all(self, run: Run) -> None:
+    def _run_all(self, done: _Done, run: Run) -> None:
         # The order of layers in the file is no order of execution. Of the calls that could run, the first in the
         # file runs; one that lacks a tensor waits for the call that makes it.
-        saved = [
-            (entry, number, call)
-            for entry in self._entries.values()
-            for number, call in enumerate(entry.calls)
-            if (entry.name, number) not in self._done
-        ]
-        ready = list(range(len(saved)))
+        ready = list(range(len(self._saved)))
         waiting: dict[Call, list[int]] = {}
         while ready:
             position = heapq.heappop(ready)
-            entry, number, call = saved[position]
+            entry, number, call = self._saved[position]
             try:
-                if number and (entry.name, number - 1) not in self._done:
+                if number and (entry.name, number - 1) not in done:
                     raise _NotYet((entry.name, number - 1))
-                inputs, kwargs = self._arguments(call)
+                inputs, kwargs = self._arguments(done, call)
             except _NotYet as missing:
                 waiting.setdefault(missing.call, []).append(position)
                 continue
-            self._done[entry.name, number] = run(entry, inputs, kwargs)
+            done[entry.name, number] = run(entry, inputs, kwargs)
             for released in waiting.pop((entry.name, number), ()):
                 heapq.heappush(ready, released)
         if waiting:
-            entry, _, _ = saved[min(position for positions in waiting.values() for position in positions)]
+            first = min(position for positions in waiting.values() for position in positions)
             raise BadConfig(
-                "inbound_nodes form a cycle or name a call that never happens", spot=self._prefix + entry.name
+                "inbound_nodes form a cycle or name a call that never happens",
+                spot=self._prefix + self._saved[first][0].name,
             )
 
-    def _arguments(self, call: wiring.SavedCall) -> tuple[list[TensorRef], dict[str, Any]]:
+    def _arguments(self, done: _Done, call: wiring.SavedCall) -> tuple[list[TensorRef], dict[str, Any]]:
         """Positional tensors are the inputs; a positional argument with a constant in it becomes `args[i]`."""
         inputs: list[TensorRef] = []
-        kwargs = {key: self._resolved(value) for key, value in call.kwargs.items()}
+        kwargs = {key: self._resolved(done, value) for key, value in call.kwargs.items()}
         for position, argument in enumerate(call.args):
             leaves = list(wiring.leaves_in(argument))
             if leaves and all(isinstance(leaf, wiring.NamedRef) for leaf in leaves):
-                inputs += [self._tensor(leaf) for leaf in leaves]
+                inputs += [self._tensor(done, leaf) for leaf in leaves]
             else:
-                kwargs[f"args[{position}]"] = self._resolved(argument)
+                kwargs[f"args[{position}]"] = self._resolved(done, argument)
         return inputs, kwargs
 
-    def _resolved(self, value: Any) -> Any:
+    def _resolved(self, done: _Done, value: Any) -> Any:
         if isinstance(value, wiring.NamedRef):
-            return self._tensor(value)
+            return self._tensor(done, value)
         if isinstance(value, list):
-            return [self._resolved(item) for item in value]
+            return [self._resolved(done, item) for item in value]
         if isinstance(value, Mapping):
-            return {key: self._resolved(item) for key, item in value.items()}
+            return {key: self._resolved(done, item) for key, item in value.items()}
         return value
 
-    def _tensor(self, ref: wiring.NamedRef, *, output: bool = False) -> TensorRef:
+    def _tensor(self, done: _Done, ref: wiring.NamedRef, *, output: bool = False) -> TensorRef:
         entry = self._known(ref)
         call = (entry.name, ref.node - self._first[entry.name, output])
-        if call not in self._done:
+        if call not in done:
             raise _NotYet(call)
-        yielded = self._done[call]
+        yielded = done[call]
         if ref.tensor < len(yielded):
             return yielded[ref.tensor]
         if entry.nested or entry.is_input:

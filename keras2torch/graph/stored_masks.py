@@ -64,7 +64,7 @@ def _implied(entries: Sequence[_Entry]) -> set[str]:
     ready: list[str] = []
     for entry in entries:
         name, kind = _name(entry), entry.get("class_name")
-        if kind not in _MASK_OPERATIONS:
+        if not isinstance(kind, str) or kind not in _MASK_OPERATIONS:
             continue
         sources = set(_sources(entry.get("inbound_nodes")))
         if kind == "NotEqual":
