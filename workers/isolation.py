@@ -21,9 +21,15 @@ from workers import errors
 ENGINE = "engine"
 TORCH = "torch"
 
+
+def _step_in(server: str) -> str:
+    """The module whose function runs there: imported once, not in every child."""
+    return f"keras2torch.parity.{'candidate' if server == TORCH else 'reference'}"
+
+
 PRELOAD: Mapping[str, tuple[str, ...]] = {
     ENGINE: ("workers.steps",),
-    **{name: tuple(modules) for name, modules in PARITY_PRELOAD.items()},
+    **{name: (*modules, _step_in(name)) for name, modules in PARITY_PRELOAD.items()},
 }
 
 #: Kinds of error by which the sandbox says that the process, not the function, came to an end.
