@@ -120,6 +120,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
                 refused=evidence.expected["cases"][case["name"]].get("refused"),
             )
             for case in evidence.plan["cases"]
+            if case["name"] in evidence.expected["cases"]
         ],
         structure_limit=evidence.structure_limit,
         structure_limit_reason=f"Keras rounds a constant to float32 in {constants}" if constants else None,

@@ -7,7 +7,7 @@ once even.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -57,6 +57,8 @@ class Case:
     arrays: tuple[Array, ...]
     may_be_refused: bool
     """Whether Keras may turn out to be unable to run it: only where the size is our choice."""
+    last_resort: bool = False
+    """Whether to run it only if Keras has refused all cases before it."""
     trace_bytes: int = 0
 
 
@@ -69,19 +71,12 @@ def make_cases(specs: Sequence[InputSpec], operations: float) -> list[Case]:
     spent = 0.0
     cases: list[Case] = []
     for case in _all_cases(specs, several=3 if 4 * operations <= MOST_OPERATIONS else 2):
-        spent += operations * _batch(case)
-        if len(cases) < 2 or spent <= MOST_OPERATIONS:
+        spent += 0.0 if case.last_resort else operations * _batch(case)
+        if len(cases) < 2 or case.last_resort or spent <= MOST_OPERATIONS:
             cases.append(case)
     rest = MOST_TRACED // 2 // max(len(cases) - 1, 1)
     return [
-        Case(
-            case.name,
-            case.description,
-            case.arrays,
-            case.may_be_refused,
-            rest if number else MOST_TRACED // 2,
-        )
-        for number, case in enumerate(cases)
+        replace(case, trace_bytes=rest if number else MOST_TRACED // 2) for number, case in enumerate(cases)
     ]
 
 
@@ -113,7 +108,7 @@ def _all_cases(specs: Sequence[InputSpec], several: int) -> Iterator[Case]:
     if any(spec.picture for spec in specs):
         yield case("bytes", "1 sample in 0..255", 1, even)
     for sizes in others:
-        yield case("normal", normal, several, sizes)
+        yield replace(case("normal", normal, several, sizes), last_resort=True)
 
 
 def _array(rng: np.random.Generator, spec: InputSpec, batch: int, kind: str, sizes: tuple[int, ...]) -> Array:

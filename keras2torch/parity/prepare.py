@@ -64,6 +64,7 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
                 "name": case.name,
                 "description": case.description,
                 "may_be_refused": case.may_be_refused,
+                "last_resort": case.last_resort,
                 "trace_bytes": case.trace_bytes,
             }
             for case in cases

@@ -148,7 +148,14 @@ def leave(
             {"name": name, "shape": list(t.shape)} for name, t in zip(names, built.inputs, strict=True)
         ],
         "weights": weights,
-        "cases": [{"name": "a", "trace_bytes": payload.get("trace_bytes", 1 << 30), "may_be_refused": False}],
+        "cases": [
+            {
+                "name": "a",
+                "trace_bytes": payload.get("trace_bytes", 1 << 30),
+                "may_be_refused": False,
+                "last_resort": False,
+            }
+        ],
     }
     (folder / "plan.json").write_text(json.dumps(reference))
     (folder / "cases").mkdir()

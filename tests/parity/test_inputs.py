@@ -63,6 +63,7 @@ def test_open_extents_are_tried_odd_and_even_and_may_be_refused() -> None:
     assert sizes[0] == (37, 45)
     assert {extent % 32 for extent in sizes[1]} == {0}
     assert len(set(sizes)) == len(SIZES)
+    assert [case.last_resort for case in cases.values()] == [size not in sizes[:2] for size in sizes]
     assert all(case.may_be_refused for case in cases.values())
     assert "normal-37x45" in cases
 

@@ -134,10 +134,25 @@ def test_only_cases_that_may_be_are_refused(
 ) -> None:
     build(sandboxes, library, tmp_path, model="convolutional")
     write_arrays(tmp_path / "cases" / "b.npz", {"0": np.zeros((1, 2, 2, 3))})
-    case = {"name": "b", "trace_bytes": 0}
+    case = {"name": "b", "trace_bytes": 0, "last_resort": False}
     change(tmp_path, cases=[{**case, "may_be_refused": True}])
     assert "refused" in run_reference(sandboxes, library, tmp_path).result["cases"]["b"]
-    change(tmp_path, cases=[{**case, "may_be_refused": False}])
+    change(tmp_path, cases=[{**case, "may_be_refused": False, "last_resort": False}])
     outcome = run_reference(sandboxes, library, tmp_path)
     assert outcome.error is not None
     assert outcome.error["kind"] == "reference-failed"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_last_resort_is_run_only_if_all_else_was_refused(
+    library: str, sandboxes: dict[str, Sandbox], tmp_path: Path
+) -> None:
+    build(sandboxes, library, tmp_path, model="dense")
+    write_arrays(tmp_path / "cases" / "bad.npz", {"0": np.zeros((1, 9))})
+    write_arrays(tmp_path / "cases" / "last.npz", {"0": np.zeros((1, 5))})
+    good = {"name": "a", "trace_bytes": 0, "last_resort": False, "may_be_refused": True}
+    bad, last = {**good, "name": "bad"}, {**good, "name": "last", "last_resort": True}
+    change(tmp_path, cases=[bad, good, last])
+    assert set(run_reference(sandboxes, library, tmp_path).result["cases"]) == {"a", "bad"}
+    change(tmp_path, cases=[bad, last])
+    assert run_reference(sandboxes, library, tmp_path).result["cases"]["last"]["outputs"] == 1
