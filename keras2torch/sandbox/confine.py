@@ -54,7 +54,10 @@ def confine(
         stands.append("namespaces")
     # An editable install finds this package by an import hook, so sys.path does not name its folder.
     package = Path(__file__).resolve().parents[1]
-    code = [package, *(Path(path) for path in (sys.prefix, sys.base_prefix, *sys.path, *SYSTEM_PATHS) if path)]
+    code = [
+        package,
+        *(Path(path) for path in (sys.prefix, sys.base_prefix, *sys.path, *SYSTEM_PATHS) if path),
+    ]
     if "landlock" in walls and landlock.restrict(
         readable=[*code, *readable], writable=[*writable, *map(Path, DEVICE_PATHS)]
     ):
