@@ -7,6 +7,7 @@ so an attempt that was given up for dead may go on as long as it likes: nothing 
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Shop:
     sandboxes: Sandboxes
     scratch: Scratch
     leases: Leases
+    pool: Executor
+    """Threads that carry files to the destination."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,7 @@ class _Attempt:
             "converter_version": self.claim.converter_version,
             "options": dict(self.claim.options),
         }
-        result = publish.publish(dest, self.bundle, content_key=content_key, facts=facts)
+        result = publish.publish(dest, self.bundle, content_key=content_key, facts=facts, pool=self.shop.pool)
         self.put_by_name(dest, result)
         return Done(result=result, parity=parity)
 
@@ -172,7 +175,7 @@ class _Attempt:
         with self.shop.sessions() as session:
             newest = inventory.is_newest(session, self.claim.source_id)
         if newest:
-            publish.put_by_name(dest, self.bundle, result, self.claim.key)
+            publish.put_by_name(dest, self.bundle, result, self.claim.key, pool=self.shop.pool)
 
     def succeed(self, done: Done) -> AttemptOutcome | None:
         """Record a success; None: the lease was lost, and the result belongs to whoever holds it now."""

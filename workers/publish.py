@@ -8,7 +8,7 @@ after all that.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,19 @@ class Result:
     manifest_sha256: str
 
 
-def publish(store: ObjectStore, bundle: Path, *, content_key: str, facts: Mapping[str, Any]) -> Result:
+def publish(
+    store: ObjectStore, bundle: Path, *, content_key: str, facts: Mapping[str, Any], pool: Executor
+) -> Result:
     """Publish all of `bundle`; `facts` go into the manifest. A result that is already there stands.
+
+    Files go out at once, on the threads of `pool`: nearly all of the time is spent waiting for a disk or a
+    bucket.
 
     Raises: storage.errors.StorageError: the store refused, is unavailable, or holds other bytes under
     one of the hashes.
     """
     files = [_describe(bundle, path) for path in sorted(bundle.rglob("*")) if path.is_file()]
-    _each(files, lambda file: store.put_file(file.key, bundle / file.name, sha256=file.sha256))
+    _each(pool, files, lambda file: store.put_file(file.key, bundle / file.name, sha256=file.sha256))
     manifest = _render(content_key, files, facts)
     if store.put_bytes(_manifest_key(content_key), manifest).created:
         return Result(tuple(files), hashlib.sha256(manifest).hexdigest())
@@ -71,7 +76,7 @@ def fetch(store: ObjectStore, result: Result, folder: Path) -> bool:
     return True
 
 
-def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: str) -> None:
+def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: str, *, pool: Executor) -> None:
     """Put the bundle where a person looks for it: under the name of its source, manifest last."""
     door = door_of(source_key)
 
@@ -82,8 +87,8 @@ def put_by_name(store: ObjectStore, bundle: Path, result: Result, source_key: st
         else:
             store.put_file(f"{door}/{file.name}", bundle / file.name, if_absent=False, sha256=file.sha256)
 
-    _each([file for file in result.files if file.name != MANIFEST], put)
-    _each([file for file in result.files if file.name == MANIFEST], put)
+    _each(pool, [file for file in result.files if file.name != MANIFEST], put)
+    _each(pool, [file for file in result.files if file.name == MANIFEST], put)
 
 
 def door_of(source_key: str) -> str:
@@ -91,11 +96,12 @@ def door_of(source_key: str) -> str:
     return f"by-name/{source_key.removesuffix('.h5')}"
 
 
-def _each(files: Sequence[ArtifactInfo], put: Callable[[ArtifactInfo], object]) -> None:
-    """All at once: nearly all of the time is spent waiting for a disk or a bucket to say that it has them."""
-    with ThreadPoolExecutor(max(1, len(files))) as pool:
-        for done in [pool.submit(put, file) for file in files]:
-            done.result()
+def _each(pool: Executor, files: Sequence[ArtifactInfo], put: Callable[[ArtifactInfo], object]) -> None:
+    """Put every file, and wait for all of them even if one fails: none may still be on its way afterwards."""
+    under_way = [pool.submit(put, file) for file in files]
+    wait(under_way)
+    for done in under_way:
+        done.result()
 
 
 def _content_key(sha256: str) -> str:

@@ -7,6 +7,7 @@ import platform
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from celery import Celery, signals
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,8 @@ from workers.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
+_UPLOADS_A_SLOT = 4
+
 
 def serve(
     app: Celery,
@@ -44,6 +47,7 @@ def serve(
     with (
         Scratch(settings.scratch_dir) as scratch,
         Sandboxes(memory_bytes=settings.job_memory_bytes) as sandboxes,
+        ThreadPoolExecutor(_UPLOADS_A_SLOT * settings.slots, "upload") as pool,
         _on_the_books(sessions, worker_id, settings, leases),
     ):
         sandboxes.warm()
@@ -55,6 +59,7 @@ def serve(
             sandboxes=sandboxes,
             scratch=scratch,
             leases=leases,
+            pool=pool,
         )
         tasks.register(app, shop)
 

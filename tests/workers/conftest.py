@@ -1,6 +1,7 @@
 """A workshop with real stores, a real database, and real sandboxes that all tests share."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def workshop(
     sessions: sessionmaker[Session], sandboxes: Sandboxes, tmp_path: Path
 ) -> Iterator[Callable[..., Workshop]]:
     """Makes workshops: with other settings, or with another way to open stores."""
-    with Scratch(tmp_path / "scratch") as scratch:
+    with Scratch(tmp_path / "scratch") as scratch, ThreadPoolExecutor(4) as pool:
 
         def make(
             settings: WorkerSettings | None = None, open_: Callable[[str], ObjectStore] = open_store
@@ -72,6 +73,7 @@ def workshop(
                 sandboxes=sandboxes,
                 scratch=scratch,
                 leases=Leases(),
+                pool=pool,
             )
             return Workshop(shop, sessions, tmp_path / "in", tmp_path / "out")
 
