@@ -291,7 +291,7 @@ class Translator:
 
     def _check_dtype(self, layer: Layer) -> None:
         """Weights are converted as float32 whatever precision the model computed in; quantised ones are no weights."""
-        dtype = layer.config.get("dtype")
+        dtype = layer.config.get("dtype", layer.config.get("input_dtype"))
         if isinstance(dtype, Mapping):
             config = dtype.get("config")
             dtype = config.get("name") if isinstance(config, Mapping) else None

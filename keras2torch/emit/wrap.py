@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 WIDTH = 100
 
 
@@ -14,13 +16,15 @@ def wrapped(line: str) -> list[str]:
     if start is None:
         return [line]
     end = _closing(line, start)
-    inner, tail = line[start + 1 : end], line[end:]
-    one = f"{indent}    {inner.rstrip(', ')}"
+    inner, tail = line[start + 1 : end].rstrip(), line[end:]
+    one = f"{indent}    {inner}"
     if len(one) <= WIDTH and "=" not in tail:
         return [line[: start + 1], one, indent + tail]
     arguments = _split(inner)
-    # Parentheses round an operand: a comma would make it a tuple.
-    comma = "" if len(arguments) == 1 and line[start] == "(" and line[start - 1] in " ([" else ","
+    # Behind a single operand or index, a comma would make a tuple of it.
+    calls = re.search(r"[\w)\]]$", line[:start]) is not None
+    alone = len(arguments) == 1 and not inner.endswith(",") and calls == (line[start] == "[")
+    comma = "" if alone else ","
     pieces = [piece for argument in arguments for piece in wrapped(f"{indent}    {argument}{comma}")]
     return [line[: start + 1], *pieces, indent + tail]
 
