@@ -1,6 +1,7 @@
 """The Celery task: hear the doorbell, do the job. When to try again is for `workers.verdict` to say."""
 
 import logging
+import time
 
 from celery import Celery
 
@@ -9,15 +10,22 @@ from workers.convert_job import Shop, convert_job
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 1.0
+
 
 def register(app: Celery, shop: Shop) -> None:
     """Give `app` the one task, bound to what this process has."""
 
     def convert(job_id: int) -> None:
-        try:
-            convert_job(shop, job_id)
-        except verdict.DATABASE_DOWN as error:
-            # Nothing was claimed, or the lease will run out: either way the scheduler rings again.
-            log.warning("job %d: %s", job_id, str(error).splitlines()[0])
+        # Without the database there is nothing else to do, and to drop the message would only empty the
+        # broker: the scheduler would not ring for the same jobs again for a while.
+        while not shop.leases.draining:
+            try:
+                convert_job(shop, job_id)
+            except verdict.DATABASE_DOWN as error:
+                log.warning("job %d not claimed: %s", job_id, str(error).splitlines()[0])
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     app.task(convert, name=inbox.CONVERT)
