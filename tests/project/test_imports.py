@@ -36,7 +36,11 @@ def test_only_the_reference_side_of_parity_loads_tensorflow_or_keras() -> None:
         for path in _product_files()
         if _loads_by_name(ast.parse(path.read_text())) & KERAS
     }
-    assert loaders == {"keras2torch/parity/float64.py", "keras2torch/parity/reference.py"}
+    assert loaders == {
+        "keras2torch/parity/float64.py",
+        "keras2torch/parity/library.py",
+        "keras2torch/parity/reference.py",
+    }
 
 
 def test_modules_are_loaded_by_a_computed_name_in_few_known_places() -> None:
@@ -48,7 +52,7 @@ def test_modules_are_loaded_by_a_computed_name_in_few_known_places() -> None:
     assert loaders == {
         "keras2torch/__init__.py",  # what is behind the public door
         "keras2torch/layers/_registry.py",  # its own families
-        "keras2torch/parity/reference.py",  # keras or tf_keras
+        "keras2torch/parity/library.py",  # keras or tf_keras
         "keras2torch/sandbox/child.py",  # the function to run
         "keras2torch/sandbox/server.py",  # what to preload
     }
