@@ -92,7 +92,10 @@ def _replacing(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     except OSError as error:
-        raise CannotWrite(f"cannot be written ({error.strerror or error})", file=str(target)) from error
+        culprit = Path(error.filename or target)
+        where = f": {culprit}" if culprit in target.parents else ""
+        message = f"cannot be written ({error.strerror or error}{where})"
+        raise CannotWrite(message, file=str(target)) from error
 
 
 def _check_replaceable(target: Path) -> None:
