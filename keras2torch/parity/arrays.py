@@ -4,6 +4,7 @@ tensor.
 
 import zipfile
 from collections.abc import Mapping
+from math import gcd
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,11 +43,44 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
             writer.write(key, array)
 
 
+SAMPLE = 1 << 18
+"""Elements of a layer's output that are kept; of a larger one, these many that lie spread all over it."""
+
+
+def write_sample(writer: ArrayWriter, key: str, array: Array) -> int:
+    """Write at most `SAMPLE` elements of `array`, and its shape beside them; returns the bytes written."""
+    flat = array.reshape(-1)
+    if flat.size > SAMPLE:
+        # Steps of the golden ratio reach every region alike, and of any border or channel a fair share.
+        step = int(flat.size * 0.6180339887498949) | 1
+        while gcd(step, flat.size) != 1:
+            step += 2
+        flat = flat[np.arange(SAMPLE, dtype=np.int64) * step % flat.size]
+    writer.write(key, flat)
+    writer.write(shape_key(key), np.array(array.shape, np.int64))
+    return int(flat.nbytes)
+
+
 def output_key(number: int) -> str:
     """Where both sides put the model's output `number`."""
     return f"output-{number}"
 
 
-def trace_key(layer: str, call: int, output: int) -> str:
-    """Where both sides put output `output` of the `call`-th call of the layer with path `layer`."""
-    return f"layer-{layer}:{call}:{output}"
+def trace_key(layer: str, call: int) -> str:
+    """Where both sides put the first output of the `call`-th call of the layer with path `layer`."""
+    return f"layer-{layer}:{call}"
+
+
+def logits_key(layer: str, call: int) -> str:
+    """Where both sides put what a layer computes before its activation."""
+    return f"logits-{layer}:{call}"
+
+
+def shape_key(key: str) -> str:
+    """Where the shape of a sampled tensor stands."""
+    return f"{key}@shape"
+
+
+def shows_logits(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer of the manifest has a module that yields what its activation gets."""
+    return layer["keras_class"] == "Dense" and layer["torch_name"] is not None

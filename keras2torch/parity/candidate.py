@@ -5,26 +5,29 @@ tree of model.py is instrumented on the way: after each assignment in a `forward
 a call hands the value to us. Nothing else of the program changes, so what is observed is what runs.
 """
 
-import ast
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from keras2torch.parity.arrays import Array, ArrayWriter, output_key, trace_key
+from keras2torch.parity.arrays import (
+    Array,
+    ArrayWriter,
+    logits_key,
+    output_key,
+    shows_logits,
+    trace_key,
+    write_sample,
+)
+from keras2torch.parity.instrument import load_instrumented
 from keras2torch.sandbox import progress
 
-OBSERVE = "_keras2torch_observe_"
 MODULE_NAME = "keras2torch_candidate"
 
 
@@ -37,10 +40,9 @@ class CandidateError(RuntimeError):
 
 @dataclass(frozen=True)
 class Locator:
-    """Where the output of one layer call can be seen; see `layers[].outputs` in the manifest."""
+    """Where one tensor passes; see `layers[].outputs` in the manifest. `key` is what both sides call it."""
 
-    layer: str
-    call: int
+    key: str
     module: str
     line: int | None
     axes: Sequence[int] | None
@@ -60,7 +62,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
     observer = Observer(_locators(manifest))
-    module = _load_instrumented(bundle / "model.py", observer)
+    module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
     cases: dict[str, dict[str, int]] = {}
     for floats, where in (("float64", "cpu"), ("float32", device)):
         folder = workdir / f"actual{floats[-2:]}"
@@ -71,8 +73,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             progress(step="candidate", floats=floats, case=name)
             inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
-            traces = answer["traces"] if floats == "float64" else []
-            wanted = {(path, call) for path, call, _ in traces}
+            wanted = set(_keys(answer)) if floats == "float64" else set()
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 with observer.watching(model, wanted, writer):
                     outputs = _flatten(model(*inputs))
@@ -82,6 +83,12 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
             cases[name] = {"outputs": len(outputs)}
     versions = {"torch": torch.__version__}
     return {"device": _device_name(device), "versions": versions, "cases": cases}
+
+
+def _keys(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What the reference has recorded of a case."""
+    yield from (trace_key(path, call) for path, call in answer["traces"])
+    yield from (logits_key(path, call) for path, call in answer["logits"])
 
 
 def _make_repeatable() -> None:
@@ -128,11 +135,15 @@ def _flatten(value: Any) -> list[torch.Tensor]:
 
 
 def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
-    return [
-        Locator(layer["keras_name"], place["call"], place["module"], place["line"], place["axes"])
-        for layer in manifest["layers"]
-        for place in layer.get("outputs", ())
-    ]
+    """Where layer outputs pass, and, for Dense layers, what their Linear hands to the activation."""
+    locators = []
+    for layer in manifest["layers"]:
+        for place in layer.get("outputs", ()):
+            name, call = layer["keras_name"], place["call"]
+            locators.append(Locator(trace_key(name, call), place["module"], place["line"], place["axes"]))
+            if shows_logits(layer):
+                locators.append(Locator(logits_key(name, call), layer["torch_name"], None, None))
+    return locators
 
 
 class Observer:
@@ -151,17 +162,15 @@ class Observer:
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
-    def watching(self, model: nn.Module, wanted: Set[tuple[str, int]], writer: ArrayWriter) -> Iterator[None]:
-        """Write the outputs of the layer calls in `wanted` (with how many outputs each has) while `model`
-        runs.
-        """
+    def watching(self, model: nn.Module, wanted: Set[str], writer: ArrayWriter) -> Iterator[None]:
+        """Write the tensors with the keys `wanted` while `model` runs."""
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._queues = {place: iter(locators) for place, locators in self._places.items()}
 
         def take(locator: Locator, value: Any) -> None:
-            if (locator.layer, locator.call) in wanted:
-                tensor = _flatten(value)[0]  # a place shows the layer's first output; states come after it
-                writer.write(trace_key(locator.layer, locator.call, 0), _in_keras_axes(tensor, locator.axes))
+            if locator.key in wanted:
+                tensor = _flatten(value)[0]  # a layer's first output; states come after it
+                write_sample(writer, locator.key, _in_keras_axes(tensor, locator.axes))
 
         self._take = take
         with ExitStack() as hooks:
@@ -193,73 +202,3 @@ class Observer:
         locator = next(queue, None) if queue else None
         if locator is not None and self._take is not None:
             self._take(locator, value)
-
-
-def _load_instrumented(path: Path, observer: Observer) -> ModuleType:
-    loader = _InstrumentedLoader(MODULE_NAME, str(path))
-    spec = importlib.util.spec_from_loader(MODULE_NAME, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    setattr(module, OBSERVE, observer.observe)
-    sys.modules[MODULE_NAME] = module
-    loader.exec_module(module)
-    return module
-
-
-class _InstrumentedLoader(SourceFileLoader):
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        tree = ast.parse(self.get_data(path), path)
-        return compile(ast.fix_missing_locations(_Instrument().visit(tree)), path, "exec")
-
-
-class _Instrument(ast.NodeTransformer):
-    """Adds `observe(self, line, value)` after every assignment and round every returned value of a
-    `forward`.
-    """
-
-    def __init__(self) -> None:
-        self._inside = False
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        for statement in node.body:
-            if isinstance(statement, ast.FunctionDef) and statement.name == "forward":
-                self._inside = True
-                self.generic_visit(statement)
-                self._inside = False
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return node  # a function within a forward: its `self`, if any, is not ours
-
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        return [node, _observation(node, node.targets[0])] if self._inside else node
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
-        return [node, _observation(node, node.target)] if self._inside else node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        return [node, _observation(node, node.target)] if self._inside and node.value else node
-
-    def visit_Return(self, node: ast.Return) -> Any:
-        if self._inside and node.value is not None:
-            node.value = _call(node, node.value)
-        return node
-
-
-def _observation(statement: ast.stmt, target: ast.expr) -> ast.stmt:
-    return ast.copy_location(ast.Expr(_call(statement, _loaded(target))), statement)
-
-
-def _loaded(target: ast.expr) -> ast.expr:
-    """The expression that reads back what was assigned to `target`."""
-    if isinstance(target, ast.Tuple | ast.List):
-        named = [each for each in target.elts if not (isinstance(each, ast.Name) and each.id == "_")]
-        return ast.Tuple([_loaded(each) for each in named], ast.Load())
-    copy = ast.parse(ast.unparse(target), mode="eval").body
-    return copy.value if isinstance(copy, ast.Starred) else copy
-
-
-def _call(statement: ast.stmt, value: ast.expr) -> ast.expr:
-    arguments = [ast.Name("self", ast.Load()), ast.Constant(statement.lineno), value]
-    return ast.copy_location(ast.Call(ast.Name(OBSERVE, ast.Load()), arguments, []), statement)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from keras2torch.parity.arrays import Array, output_key, trace_key
+from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
 from keras2torch.parity.locate import first_departure
 from keras2torch.parity.report import Case, Figure, LayerFigures, OutputFigures, ParityReport
 
@@ -100,13 +100,11 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
             )
         if output.structure.scale < ZERO:
             warnings.append(f"output {output.name} is zero in every case: there is little to compare")
-    failures += [
-        _failure(f"layer {f.layer}, call {f.call}", f.structure) for f in layers if not f.structure.passed
-    ]
+    failures += [_failure(f"layer {f.title}", f.structure) for f in layers if not f.structure.passed]
     ran = {
         (path, call)
         for name in evidence.accepted
-        for path, call, _ in evidence.expected["cases"][name]["traces"]
+        for path, call in evidence.expected["cases"][name]["traces"]
     }
     constants = ", ".join(evidence.plan["float32_constants"])
     return ParityReport(
@@ -264,27 +262,43 @@ def _tensors(workdir: Path, case: str, key: str) -> Iterator[Array | None]:
 
 
 def _compare_layers(evidence: _Evidence) -> list[LayerFigures]:
-    """The first output of every layer call that the manifest says can be seen, in Keras's order of
-    execution.
-    """
+    """Every layer call that the manifest says can be seen, in Keras's order of execution, by its first output."""
     visible = {
-        (layer["keras_name"], place["call"])
+        (layer["keras_name"], place["call"]): shows_logits(layer)
         for layer in evidence.manifest["layers"]
         for place in layer.get("outputs", ())
     }
-    found: dict[tuple[str, int], list[_Difference]] = {}
+    found: dict[tuple[str, int, bool], list[_Difference]] = {}
     for name in evidence.accepted:
+        answer = evidence.expected["cases"][name]
+        logits = {(path, call) for path, call in answer["logits"]}
         with (
             np.load(evidence.workdir / "expected64" / f"{name}.npz") as theirs,
             np.load(evidence.workdir / "actual64" / f"{name}.npz") as ours,
         ):
-            for path, call, _ in evidence.expected["cases"][name]["traces"]:
-                if (path, call) in visible:
-                    key = trace_key(path, call, 0)
-                    compared = difference(name, ours.get(key), theirs[key])
-                    found.setdefault((path, call), []).append(compared)
+            for path, call in answer["traces"]:
+                if (path, call) not in visible:
+                    continue
+                if (path, call) in logits and visible[path, call]:
+                    compared = _sampled_difference(name, ours, theirs, logits_key(path, call))
+                    found.setdefault((path, call, True), []).append(compared)
+                compared = _sampled_difference(name, ours, theirs, trace_key(path, call))
+                found.setdefault((path, call, False), []).append(compared)
     limits = dict.fromkeys(evidence.accepted, evidence.structure_limit)
     return [
-        LayerFigures(layer=path, call=call, structure=worst(differences, limits))
-        for (path, call), differences in found.items()
+        LayerFigures(layer=path, call=call, before_activation=before, structure=worst(differences, limits))
+        for (path, call, before), differences in found.items()
     ]
+
+
+def _sampled_difference(
+    case: str, ours: Mapping[str, Array], theirs: Mapping[str, Array], key: str
+) -> _Difference:
+    """Compare two samples of a tensor. They hold the same elements only if the whole tensors are of one shape."""
+    sample, shape = ours.get(key), ours.get(shape_key(key))
+    if sample is not None and shape is not None:
+        expected = tuple(theirs[shape_key(key)].tolist())
+        if tuple(shape.tolist()) != expected:
+            fault = f"shape {tuple(shape.tolist())} instead of {expected}"
+            return _Difference(case, math.inf, math.inf, _scale(theirs[key]), fault)
+    return difference(case, sample, theirs[key])

@@ -26,7 +26,8 @@ def first_departure(
                 fault=figures.structure.fault,
                 last_good=last_good,
             )
-        last_good = figures.layer
+        if not figures.before_activation:
+            last_good = figures.layer
     for output in outputs:
         if not output.structure.passed:
             return Departure(

@@ -64,7 +64,15 @@ class LayerFigures:
 
     layer: str
     call: int
+    before_activation: bool
+    """True for what the layer hands to its activation, which may be large where the activation is saturated."""
     structure: Figure
+
+    @property
+    def title(self) -> str:
+        """The layer, and which of its calls and values this is where that is not plain."""
+        call = f", call {self.call}" if self.call else ""
+        return f"{self.layer}{call}{' before its activation' if self.before_activation else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +172,9 @@ def print_report(report: ParityReport, console: "Console", *, layers: bool = Fal
     if layers:
         for layer in report.layers:
             figure = layer.structure
-            name = f"  {layer.layer}" + (f" call {layer.call}" if layer.call else "")
-            table.add_row(name, _number(figure.error), "", "", _number(figure.scale), _tick(figure.passed))
+            table.add_row(
+                f"  {layer.title}", _number(figure.error), "", "", _number(figure.scale), _tick(figure.passed)
+            )
     for output in report.outputs:
         passed = output.structure.passed and output.deployment.passed
         errors = (

@@ -176,7 +176,7 @@ def truth_of(k: Any, built: Any, case: list[Any]) -> dict[str, Any]:
         if isinstance(layer.output if len(layer._inbound_nodes) == 1 else [], list | tuple):
             continue
         if type(layer).__name__ != "InputLayer" and not isinstance(layer, k.Model):
-            truth[f"layer-{layer.name}:0:0"] = np.asarray(
+            truth[f"layer-{layer.name}:0"] = np.asarray(
                 k.Model(built.inputs, layer.output)(inputs, training=False)
             )
     return truth

@@ -43,6 +43,9 @@ class Net(nn.Module):
         self.block = Block()
         self.stages = nn.ModuleList([Block(), Block()])
         self.split = Split()
+        self.head = nn.Linear(3, 1)
+        nn.init.constant_(self.head.weight, -1.0)
+        nn.init.constant_(self.head.bias, 0.5)
 
     def forward(self, x: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         x = self.block(self.block(x))
@@ -50,6 +53,7 @@ class Net(nn.Module):
             x = stage(x)
         low, high = self.split(x)
         _, third = low, high
+        scores = self.head(low.mean(dim=(2, 3))).relu()
         return low.flatten(1), ids + high.sum().long()
 
 
@@ -70,6 +74,7 @@ def place(call: int, module: str, text: str | None, axes: list[int] | None = Non
 
 
 TO_FIRST = [0, 3, 1, 2]
+HEAD = place(0, "", "scores = self.head")
 LAYERS = {
     "conv": [
         place(0, "block", "x = self.conv(x)", TO_FIRST),
@@ -95,7 +100,13 @@ def run(sandboxes: dict[str, Sandbox], tmp_path: Path) -> Any:
         manifest = {
             "inputs": [{"dtype": "float32", "axes": TO_FIRST}, {"dtype": "int64", "axes": None}],
             "outputs": [{"axes": None}, {"axes": None}],
-            "layers": [{"keras_name": name, "outputs": places} for name, places in LAYERS.items()],
+            "layers": [
+                {"keras_name": "head", "keras_class": "Dense", "torch_name": "head", "outputs": [HEAD]},
+                *(
+                    {"keras_name": name, "keras_class": "Conv2D", "torch_name": None, "outputs": places}
+                    for name, places in LAYERS.items()
+                ),
+            ],
         }
         (bundle / "manifest.json").write_text(json.dumps(manifest))
         case = {
@@ -103,10 +114,8 @@ def run(sandboxes: dict[str, Sandbox], tmp_path: Path) -> Any:
             "1": np.array([1, 2], "int32"),
         }
         write_arrays(workdir / "cases" / "a.npz", case)
-        traces = [
-            [name, place["call"], 2 if name == "split" else 1] for name in LAYERS for place in LAYERS[name]
-        ]
-        answer = {"cases": {"a": {"traces": traces, "outputs": 2}, **expected}}
+        traces = [["head", 0], *([name, place["call"]] for name in LAYERS for place in LAYERS[name])]
+        answer = {"cases": {"a": {"traces": traces, "logits": [["head", 0]], "outputs": 2}, **expected}}
         (workdir / "expected.json").write_text(json.dumps(answer))
         return sandboxes["torch"].run(
             "keras2torch.parity.candidate:run_candidate",
@@ -134,21 +143,25 @@ def test_every_place_is_observed_in_keras_axes(run: Any, tmp_path: Path) -> None
     once, twice = block(x), block(block(x))
     last = block(block(twice))
     truth = {
-        "layer-conv:0:0": conv(x),
-        "layer-conv:1:0": conv(once),
-        "layer-double:0:0": conv(x) * 2,
-        "layer-more:0:0": conv(x) * 2 + 1,
-        "layer-more:1:0": conv(once) * 2 + 1,
-        "layer-stage:0:0": last,
-        "layer-stage_module:0:0": last,
-        "layer-split:0:0": last / 2,
-        "layer-second:0:0": last * 3,
+        "layer-conv:0": conv(x),
+        "layer-conv:1": conv(once),
+        "layer-double:0": conv(x) * 2,
+        "layer-more:0": conv(x) * 2 + 1,
+        "layer-more:1": conv(once) * 2 + 1,
+        "layer-stage:0": last,
+        "layer-stage_module:0": last,
+        "layer-split:0": last / 2,
+        "layer-head:0": np.zeros((2, 1)),
+        "logits-head:0": 0.5 - (last / 2).mean(axis=(1, 2)).sum(axis=-1, keepdims=True),
+        "layer-second:0": last * 3,
         "output-0": (last / 2).transpose(0, 3, 1, 2).reshape(2, -1),
         "output-1": np.array([1, 2]) + int((last * 3).sum()),
     }
-    assert set(seen) == set(truth)
+    assert {key for key in seen if not key.endswith("@shape")} == set(truth)
     for key, value in truth.items():
-        np.testing.assert_allclose(seen[key], value, rtol=1e-12, err_msg=key)
+        shape = tuple(seen.get(f"{key}@shape", seen[key].shape))
+        assert shape == value.shape, key
+        np.testing.assert_allclose(seen[key].reshape(shape), value, rtol=1e-12, err_msg=key)
     rounded = np.load(tmp_path / "work" / "actual32" / "a.npz")
     assert set(rounded) == {"output-0", "output-1"}
     assert rounded["output-0"].dtype == np.float32

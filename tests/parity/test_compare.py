@@ -35,16 +35,19 @@ class Run:
                 {
                     "keras_name": name,
                     "keras_class": name.title(),
+                    "torch_name": name,
                     "outputs": [{"call": 0, "module": "", "line": 1, "axes": None}],
                 }
                 for name in LAYERS
             ],
         }
-        traces = [[name, 0, 1] for name in LAYERS]
+        traces = [[name, 0] for name in LAYERS]
         self.expected: dict[str, Any] = {
             "library": "keras",
             "versions": {"keras": "3"},
-            "cases": {name: {"traces": list(traces), "outputs": 2} for name in names},
+            "cases": {
+                name: {"traces": list(traces), "logits": [["dense", 0]], "outputs": 2} for name in names
+            },
         }
         self.actual: dict[str, Any] = {
             "device": "cpu",
@@ -54,8 +57,11 @@ class Run:
         self.arrays: dict[str, dict[str, Any]] = {}
         for name in names:
             exact = {f"output-{n}": rng.normal(size=(3, 4)) * 10 for n in range(2)}
-            exact |= {f"layer-{layer}:0:0": rng.normal(size=(3, 5)) for layer in LAYERS}
-            single = {key: value.astype(np.float32) for key, value in exact.items()}
+            for key in (*(f"layer-{layer}:0" for layer in LAYERS), "logits-dense:0"):
+                exact |= {key: rng.normal(size=15), f"{key}@shape": np.array([3, 5])}
+            single = {
+                key: value.astype(np.float32) for key, value in exact.items() if key.startswith("output")
+            }
             for side, values in (
                 ("expected64", exact),
                 ("actual64", exact),
@@ -87,14 +93,14 @@ def test_equal_passes(run: Run) -> None:
     assert report.passed
     assert report.structure_error == 0.0
     assert 0 < report.deployment_error < 1e-7
-    assert [f.layer for f in report.layers] == LAYERS
+    assert [f.title for f in report.layers] == ["conv", "norm", "dense before its activation", "dense"]
     assert report.first_departure is None
     assert report.warnings == []
 
 
 def test_double_rounding_passes(run: Run) -> None:
     run["actual64/case0"]["output-0"] *= 1 + 1e-13
-    run["actual64/case0"]["layer-norm:0:0"] *= 1 - 1e-13
+    run["actual64/case0"]["layer-norm:0"] *= 1 - 1e-13
     assert run.judge().passed
 
 
@@ -108,14 +114,27 @@ def test_a_small_error_in_one_element_fails(run: Run) -> None:
 
 def test_a_layer_that_departs_fails_even_if_the_outputs_agree(run: Run) -> None:
     """A saturated softmax or a deep net may swallow what a layer does wrong."""
-    run["actual64/case0"]["layer-norm:0:0"] += 1e-4
-    run["actual64/case0"]["layer-dense:0:0"] += 1e-3
+    run["actual64/case0"]["layer-norm:0"] += 1e-4
+    run["actual64/case0"]["layer-dense:0"] += 1e-3
     report = run.judge()
     assert not report.passed
     departure = report.first_departure
     assert departure is not None
     assert (departure.layer, departure.class_name, departure.last_good) == ("norm", "Norm", "conv")
     assert "norm (Norm)" in str(departure)
+
+
+def test_what_a_saturated_activation_hides_is_seen_before_it(run: Run) -> None:
+    run["actual64/case0"]["logits-dense:0"] += 1e-4
+    report = run.judge()
+    assert report.failures[0].startswith("layer dense before its activation: error")
+    assert report.first_departure is not None
+    assert (report.first_departure.layer, report.first_departure.last_good) == ("dense", "norm")
+
+
+def test_a_layer_of_another_shape_fails_even_with_equal_elements(run: Run) -> None:
+    run["actual64/case0"]["layer-norm:0@shape"] = np.array([5, 3])
+    assert "layer norm: shape (5, 3) instead of (3, 5)" in run.judge().failures[0]
 
 
 def test_swapped_outputs_fail(run: Run) -> None:
@@ -199,16 +218,16 @@ def test_a_case_that_the_candidate_did_not_run_fails(run: Run) -> None:
 
 def test_a_place_that_was_never_passed_fails(run: Run) -> None:
     for case in ("case0", "case1"):
-        del run[f"actual64/{case}"]["layer-norm:0:0"]
+        del run[f"actual64/{case}"]["layer-norm:0"]
     report = run.judge()
-    assert "layer norm, call 0: missing" in report.failures[0]
+    assert "layer norm: missing" in report.failures[0]
 
 
 def test_a_layer_without_a_place_is_counted(run: Run) -> None:
     run.manifest["layers"][1]["outputs"] = []
     report = run.judge()
     assert report.passed
-    assert [f.layer for f in report.layers] == ["conv", "dense"]
+    assert {f.layer for f in report.layers} == {"conv", "dense"}
     assert report.layers_not_visible == 1
 
 
@@ -286,12 +305,12 @@ def test_the_wider_limit_is_only_for_float32_constants_and_says_so(run: Run) -> 
 
 
 def test_refused_cases_are_skipped_unless_all_are(run: Run) -> None:
-    run.expected["cases"]["case0"] = {"refused": "too small", "traces": []}
+    run.expected["cases"]["case0"] = {"refused": "too small", "traces": [], "logits": []}
     del run.actual["cases"]["case0"]
     report = run.judge()
     assert report.passed
     assert [case.refused for case in report.cases] == ["too small", None]
-    run.expected["cases"]["case1"] = {"refused": "too small", "traces": []}
+    run.expected["cases"]["case1"] = {"refused": "too small", "traces": [], "logits": []}
     report = run.judge()
     assert not report.passed
     assert "nothing was compared" in report.failures[0]
