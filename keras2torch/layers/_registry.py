@@ -109,7 +109,7 @@ def converts(
         for name in classes:
             if name in _RULES:
                 raise ValueError(f"{name} has a rule already, in {_RULES[name].family}")
-            _RULES[name] = rule
+        _RULES.update(dict.fromkeys(classes, rule))
         return function
 
     return register
