@@ -4,6 +4,8 @@ import signal
 import threading
 from types import FrameType
 
+from sqlalchemy.orm import Session, sessionmaker
+
 from fleet import connect
 from fleet.errors import UsageError
 from fleet.settings import Settings
@@ -11,12 +13,38 @@ from scheduler.dispatch import Dispatcher
 from scheduler.loop import Duty, Loop
 from scheduler.reap import Reaper
 from workers.app import make_app, sender
-from workers.serve import serve
 from workers.settings import WorkerSettings
+
+
+class Scheduler:
+    """The scheduler's duties in a loop, for a process or a thread of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: sessionmaker[Session],
+        broker_url: str,
+        *,
+        dispatch_seconds: float,
+    ) -> None:
+        self.dispatcher = Dispatcher(
+            sessions,
+            sender(make_app(connect.broker_settings(settings, broker_url))),
+            window=settings.window,
+            resend_after_seconds=settings.resend_after_seconds,
+        )
+        self.loop = Loop(
+            [
+                Duty("dispatch", dispatch_seconds, self.dispatcher.run_once),
+                Duty("reap", settings.reap_seconds, Reaper(sessions).run_once),
+            ]
+        )
 
 
 def run_worker(settings: Settings, worker_id: str | None = None) -> int:
     """Work until told to stop; returns the exit code."""
+    from workers.serve import serve
+
     database_url, broker_url = _given(settings)
     engine = connect.open_database(database_url, create=False)
     connect.check_broker(broker_url)
@@ -39,11 +67,11 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
 
 def run_scheduler(settings: Settings) -> None:
     """Dispatch and reap until told to stop."""
-    loop = _scheduler(settings)
+    loop = _scheduler(settings).loop
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # Not from the handler itself: it may have interrupted the loop while that holds the lock which
-        # `stop` takes.
+        # Not from the handler itself: it may have interrupted the loop while that holds the lock `stop`
+        # takes.
         threading.Thread(target=loop.stop).start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,7 +81,7 @@ def run_scheduler(settings: Settings) -> None:
 
 def run_up(settings: Settings) -> int:
     """A scheduler in a thread, a worker in front; stops when the worker does."""
-    loop = _scheduler(settings)
+    loop = _scheduler(settings).loop
     thread = threading.Thread(target=loop.run, name="scheduler", daemon=True)
     thread.start()
     try:
@@ -63,20 +91,11 @@ def run_up(settings: Settings) -> int:
         thread.join()
 
 
-def _scheduler(settings: Settings) -> Loop:
+def _scheduler(settings: Settings) -> Scheduler:
     database_url, broker_url = _given(settings)
     sessions = connect.sessions_of(connect.open_database(database_url, create=False))
     connect.check_broker(broker_url)
-    send = sender(make_app(connect.broker_settings(settings, broker_url)))
-    dispatcher = Dispatcher(
-        sessions, send, window=settings.window, resend_after_seconds=settings.resend_after_seconds
-    )
-    return Loop(
-        [
-            Duty("dispatch", settings.dispatch_seconds, dispatcher.run_once),
-            Duty("reap", settings.reap_seconds, Reaper(sessions).run_once),
-        ]
-    )
+    return Scheduler(settings, sessions, broker_url, dispatch_seconds=settings.dispatch_seconds)
 
 
 def _given(settings: Settings) -> tuple[str, str]:
