@@ -51,8 +51,8 @@ _ELEMENTWISE: dict[str, Formula] = {
 
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 _ALONG_LAST_AXIS = {"softmax": "torch.softmax", "log_softmax": "torch.log_softmax"}
-# Keras 2 resolved these names to layers with their defaults; Keras 3 does not.
-_LAYER_NAMES = frozenset({"ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "PReLU"})
+LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "PReLU"})
+"""Layers that serve as activations. Keras 2 took these names for layers with their defaults; Keras 3 does not."""
 _READ_MORE_THAN_ONCE = frozenset({"squareplus", "sparse_plus"})
 
 
@@ -73,7 +73,7 @@ def parse(spec: Any, option: str, generation: Generation) -> tuple[str | None, M
     if spec is None:
         return "linear", None
     if isinstance(spec, str):
-        if spec in _LAYER_NAMES and generation is not Generation.KERAS3:
+        if spec in LAYERS and generation is not Generation.KERAS3:
             return None, {"class_name": spec, "config": {}}
         return spec, None
     if isinstance(spec, Mapping):

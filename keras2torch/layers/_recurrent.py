@@ -296,7 +296,9 @@ def _weights(recurrent: Recurrent, x: Value, *, both_biases: bool) -> dict[str, 
 def _function(recurrent: Recurrent, spec: Any, option: str) -> Raw:
     """An activation as a function object: by its name where it has one, else as a lambda."""
     layer = recurrent.layer
-    name, _ = _functions.parse(spec, option, layer.generation)
+    name, inner = _functions.parse(spec, option, layer.generation)
+    if inner is not None and inner.get("class_name") not in _functions.LAYERS:
+        raise UnsupportedOption(f"{option} {spec!r} is no activation", option)
     if name == "hard_sigmoid" and layer.generation is not Generation.KERAS3:
         return Raw(layer.part("hard_sigmoid"))
     x = Value((None, recurrent.units), "float32", (0, 1), hint="x")
