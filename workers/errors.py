@@ -43,6 +43,10 @@ class ChildFailed(JobError):
         super().__init__(f"{stage}: {what}")
 
 
+class ChildCannotWrite(ChildFailed):
+    """The scratch disk is full or failing: the machine's trouble, not the job's."""
+
+
 class ChildDied(JobError):
     """The child was killed, ran out of memory or time, or took itself away."""
 

@@ -74,6 +74,7 @@ class Sandboxes:
         Raises:
             Stopped: `stop` was set, and the child is gone.
             ChildDied: by a signal, for want of memory, or out of time.
+            ChildCannotWrite: the scratch disk is full or failing.
             ChildFailed: the function raised.
         """
         limits = Limits(wall_s=max(seconds, 0.1), memory_bytes=self._memory_bytes)
@@ -86,6 +87,8 @@ class Sandboxes:
             return outcome
         if outcome.signal is not None or outcome.timed_out or outcome.error["kind"] in _DEATHS:
             raise errors.ChildDied(stage, outcome)
+        if outcome.error["kind"] == "cannot-write":
+            raise errors.ChildCannotWrite(stage, outcome)
         raise errors.ChildFailed(stage, outcome)
 
     def _warm(self, name: str) -> None:

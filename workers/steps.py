@@ -22,6 +22,8 @@ def convert(payload: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         keras2torch.convert(Path(payload["source"]), Path(payload["out"]), **payload["options"])
+    except errors.CannotWrite:
+        raise  # the machine's trouble, not the file's
     except errors.Keras2TorchError as error:
         error.file = payload["name"]
         return {"refused": {"kind": error.kind, "message": str(error), "reasons": _reasons(error)}}

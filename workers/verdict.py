@@ -39,6 +39,7 @@ DATABASE_DOWN = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (errors.Refused, Class.PERMANENT),
     (errors.ParityFailed, Class.PERMANENT),
+    (errors.ChildCannotWrite, Class.TRANSIENT),
     (errors.ChildFailed, Class.PERMANENT),
     (errors.DamagedResult, Class.PERMANENT),
     (errors.ChildDied, Class.DIED),

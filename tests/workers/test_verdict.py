@@ -91,6 +91,7 @@ TRANSIENT = [
     (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
     (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "local-disk"),
     (SandboxError("the server did not start"), "sandbox-failed"),
+    (errors.ChildCannotWrite("convert", ended("cannot-write", message="File too large")), "cannot-write"),
 ]
 
 
