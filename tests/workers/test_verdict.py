@@ -91,7 +91,12 @@ TRANSIENT = [
     (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
     (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "local-disk"),
     (SandboxError("the server did not start"), "sandbox-failed"),
-    (errors.ChildCannotWrite("convert", ended("cannot-write", message="File too large")), "cannot-write"),
+    (
+        errors.ChildCannotWrite(
+            "convert", ended("cannot-write", class_="CannotWrite", message="File too large")
+        ),
+        "cannot-write",
+    ),
 ]
 
 
