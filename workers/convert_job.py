@@ -8,12 +8,14 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
+import keras2torch
 from db import identity
 from db.errors import LeaseLost
 from db.queries import inventory, queue
@@ -69,14 +71,11 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
         claim = queue.claim(session, job_id, shop.worker_id, shop.settings.lease_seconds)
     if claim is None:
         return None
-    with (
-        shop.leases.hold(shop.sessions, claim, shop.settings) as lease,
-        shop.scratch.desk(job_id, claim.fence) as desk,
-    ):
-        attempt = _Attempt(shop, claim, lease, desk)
+    with shop.leases.hold(shop.sessions, claim, shop.settings) as lease, ExitStack() as afterwards:
+        attempt = _Attempt(shop, claim, lease)
         # Whatever goes wrong in an attempt is an answer about the job, and the table in `verdict` gives it.
         try:
-            done = attempt.work()
+            done = attempt.work(afterwards.enter_context(shop.scratch.desk(job_id, claim.fence)))
         except Exception as error:  # noqa: BLE001
             outcome = attempt.give_up(error)
         else:
@@ -88,18 +87,30 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
 class _Attempt:
     """The stages, in the order in which they run."""
 
-    def __init__(self, shop: Shop, claim: Claim, lease: Lease, desk: Path) -> None:
+    source: Path
+    bundle: Path
+    proof: Path
+
+    def __init__(self, shop: Shop, claim: Claim, lease: Lease) -> None:
         self.shop = shop
         self.claim = claim
         self.lease = lease
-        self.source = desk / "source" / Path(claim.key).name[-_NAME_LENGTH:]
-        self.bundle = desk / "work" / "bundle"
-        self.proof = desk / "proof"
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
         self.peak_bytes = 0
         self.walls: dict[str, tuple[str, ...]] = {}
 
-    def work(self) -> Done:
+    def work(self, desk: Path) -> Done:
+        """Every stage up to what is to be recorded; `desk` is an empty folder of its own."""
+        if self.claim.converter_version != keras2torch.__version__:
+            raise errors.Refused(
+                "other-converter",
+                f"planned for converter {self.claim.converter_version}, this worker has {keras2torch.__version__}:"
+                " plan it again",
+            )
+        # The source stands apart: the child that converts it may read it, and write everywhere but there.
+        self.source = desk / "source" / Path(self.claim.key).name[-_NAME_LENGTH:]
+        self.bundle = desk / "work" / "bundle"
+        self.proof = desk / "proof"
         for folder in (self.source.parent, self.bundle.parent, self.proof):
             folder.mkdir()
         dest = self.shop.open_store(self.claim.dest_url)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from storage import StoreSettings, open_store
+from tests import servers
 from tests.fleet import models
 from tests.fleet.command import FLEET, Fleet, children_named, descendants, wait_until
 
@@ -292,6 +294,18 @@ def test_what_cannot_be_listed_does_not_hold_up_the_rest(fleet: Fleet, tmp_path:
     assert done.returncode == 1
     assert "not everything was listed" in done.stderr
     assert [job["state"] for job in json.loads(done.stdout)["jobs"]] == ["failed"]
+
+
+def test_buckets_need_no_folder_of_ours(tmp_path: Path, s3_server: servers.S3, s3_bucket: str) -> None:
+    source = open_store(f"s3://{s3_bucket}/in", StoreSettings(s3_endpoint_url=s3_server.endpoint))
+    source.put_file("odd.h5", models.unsupported(tmp_path / "odd.h5"))
+    fleet = Fleet(tmp_path / "home", FLEET_S3_ENDPOINT_URL=s3_server.endpoint, **s3_server.credentials)
+    dest = f"s3://{s3_bucket}/out"
+    first = fleet.json("migrate", f"s3://{s3_bucket}/in", dest)
+    assert (first["states"]["failed"], first["dest"]) == (1, dest)
+    assert str(tmp_path / "home" / "state") in first["database"]
+    assert fleet.json("status", "--dest", dest)["jobs"]["failed"] == 1
+    assert fleet.json("jobs")["jobs"][0]["key"] == "odd.h5"
 
 
 def test_questions_without_an_answer_are_one_line(fleet: Fleet, tmp_path: Path) -> None:

@@ -36,15 +36,15 @@ class Workshop:
     source: Path
     dest: Path
 
-    def plan(self) -> dict[str, int]:
-        """List the source; returns the job of each key."""
+    def plan(self, version: str = keras2torch.__version__) -> dict[str, int]:
+        """List the source for a version of the converter; returns the job of each key."""
         store = open_store(str(self.source))
         with self.sessions.begin() as session:
             batch_id = inventory.create_batch(
                 session,
                 source_url=store.url,
                 dest_url=open_store(str(self.dest)).url,
-                converter_version=keras2torch.__version__,
+                converter_version=version,
                 options={},
             )
         for _ in plan(self.sessions, store, batch_id):

@@ -224,6 +224,25 @@ def test_an_older_version_does_not_take_the_place_of_a_newer_one(workshop: Make)
     assert door.read_bytes() == (shop.dest / weights.key).read_bytes()
 
 
+def test_no_result_is_filed_under_a_version_that_did_not_make_it(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=13)
+    job_id = shop.plan(version="0.0.1")["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert detail(shop, job_id).error_kind == "other-converter"
+
+
+def test_a_scratch_disk_that_fails_is_tried_again(workshop: Make, tmp_path: Path) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=14)
+    job_id = shop.plan()["a.h5"]
+    (scratch,) = (tmp_path / "scratch").iterdir()
+    (scratch / f"job-{job_id}-1").write_text("in the way")
+    assert shop.do(job_id) is AttemptOutcome.RETRY
+    assert detail(shop, job_id).error_kind == "local-disk"
+    (scratch / f"job-{job_id}-1").unlink()
+
+
 def test_cancelling_stops_the_child(workshop: Make) -> None:
     shop = workshop(WorkerSettings(lease_seconds=4, heartbeat_seconds=0.05))
     models.dense(shop.source / "a.h5", units=2500, inputs=2500, seed=8)
