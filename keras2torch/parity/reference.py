@@ -124,7 +124,8 @@ def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: M
                 raise KerasError(
                     f"{layer.name}: {variable.name} is {tuple(variable.shape)} in Keras, {value.shape} in the file"
                 )
-            variable.assign(value.astype(_dtype_name(variable)))
+            # Cast by TensorFlow: numpy would hold one more copy, and the largest kernels are half a model.
+            variable.assign(library.tf.cast(library.tf.constant(value), variable.dtype))
     if stored:
         raise KerasError(f"weights for layers that Keras does not have: {', '.join(stored)}")
     for layer in library.layers_of(model):
@@ -147,11 +148,6 @@ def _compiled_if_long(eager: Callable[..., Any], compiled: Callable[..., Any]) -
         return (compiled if long else eager)(sequences, *args, **kwargs)
 
     return call
-
-
-def _dtype_name(variable: Any) -> str:
-    dtype = variable.dtype
-    return str(dtype if isinstance(dtype, str) else dtype.name)
 
 
 def _inputs(model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: str) -> Any:

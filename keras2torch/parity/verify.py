@@ -72,7 +72,9 @@ class Verifier:
         cancel: threading.Event | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> ParityReport:
-        """Judge `bundle` against its `source`; `limits` hold for either side. Writes nothing into the bundle.
+        """Judge `bundle` against its `source`. Writes nothing into the bundle.
+
+        `limits` hold for either side; by default ten minutes, and memory by the size of the source.
 
         Raises `UsageError` if the bundle is of another source, `ParityFailed` if the emitted module cannot
         run, `VerificationError` if Keras cannot.
@@ -100,6 +102,7 @@ class Verifier:
 
             started = time.monotonic()
             plan = prepare(source, bundle, workdir)
+            limits = limits or Limits(memory_bytes=(4 << 30) + 8 * source.stat().st_size)
             timings["prepare"] = time.monotonic() - started
             # torch takes its seconds to import while Keras computes.
             warming = threading.Thread(target=self.sandboxes["torch"].start)

@@ -233,7 +233,7 @@ def save_menagerie(payload: dict[str, Any]) -> None:
 @model
 def long_recurrence(k: Any) -> Any:
     """Long enough for the reference to compile it; the mask must reach it all the same."""
-    x = k.Input((150,), dtype="int32")
+    x = k.Input((60,), dtype="int32")
     y = k.layers.Embedding(11, 3, mask_zero=True, name="embed")(x)
     y = k.layers.Bidirectional(k.layers.LSTM(2, return_sequences=True), name="both")(y)
     return k.Model(x, k.layers.GRU(2, name="gru")(y))
