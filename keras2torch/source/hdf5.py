@@ -9,6 +9,7 @@ becomes a `RefusedFile` that says where. Format: https://support.hdfgroup.org/do
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -119,7 +120,9 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
-        with damage_at(self.spot):
+        with damage_at(self.spot), warnings.catch_warnings():
+            # pyfive warns of types that it does not read and makes them None, which is no name and no configuration.
+            warnings.simplefilter("ignore")
             return dict(self.get_attributes())
 
     @cached_property

@@ -167,6 +167,7 @@ def test_scalars_and_empty_weights_are_read(tmp_path: Path) -> None:
 def test_what_is_no_part_of_the_model_is_not_looked_at(tmp_path: Path) -> None:
     def extras(file: h5py.File) -> None:
         file.attrs["training_config"] = "{not even JSON"
+        file.attrs.create("odd", np.zeros(2), dtype=np.dtype(("f4", (2,))))
         file.create_group("optimizer_weights").attrs["weight_names"] = np.asarray([1.5])
         file["optimizer_weights/link"] = h5py.SoftLink("/nowhere")
         file["model_weights"].create_group("top_level_model_weights")
