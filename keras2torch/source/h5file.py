@@ -34,7 +34,10 @@ def read_h5(path: Path, limits: Limits = DEFAULT) -> SourceModel:
     Raises a `RefusedFile` that names the file, and the place in it, for anything but a sound whole-model `.h5`.
     """
     with _naming(path), _open_regular(path, limits) as handle:
-        mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise errors.Unreadable(f"cannot be mapped into memory ({error})") from error
         content = np.frombuffer(mapped, dtype=np.uint8)
         return _Reader(HDF5(mapped, limits), content, limits).model(path)
 

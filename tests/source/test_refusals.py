@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -291,14 +291,29 @@ def test_a_dataset_where_a_group_is_due(tmp_path: Path) -> None:
     assert "which is not a group" in str(refusal(dense_model(tmp_path / "m.h5", edit=as_type)))
 
 
-_opened: list[str] = []
+class OpenedFiles:
+    """Records every path that this process opens; an audit hook can be added, but not taken away."""
+
+    def __init__(self) -> None:
+        self.recording = False
+        self.paths: list[str] = []
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.recording and event == "open":
+            self.paths.append(str(arguments[0]))
 
 
 @pytest.fixture(scope="module")
-def opened() -> list[str]:
-    """Every path that this process opens from now on."""
-    sys.addaudithook(lambda event, args: _opened.append(str(args[0])) if event == "open" else None)
-    return _opened
+def opened_files() -> OpenedFiles:
+    return OpenedFiles()
+
+
+@pytest.fixture
+def opened(opened_files: OpenedFiles) -> Iterator[list[str]]:
+    opened_files.recording = True
+    yield opened_files.paths
+    opened_files.recording = False
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
