@@ -5,6 +5,7 @@ They overlap on purpose. A container often forbids namespaces but never seccomp;
 but has namespaces. All of them last until the process ends, and none needs root.
 """
 
+import contextlib
 import os
 import resource
 import signal
@@ -98,8 +99,11 @@ def _leave_namespaces() -> bool:
     """
     uid, gid = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC) == 0:
-        # The order matters: a group map may be written only after setgroups is given up.
+        # Keep our own name in there. The order matters: a group map may be written only after setgroups is given up.
         for name, text in ("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1"):
-            Path("/proc/self", name).write_text(text, encoding="ascii")
+            with contextlib.suppress(
+                OSError
+            ):  # forbidden on some systems; nameless, the wall stands just as well
+                Path("/proc/self", name).write_text(text, encoding="ascii")
         return True
     return bool(libc.unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0)

@@ -142,6 +142,8 @@ class _Server:
         That includes a daemon of a child still running: no child has business starting one.
         """
         children = Path(f"/proc/self/task/{os.getpid()}/children")
+        if not children.exists():
+            return  # a kernel built without CONFIG_PROC_CHILDREN; the group has been killed in any case
         while strays := [pid for pid in map(int, children.read_text().split()) if pid not in self.jobs]:
             for pid in strays:
                 os.kill(pid, signal.SIGKILL)
