@@ -202,6 +202,7 @@ def random_inputs(built: Any, seed: int) -> list[Any]:
     ]
 
 
+@model
 def menagerie(k: Any) -> Any:
     """One model with a bit of everything that converters get wrong; see `test_planted_faults`."""
     layers = k.layers
@@ -222,10 +223,11 @@ def menagerie(k: Any) -> Any:
     return k.Model([picture, words], [head, z])
 
 
-def save_menagerie(payload: dict[str, Any]) -> None:
+def save(payload: dict[str, Any]) -> None:
+    """Save one model with random weights as .h5."""
     k = importlib.import_module(payload["library"])
     k.utils.set_random_seed(0)
-    built = menagerie(k)
+    built = BUILDERS[payload["model"]](k)
     randomise(built)
     built.save(payload["path"])
 

@@ -144,8 +144,8 @@ def reports(
     source, right, workdir = folder / "menagerie.h5", folder / "right", folder / "work"
     workdir.mkdir()
     made = sandboxes["tf_keras"].run(
-        "tests.parity.keras_models:save_menagerie",
-        {"library": "tf_keras", "path": str(source)},
+        "tests.parity.keras_models:save",
+        {"library": "tf_keras", "model": "menagerie", "path": str(source)},
         workdir=folder,
     )
     assert made.ok, made.log_tail

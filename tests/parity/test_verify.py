@@ -19,7 +19,9 @@ def source(sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("source")
     path = folder / "model.h5"
     outcome = sandboxes["keras"].run(
-        "tests.parity.keras_models:save_menagerie", {"library": "keras", "path": str(path)}, workdir=folder
+        "tests.parity.keras_models:save",
+        {"library": "keras", "model": "menagerie", "path": str(path)},
+        workdir=folder,
     )
     assert outcome.ok, outcome.log_tail
     return path
