@@ -122,6 +122,7 @@ def test_the_model_card_is_plain(tmp_path: Path, hostile: str) -> None:
     for mark in ("http", "<", "![", "](", "javascript", "import os"):
         assert mark not in outside
     rows = [line for line in card.split("\n") if line.startswith("| ")]
+    assert all(line.count("`") == 4 for line in rows if "`" in line)
     bars = [len(re.findall(r"(?<!\\)\|", line)) for line in rows]
     assert bars == [6] * 3 + [5] * 5  # two tables, no cell torn apart
 

@@ -324,6 +324,24 @@ def test_the_index_that_names_a_models_calls(
     assert drawn(graph) == ["in()", "inner/d(in)", "a(inner/d)", "inner/d#1(a)", "-> inner/d#1"]
 
 
+@pytest.mark.parametrize(("generation", "kind", "inbound", "output"), FIRST_CALL)
+def test_the_generation_decides_where_the_indices_do_not(
+    generation: Generation, kind: str, inbound: int, output: int
+) -> None:
+    # Of two calls, 1 is the second where counting starts at 0 and the first where it starts at 1.
+    def node(name: str, index: int = 0) -> Any:
+        return call3(tensor3(name, index)) if generation is KERAS3 else call((name, index))
+
+    layers = [
+        source(),
+        nested(inner_model(kind, generation), node("in"), node("in")),
+        dense("a", node("inner", 1)),
+    ]
+    graph = built(functional(layers, [["in", 0, 0]], [["a", 0, 0], ["inner", 1, 0]]), generation)
+    calls = ["inner/d#1", "inner/d"]
+    assert drawn(graph)[-2:] == [f"a({calls[inbound]})", f"-> a, {calls[output]}"]
+
+
 def test_indices_that_show_another_rule_than_the_generations_decide() -> None:
     layers = [
         source(),

@@ -18,10 +18,10 @@ from tests.crafted import numbers
 
 HALF, SINGLE, DOUBLE, WHOLE = (
     WeightKey("layer", role, shape)
-    for role, shape in (("half", (3,)), ("single", (5, 3)), ("double", (2, 2)), ("whole", (4,)))
+    for role, shape in (("half", (2,)), ("single", (5, 3)), ("double", (2, 2)), ("whole", (4,)))
 )
 ARRAYS: dict[WeightKey, NDArray[Any]] = {
-    HALF: numbers(3).astype(np.float16),
+    HALF: numbers(2).astype(np.float16),
     SINGLE: numbers(5, 3),
     DOUBLE: numbers(2, 2).astype(np.float64) / 3,
     WHOLE: np.arange(4, dtype=np.int32),
