@@ -21,7 +21,9 @@ from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
 from keras2torch.source.model import Generation
 
 FLOAT32_CONSTANTS: frozenset[str] = frozenset()
-"""Layers in which Keras rounds a constant to float32 although it computes in float64."""
+"""Layers in which Keras rounds a constant to float32 although it computes in float64: none of those converted
+today, since `float64` stands in for the operations that did. A model with such a layer is held to a wider
+limit."""
 
 VALUE_KEEPING = frozenset({"Dropout", "Flatten", "Permute", "RepeatVector", "Reshape", "SpatialDropout1D"})
 """What may stand between an input and the layer that says what its numbers mean."""

@@ -158,7 +158,8 @@ def _inputs(model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: 
     # A Sequential names an input that its file does not name in its own way; it has but one.
     values = [by_name[name] for name in names] if set(names) == set(by_name) else list(by_name.values())
     ordered = [value.astype(floats) if np.issubdtype(value.dtype, np.floating) else value for value in values]
-    return ordered[0] if len(ordered) == 1 else ordered
+    bare = len(ordered) == 1 and not isinstance(getattr(model, "_inputs_struct", None), list)
+    return ordered[0] if bare else ordered
 
 
 def _input_names(model: Any) -> list[str]:

@@ -213,7 +213,7 @@ def menagerie(k: Any) -> Any:
     x = layers.MaxPooling2D(2, padding="same", name="maxpool")(x)
     x = layers.UpSampling2D(2, interpolation="bilinear", name="up")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    y = layers.Embedding(9, 5, mask_zero=True, name="embed")(words)
+    y = layers.Embedding(11, 5, mask_zero=True, name="embed")(words)
     y = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(y)
     y = layers.GRU(4, name="gru")(y)
     z = layers.Conv2D(6, 3, padding="same", use_bias=False, name="square")(picture)

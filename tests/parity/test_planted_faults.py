@@ -39,7 +39,7 @@ CODE: dict[str, tuple[str, str, str]] = {
     "bicubic for bilinear": (r'mode="bilinear"', 'mode="bicubic"', "up"),
     "maximum for mean": (r"x\.mean\(dim=\(2, 3\)\)", "x.amax(dim=(2, 3))", "pool"),
     "mean over batch": (r"x\.mean\(dim=\(2, 3\)\)", "(x.mean(dim=(2, 3)) + 0 * x.mean()).roll(1, 0)", "pool"),
-    "ids off by one": (r"self\.embed\(words\)", "self.embed((words + 1) % 9)", "embed"),
+    "ids off by one": (r"self\.embed\(words\)", "self.embed((words + 1) % 11)", "embed"),
     "no mask": (r"words != 0", "words >= 0", "both"),
     "mask of another id": (r"words != 0", "words != 1", "both"),
     "masked steps not zeroed": (r"(both_forward, \w, mask), zero_masked=True", r"\1", "both"),
