@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras2torch.parity.arrays import write_arrays
+from keras2torch.parity.float64 import exact_float64
 
 Builder = Callable[[Any], Any]
 BUILDERS: dict[str, Builder] = {}
@@ -162,7 +163,8 @@ def leave(
     write_arrays(folder / "weights.npz", arrays)
     write_arrays(folder / "cases" / "a.npz", {str(n): array for n, array in enumerate(case)})
     if run:
-        write_arrays(folder / "truth.npz", truth_of(k, built, case))
+        with exact_float64(importlib.import_module("tensorflow")):
+            write_arrays(folder / "truth.npz", truth_of(k, built, case))
     return {"names": names}
 
 
