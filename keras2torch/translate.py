@@ -176,17 +176,6 @@ class Translator:
         self._bound.add(id(value))
         return value
 
-    def apply_rule(
-        self,
-        layer: Layer,
-        inputs: Sequence[Value],
-        kwargs: Mapping[str, Any],
-        *,
-        role_prefix: str = "",
-        stays: bool = False,
-    ) -> list[Value]:
-        return self._outputs_of(layer, inputs, kwargs, role_prefix=role_prefix, stays=stays)
-
     def apply_model(
         self, layer: Layer, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str
     ) -> list[Value]:
@@ -206,7 +195,7 @@ class Translator:
             )
             given = [value for ref in node.inputs if (value := _pick(values[ref.node], ref))]
             kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
-            outputs = self._outputs_of(inner, given, kwargs, role_prefix=f"{role_prefix}{found.path}/")
+            outputs = self.apply_rule(inner, given, kwargs, role_prefix=f"{role_prefix}{found.path}/")
             for output in outputs:
                 self._bind(output)
             values[number] = outputs
@@ -237,9 +226,9 @@ class Translator:
         if not given and layer.class_name != "InputLayer":
             self._check_class_only(layer)
             raise LayerRefused("called on no tensor")
-        return self._outputs_of(layer, given, kwargs, stays=stays)
+        return self.apply_rule(layer, given, kwargs, stays=stays)
 
-    def _outputs_of(
+    def apply_rule(
         self,
         layer: Layer,
         inputs: Sequence[Value],

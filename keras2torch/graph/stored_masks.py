@@ -16,7 +16,7 @@ from typing import Any
 IMPLICIT = "the mask that came with the input"
 """Stands for a stored mask in call arguments. The conversion checks that the input does carry one."""
 
-_MASK_OPERATIONS = frozenset(
+MASK_OPERATIONS = frozenset(
     {
         "All",
         "Any",
@@ -29,6 +29,7 @@ _MASK_OPERATIONS = frozenset(
         "ZerosLike",
     }
 )
+"""What Keras 3 computes masks with, as class names in the graph."""
 _Entry = Mapping[str, Any]
 
 
@@ -64,7 +65,7 @@ def _implied(entries: Sequence[_Entry]) -> set[str]:
     ready: list[str] = []
     for entry in entries:
         name, kind = _name(entry), entry.get("class_name")
-        if not isinstance(kind, str) or kind not in _MASK_OPERATIONS:
+        if not isinstance(kind, str) or kind not in MASK_OPERATIONS:
             continue
         sources = set(_sources(entry.get("inbound_nodes")))
         if kind == "NotEqual":

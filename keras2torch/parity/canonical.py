@@ -7,7 +7,8 @@ returns a new tree. They know the spelling of Keras and nothing of its code.
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
-from keras2torch.graph.entries import layer_entries
+from keras2torch.graph.entries import MODEL_CLASSES, layer_entries
+from keras2torch.graph.stored_masks import MASK_OPERATIONS
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
 
@@ -21,26 +22,7 @@ TRANSPOSED_FOR_CPU = frozenset(
 )
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
 
-_MODELS = frozenset({"Functional", "Model", "Sequential"})
-
-
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
-_MASK_OPERATIONS = frozenset(
-    {
-        "All",
-        "Any",
-        "Concatenate",
-        "ExpandDims",
-        "LogicalAnd",
-        "LogicalOr",
-        "NotEqual",
-        "OnesLike",
-        "ZerosLike",
-    }
-)
-"""What Keras 3 makes masks of, and writes into the wiring as if the caller had. The conversion takes these out where
-it knows the mask; here they stay, so that Keras follows what the file says. Operations are never trainable."""
-
 _KEPT_OF_MODELS = ("name", "trainable", "input_layers", "output_layers", "build_input_shape")
 
 
@@ -83,7 +65,9 @@ class _Rewrite:
         name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
         if isinstance(inner, list) or "layers" in inner:
             new = self.container(layer, name, f"{prefix}{name}/", allowed)
-        elif layer["class_name"] in _MASK_OPERATIONS and "trainable" not in inner:
+        # The conversion takes stored masks out where it knows them; here they stay, so that Keras follows what the
+        # file says. Operations are never trainable.
+        elif layer["class_name"] in MASK_OPERATIONS and "trainable" not in inner:
             options = {key: inner[key] for key in ("name", "axis", "keepdims") if key in inner}
             new = {"module": "keras.src.ops.numpy", "class_name": layer["class_name"], "config": options}
         else:
@@ -185,7 +169,7 @@ def with_modules(model: Any) -> Any:
             return thing
         if name == "ChannelsFirst":
             return {**thing, "module": None, "registered_name": name}
-        if name in _MODELS:
+        if name in MODEL_CLASSES:
             return {
                 **thing,
                 "class_name": "Sequential" if name == "Sequential" else "Model",
