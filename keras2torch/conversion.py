@@ -11,13 +11,14 @@ from typing import Any
 
 from keras2torch.bundle import write_bundle
 from keras2torch.emit.module import write_module
-from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel, UsageError
+from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
+from keras2torch.options import ConversionOptions
 from keras2torch.resolve import resolve
 from keras2torch.source.h5file import read_h5
 from keras2torch.source.model import Array, Generation, SourceModel
-from keras2torch.translate import IO_LAYOUTS, Program, translate
+from keras2torch.translate import Program, translate
 
 _HASH_BLOCK = 4 << 20
 
@@ -39,15 +40,20 @@ class Understood:
     program: Program
 
 
-def understand(path: Path, *, io_layout: str = "torch") -> Understood:
+def understand(path: Path, options: ConversionOptions) -> Understood:
     """Read and translate `path`. Raises `RefusedFile` or `UnsupportedModel`, naming the file."""
     try:
-        source = read_h5(path)
+        source = read_model(path)
         check_origin(source)
         graph = build_graph(source.config, source.generation)
-        return Understood(source, graph, translate(graph, io_layout=io_layout))
+        return Understood(source, graph, translate(graph, io_layout=options.io_layout))
     except Keras2TorchError as error:
         raise error.in_file(str(path)) from error.__cause__
+
+
+def read_model(path: Path) -> SourceModel:
+    """The model in `path`, in one spelling. Raises `RefusedFile`."""
+    return read_h5(path)
 
 
 def check_origin(source: SourceModel) -> None:
@@ -69,10 +75,9 @@ def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> C
     `io_layout`: "torch" (default) turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's
     axes. Raises a `Keras2TorchError`; `out` is then as it was before.
     """
-    if io_layout not in IO_LAYOUTS:
-        raise UsageError(f"io_layout is {io_layout!r}, not one of {', '.join(IO_LAYOUTS)}")
+    options = ConversionOptions(io_layout=io_layout)
     path = Path(path)
-    understood = understand(path, io_layout=io_layout)
+    understood = understand(path, options)
     source, program = understood.source, understood.program
     # Hashing releases the GIL, so it runs beside the transposing.
     with ThreadPoolExecutor(1) as pool:
@@ -89,7 +94,7 @@ def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> C
             program=program,
             module=module,
             arrays=arrays,
-            options={"io_layout": io_layout},
+            options=options.as_json(),
         )
     return Conversion(Path(out), manifest)
 

@@ -9,11 +9,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from keras2torch.conversion import check_origin
+from keras2torch.conversion import check_origin, read_model
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
+from keras2torch.options import ConversionOptions
 from keras2torch.resolve import resolve
-from keras2torch.source.h5file import read_h5
 from keras2torch.translate import translate
 
 
@@ -46,15 +46,16 @@ class Inspection:
 def inspect(path: str | Path) -> Inspection:
     """Describe the model in `path`. Raises `RefusedFile` for a file that is no sound Keras model."""
     path = Path(path)
+    options = ConversionOptions(io_layout="keras")
     try:
-        source = read_h5(path)
+        source = read_model(path)
         graph = build_graph(source.config, source.generation)
         inputs: tuple[Mapping[str, Any], ...] = ()
         outputs: tuple[Mapping[str, Any], ...] = ()
         reasons: tuple[Reason, ...] = ()
         try:
             check_origin(source)
-            program = translate(graph, io_layout="keras")
+            program = translate(graph, io_layout=options.io_layout)
         except UnsupportedModel as refusal:
             reasons = refusal.reasons
         else:

@@ -38,7 +38,6 @@ _DTYPES = frozenset(
         "uint32",
     }
 )
-IO_LAYOUTS = ("torch", "keras")
 
 
 @dataclass(frozen=True)
@@ -239,7 +238,7 @@ class Translator:
     ) -> list[Value]:
         rule = _registry.find(layer.class_name)
         if rule is None:
-            raise LayerRefused(f"layer class {layer.class_name} is not supported")
+            raise LayerRefused(_registry.refusal(layer.class_name))
         self._check_dtype(layer)
         if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
             raise UnsupportedMask(f"a mask reaches {layer.class_name}, which has no rule for masks")
@@ -297,7 +296,7 @@ class Translator:
 
     def _check_class_only(self, layer: Layer) -> None:
         if _registry.find(layer.class_name) is None:
-            self._refuse(layer, LayerRefused(f"layer class {layer.class_name} is not supported"))
+            self._refuse(layer, LayerRefused(_registry.refusal(layer.class_name)))
 
     def _drop_unread(self) -> None:
         """Leave out optional statements that nothing reads, last first, so that whole chains go."""

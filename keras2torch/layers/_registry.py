@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     Rule = Callable[[LayerCall], Value | list[Value]]
 
 Classes = tuple[str, ...]
+Generations = frozenset[Generation]
+
+EVERY_GENERATION: Generations = frozenset(Generation)
+BEFORE_KERAS3: Generations = EVERY_GENERATION - {Generation.KERAS3}
+ONLY_KERAS3: Generations = frozenset({Generation.KERAS3})
 
 
 class Masks(StrEnum):
@@ -77,13 +82,26 @@ class LayerRule:
     masks: Masks
     feature_axis: FeatureAxis
     torch: str
+    generations: Generations
+    """Which Kerases write files that name this class."""
 
     @property
     def name(self) -> str:
         return self.classes[0]
 
 
+@dataclass(frozen=True)
+class Cannot:
+    """A class that is known and has no meaning as a PyTorch module."""
+
+    name: str
+    family: str
+    reason: str
+    generations: Generations
+
+
 _RULES: dict[str, LayerRule] = {}
+_CANNOT: dict[str, Cannot] = {}
 
 
 def converts(
@@ -91,11 +109,12 @@ def converts(
     examples: list[Example],
     masks: Masks = Masks.REFUSE,
     feature_axis: FeatureAxis = FeatureAxis.NEEDS,
+    generations: Generations = EVERY_GENERATION,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule for Keras layers of these class names (aliases after the first).
 
-    The first line of its docstring says what the layer becomes. Raises `ValueError` at import for a class that has a
-    rule already, a rule without an example or without a docstring.
+    The first line of its docstring says what the layer becomes; `generations` are the Kerases that have the class.
+    Raises `ValueError` at import for a class that has a rule already, a rule without an example or without a docstring.
     """
 
     def register(function: Rule) -> Rule:
@@ -105,14 +124,31 @@ def converts(
             raise ValueError(f"the rule for {classes[0]} does not say what the layer becomes")
         family = function.__module__.rsplit(".", 1)[-1]
         summary = function.__doc__.strip().splitlines()[0]
-        rule = LayerRule(classes, family, function, tuple(examples), masks, feature_axis, summary)
+        rule = LayerRule(
+            classes, family, function, tuple(examples), masks, feature_axis, summary, generations
+        )
         for name in classes:
-            if name in _RULES:
-                raise ValueError(f"{name} has a rule already, in {_RULES[name].family}")
+            _check_new(name)
         _RULES.update(dict.fromkeys(classes, rule))
         return function
 
     return register
+
+
+def cannot(family: str, *classes: str, reason: str, generations: Generations = EVERY_GENERATION) -> None:
+    """Register classes that no rule can convert, with a `reason` that completes "cannot be converted: ...".
+
+    `family` is the module's `__name__`. Raises `ValueError` at import for a class that is registered already.
+    """
+    for name in classes:
+        _check_new(name)
+        _CANNOT[name] = Cannot(name, family.rsplit(".", 1)[-1], reason, generations)
+
+
+def _check_new(name: str) -> None:
+    known = _RULES.get(name) or _CANNOT.get(name)
+    if known:
+        raise ValueError(f"{name} has a rule already, in {known.family}")
 
 
 @cache
@@ -131,6 +167,21 @@ def rules() -> Mapping[str, LayerRule]:
 
 def find(class_name: str) -> LayerRule | None:
     return rules().get(class_name)
+
+
+def refusal(class_name: str) -> str:
+    """Why a class without a rule is refused."""
+    _load_families()
+    known = _CANNOT.get(class_name)
+    if known:
+        return f"{class_name} cannot be converted: {known.reason}"
+    return f"layer class {class_name} is not supported"
+
+
+def cannot_all() -> list[Cannot]:
+    """Every class that is known and cannot be converted, by family, then by name."""
+    _load_families()
+    return sorted(_CANNOT.values(), key=lambda entry: (entry.family, entry.name))
 
 
 def converts_all() -> list[LayerRule]:

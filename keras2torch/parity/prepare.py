@@ -15,6 +15,7 @@ from typing import Any
 from keras2torch.bundle import read_manifest
 from keras2torch.conversion import Understood, understand
 from keras2torch.errors import Unreadable, UsageError
+from keras2torch.options import ConversionOptions
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
@@ -46,7 +47,7 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
         raise UsageError(
             f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
         )
-    understood = understand(source, **manifest["options"])
+    understood = understand(source, ConversionOptions.from_json(manifest["options"]))
     model = understood.source
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
     cases = make_cases(input_specs(understood), _operations(understood))
