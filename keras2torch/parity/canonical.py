@@ -156,8 +156,8 @@ def with_channels_last(model: Any) -> Any:
     return rewrite_objects(model, change)
 
 
-def with_modules(model: Any) -> Any:
-    """Say where each class lives, as Keras 3's current format does.
+def with_modules(model: Any, ours: Set[str] = frozenset()) -> Any:
+    """Say where each class lives, as Keras 3's current format does; `ours` are the classes that live nowhere.
 
     Without it Keras 3 falls back to its reader of older files, which misreads some options of its own layers
     (it drops all but the first of several axes, for one).
@@ -167,7 +167,7 @@ def with_modules(model: Any) -> Any:
         name = thing["class_name"]
         if name.startswith("__") or "module" in thing or not isinstance(thing["config"], dict):
             return thing
-        if name == "ChannelsFirst":
+        if name in ours:
             return {**thing, "module": None, "registered_name": name}
         if name in MODEL_CLASSES:
             return {

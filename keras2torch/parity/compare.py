@@ -22,7 +22,7 @@ import numpy as np
 
 from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
 from keras2torch.parity.locate import first_departure
-from keras2torch.parity.report import Case, Figure, LayerFigures, OutputFigures, ParityReport
+from keras2torch.parity.report import Case, Constructed, Figure, LayerFigures, OutputFigures, ParityReport
 
 STRUCTURE_LIMIT = 1e-9
 FLOAT32_CONSTANT_LIMIT = 2e-7
@@ -122,6 +122,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
         ],
         structure_limit=evidence.structure_limit,
         structure_limit_reason=f"Keras rounds a constant to float32 in {constants}" if constants else None,
+        constructed=[Constructed(**entry) for entry in evidence.plan["constructed"]],
         outputs=outputs,
         layers=layers,
         layers_not_visible=len(ran - {(f.layer, f.call) for f in layers}),

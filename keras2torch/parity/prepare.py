@@ -19,6 +19,7 @@ from keras2torch.options import ConversionOptions
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
+from keras2torch.parity.stand_ins import constructed
 from keras2torch.source.model import Generation
 
 FLOAT32_CONSTANTS: frozenset[str] = frozenset()
@@ -75,6 +76,13 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
         "depth": len(understood.graph.nodes),
         "float32_constants": sorted(
             layer.path for layer in understood.graph.layers.values() if layer.class_name in FLOAT32_CONSTANTS
+        ),
+        "constructed": constructed(
+            {
+                layer.path: [name for name, _ in _with_wrapped(layer.class_name, layer.config)]
+                for layer in understood.graph.layers.values()
+            },
+            library,
         ),
         "changed_files": list(_changed_files(bundle, manifest)),
     }

@@ -21,6 +21,7 @@ from keras2torch.parity.channels_first import channels_first_class
 from keras2torch.parity.float64 import exact_float64
 from keras2torch.parity.library import KerasError, Library
 from keras2torch.parity.recorder import Recorder
+from keras2torch.parity.stand_ins import stand_in_classes
 from keras2torch.sandbox import progress
 
 LONG_LOOP = 50
@@ -90,12 +91,13 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     library.keras.backend.set_floatx(floats)
     library.keras.utils.set_random_seed(0)
     config = with_channels_last(with_float_type(job["model"], floats))
+    classes = {"ChannelsFirst": channels_first_class(library), **stand_in_classes(library)}
     if library.name == "keras":
-        config = with_modules(config)
+        config = with_modules(config, classes.keys())
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model
-    model = kind.from_config(
-        config["config"], custom_objects={"ChannelsFirst": channels_first_class(library)}
-    )
+    # A scope and not an argument: what is wrapped must be found too.
+    with library.keras.utils.custom_object_scope(classes):
+        model = kind.from_config(config["config"])
     if not model.built:
         model.build([None, *job["inputs"][0]["shape"][1:]])
     with np.load(weights) as arrays:

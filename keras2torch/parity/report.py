@@ -95,6 +95,21 @@ class Departure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Constructed:
+    """A layer that the reference computed with a class of ours, because its library has none, or a wrong one.
+
+    Such evidence rests on our reading of that Keras. `layer` is a path, or "the model" where all of it is meant.
+    """
+
+    layer: str
+    class_name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.layer} ({self.class_name}): {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParityReport:
     """Whether the bundle computes what the Keras model computes, and the evidence."""
 
@@ -104,6 +119,8 @@ class ParityReport:
     cases: Sequence[Case]
     structure_limit: float
     structure_limit_reason: str | None
+    constructed: Sequence[Constructed]
+    """Layers whose reference was constructed, not loaded."""
     outputs: Sequence[OutputFigures]
     layers: Sequence[LayerFigures]
     layers_not_visible: int
@@ -190,6 +207,9 @@ def print_report(report: ParityReport, console: "Console", *, layers: bool = Fal
         f"{len(report.layers)} layer outputs compared, {report.layers_not_visible} not visible by themselves; "
         f"{ran} cases; float64 limit {report.structure_limit:g}; on {report.device}"
     )
+    if report.constructed:
+        text = "; ".join(map(str, report.constructed))
+        console.print(f"reference constructed, not loaded: {text}", style="yellow", markup=False)
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     for failure in report.failures:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from keras2torch.layers._registry import Example, LayerRule, converts_all
+from keras2torch.parity.library import Library
+from keras2torch.parity.stand_ins import standing_in
 from tests.parity.keras_models import randomise
 
 
@@ -23,21 +25,24 @@ def examples() -> dict[str, tuple[LayerRule, Example]]:
 
 
 def build_all(payload: dict[str, Any]) -> dict[str, str]:
-    """Save the examples `names` that this library has the class for as `<name>.h5`; returns what became of each.
+    """Save the examples `names` that this library or a stand-in has the class for; returns what became of each.
 
-    That is "saved", "absent", or why the library refused to build it.
+    That is "saved" (as `<name>.h5`), "absent", or why the library refused to build it.
     """
     k = importlib.import_module(payload["library"])
+    library = Library(payload["library"], k, importlib.import_module("tensorflow"))
     answers = {}
     for name in payload["names"]:
         rule, example = examples()[name]
-        if not hasattr(k.layers, rule.name):
+        stand_in = standing_in(rule.name, payload["library"])
+        if not hasattr(k.layers, rule.name) and stand_in is None:
             answers[name] = "absent"
             continue
         try:
             k.backend.clear_session()
             k.utils.set_random_seed(1)
-            model = build(k, rule.name, example)
+            own = stand_in.make(library) if stand_in else getattr(k.layers, rule.name)
+            model = build(k, rule.name, own, example)
             randomise(model)
             model.save(Path(payload["folder"]) / f"{name}.h5")
             answers[name] = "saved"
@@ -46,7 +51,7 @@ def build_all(payload: dict[str, Any]) -> dict[str, str]:
     return answers
 
 
-def build(k: Any, class_name: str, example: Example) -> Any:
+def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
     """A model of that one layer, with a Masking in front where the example wants a mask."""
     dtype = "float32" if example.integers_below is None else "int32"
     inputs = [k.Input(shape, dtype=dtype) for shape in example.shapes]
@@ -57,7 +62,7 @@ def build(k: Any, class_name: str, example: Example) -> Any:
     if example.inner is not None:
         inner_class, inner_config = example.inner
         config["layer"] = getattr(k.layers, inner_class)(**inner_config)
-    layer = getattr(k.layers, class_name)(**config)
+    layer = layer_class(**config)
     return k.Model(inputs, layer(tensors if len(tensors) > 1 else tensors[0]))
 
 
