@@ -95,8 +95,25 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
+    def own_code(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--layers",
+            action="append",
+            default=[],
+            metavar="FILE.py",
+            help="a Python file of yours with rules for your own layers (repeatable; it is run)",
+        )
+        sub.add_argument(
+            "--replace",
+            action="append",
+            default=[],
+            metavar="NAME=FILE.py:CLASS",
+            help="a torch class of yours in place of a layer, such as a Lambda (repeatable; it is run)",
+        )
+
     sub = command("inspect", _inspect, "Show what is in a file and what would not convert.")
     sub.add_argument("model", type=Path, metavar="MODEL")
+    own_code(sub)
 
     sub = command("convert", _convert, "Convert a model into a bundle.")
     sub.add_argument("model", type=Path, metavar="MODEL")
@@ -108,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         help="torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
     )
     sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
+    own_code(sub)
 
     sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
     sub.add_argument("bundle", type=Path, metavar="DIR")
@@ -115,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "--source", type=Path, required=True, metavar="MODEL", help="the file that was converted"
     )
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where float32 is judged")
+    own_code(sub)
 
     command("layers", _layers, "List the layer classes that convert.")
     return parser
@@ -127,7 +146,7 @@ def _print_json(document: Any) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from keras2torch.inspection import inspect
 
-    found = inspect(arguments.model)
+    found = inspect(arguments.model, layers=arguments.layers, replace=arguments.replace)
     if arguments.json:
         _print_json(found.as_json())
         return 0
@@ -157,7 +176,13 @@ def _shape(shape: Sequence[int | None]) -> str:
 def _convert(arguments: argparse.Namespace) -> int:
     from keras2torch.conversion import convert
 
-    conversion = convert(arguments.model, arguments.out, io_layout=arguments.io_layout)
+    conversion = convert(
+        arguments.model,
+        arguments.out,
+        io_layout=arguments.io_layout,
+        layers=arguments.layers,
+        replace=arguments.replace,
+    )
     if not arguments.verify:
         if arguments.json:
             _print_json({"ok": True, "bundle": str(conversion.path), "manifest": conversion.manifest})
@@ -185,7 +210,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _judge(arguments: argparse.Namespace, bundle: Path, source: Path, device: str) -> int:
     from keras2torch.parity.verify import verify
 
-    report = verify(bundle, source, device=device)
+    report = verify(bundle, source, device=device, layers=arguments.layers, replace=arguments.replace)
     if arguments.json:
         _print_json({"ok": report.passed, "bundle": str(bundle), "parity": report.as_json()})
     else:

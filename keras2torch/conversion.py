@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from keras2torch.emit.module import write_module
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
-from keras2torch.options import ConversionOptions
+from keras2torch.layers._plugins import rules_of
+from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.resolve import resolve
 from keras2torch.source.h5file import read_h5
 from keras2torch.source.model import Array, Generation, SourceModel
@@ -46,9 +47,19 @@ def understand(path: Path, options: ConversionOptions) -> Understood:
         source = read_model(path)
         check_origin(source)
         graph = build_graph(source.config, source.generation)
-        return Understood(source, graph, translate(graph, io_layout=options.io_layout))
+        return Understood(source, graph, translated(source, graph, options))
     except Keras2TorchError as error:
         raise error.in_file(str(path)) from error.__cause__
+
+
+def translated(source: SourceModel, graph: Graph, options: ConversionOptions) -> Program:
+    """The program for a model, by the rules that the options name beside those that are always there."""
+    stored = {
+        layer: [(weight.name, weight.shape) for weight in weights]
+        for layer, weights in source.weights.items()
+    }
+    with rules_of(options.layers):
+        return translate(graph, io_layout=options.io_layout, replace=options.replace, stored=stored)
 
 
 def read_model(path: Path) -> SourceModel:
@@ -69,13 +80,25 @@ def check_origin(source: SourceModel) -> None:
         raise UnsupportedModel([Reason("unsupported-backend", "the model", "Keras", why, "backend")])
 
 
-def convert(path: str | Path, out: str | Path, *, io_layout: str = "torch") -> Conversion:
+def convert(
+    path: str | Path,
+    out: str | Path,
+    *,
+    io_layout: str = "torch",
+    layers: Sequence[str | Path] = (),
+    replace: Sequence[str] = (),
+) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
     `io_layout`: "torch" (default) turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's
-    axes. Raises a `Keras2TorchError`; `out` is then as it was before.
+    axes. `layers`: Python files of yours with rules for layers of yours. `replace`: `NAME=file.py:ClassName`, a torch
+    class of yours in place of a layer. Raises a `Keras2TorchError`; `out` is then as it was before.
     """
-    options = ConversionOptions(io_layout=io_layout)
+    options = ConversionOptions(
+        io_layout=io_layout,
+        layers=tuple(map(UserFile.read, layers)),
+        replace=tuple(map(Replacement.parse, replace)),
+    )
     path = Path(path)
     understood = understand(path, options)
     source, program = understood.source, understood.program

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from keras2torch.conversion import check_origin, read_model
+from keras2torch.conversion import check_origin, read_model, translated
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
-from keras2torch.options import ConversionOptions
+from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.resolve import resolve
-from keras2torch.translate import translate
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,19 @@ class Inspection:
         return {**asdict(self), "convertible": self.convertible}
 
 
-def inspect(path: str | Path) -> Inspection:
-    """Describe the model in `path`. Raises `RefusedFile` for a file that is no sound Keras model."""
+def inspect(
+    path: str | Path, *, layers: Sequence[str | Path] = (), replace: Sequence[str] = ()
+) -> Inspection:
+    """Describe the model in `path`; `layers` and `replace` as in `convert`.
+
+    Raises `RefusedFile` for a file that is no sound Keras model.
+    """
     path = Path(path)
-    options = ConversionOptions(io_layout="keras")
+    options = ConversionOptions(
+        io_layout="keras",
+        layers=tuple(map(UserFile.read, layers)),
+        replace=tuple(map(Replacement.parse, replace)),
+    )
     try:
         source = read_model(path)
         graph = build_graph(source.config, source.generation)
@@ -55,7 +63,7 @@ def inspect(path: str | Path) -> Inspection:
         reasons: tuple[Reason, ...] = ()
         try:
             check_origin(source)
-            program = translate(graph, io_layout=options.io_layout)
+            program = translated(source, graph, options)
         except UnsupportedModel as refusal:
             reasons = refusal.reasons
         else:

@@ -11,15 +11,27 @@ from typing import Any
 
 from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, values_in
 from keras2torch.emit.names import attribute_names
-from keras2torch.errors import LayerRefused, Reason, UnsupportedMask, UnsupportedModel, UnsupportedOption
+from keras2torch.emit.parts import Part
+from keras2torch.errors import (
+    LayerRefused,
+    Reason,
+    UnsupportedMask,
+    UnsupportedModel,
+    UnsupportedOption,
+    UsageError,
+)
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph, Layer, Node, Shape, TensorRef
 from keras2torch.graph.passes.fold_flatten import flattens_that_fold
 from keras2torch.layers import _registry
 from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import FeatureAxis, Masks
+from keras2torch.layers._replacement import parts_of, replaced
+from keras2torch.options import Replacement
 from keras2torch.weights import Weight, WeightKey
 
+StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
+"""Top-level layer -> name and shape of each of its weights, in stored order."""
 _LARGEST_TENSOR = 1 << 40
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _DTYPES = frozenset(
@@ -65,22 +77,38 @@ class Program:
     """Variables of each layer, by path, in the order in which Keras creates them."""
     records: list[LayerRecord] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
+    own_parts: dict[str, Part] = field(default_factory=dict)
+    """Classes and functions of the caller's, by name."""
     warnings: list[str] = field(default_factory=list)
     options_read: dict[str, frozenset[str]] = field(default_factory=dict)
     """Option names that the rules read, by layer path (nested layers included): an allow-list for rewriting configs."""
+    given: list[str] = field(default_factory=list)
+    """Layers, by path, of which only the caller knows what they compute: their own rules or replacements."""
 
 
-def translate(graph: Graph, *, io_layout: str = "torch") -> Program:
-    """Translate a whole model. Raises `UnsupportedModel` with every reason."""
-    return Translator(graph, io_layout).run()
+def translate(
+    graph: Graph,
+    *,
+    io_layout: str = "torch",
+    replace: Sequence[Replacement] = (),
+    stored: StoredNames | None = None,
+) -> Program:
+    """Translate a whole model. Raises `UnsupportedModel` with every reason.
+
+    `replace`: layers that a class of the caller's stands in for; `stored`: names and shapes of the weights of each
+    top-level layer, which are theirs.
+    """
+    return Translator(graph, io_layout, replace, stored or {}).run()
 
 
 class Translator:
     """State of one translation; rules reach it through `LayerCall`."""
 
-    def __init__(self, graph: Graph, io_layout: str):
+    def __init__(self, graph: Graph, io_layout: str, replace: Sequence[Replacement], stored: StoredNames):
         self.graph = graph
         self._io_layout = io_layout
+        self._replacements = _by_path(graph, replace)
+        self._stored = stored
         self._program = Program(graph, [], [])
         self._names = attribute_names()
         self._declared: dict[tuple[str, str], tuple[str, str]] = {}
@@ -236,9 +264,14 @@ class Translator:
         role_prefix: str = "",
         stays: bool = False,
     ) -> list[Value]:
+        replacement = self._replacements.get(layer.path) if not role_prefix else None
+        if replacement is not None:
+            return self._replace(layer, replacement, inputs, kwargs)
         rule = _registry.find(layer.class_name)
         if rule is None:
             raise LayerRefused(_registry.refusal(layer.class_name))
+        if rule.custom and not role_prefix:
+            self._give(layer)
         self._check_dtype(layer)
         if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
             raise UnsupportedMask(f"a mask reaches {layer.class_name}, which has no rule for masks")
@@ -253,6 +286,35 @@ class Translator:
         elif rule.masks is Masks.STOP and outputs[0].mask is not None:
             outputs[0] = _with_mask(outputs[0], None)
         return outputs
+
+    def _replace(
+        self, layer: Layer, replacement: Replacement, inputs: Sequence[Value], kwargs: Mapping[str, Any]
+    ) -> list[Value]:
+        if any(value.order for value in inputs):
+            raise LayerRefused("reads flattened features as part of a layer that is replaced")
+        self._program.own_parts.update(parts_of(replacement))
+        self._give(layer)
+        call = LayerCall(self, layer, inputs, kwargs)
+        outputs = replaced(call, replacement, self._stored_of(layer))
+        call.options.ignore_all()
+        self.close(call, layer)
+        return outputs
+
+    def _give(self, layer: Layer) -> None:
+        if layer.path not in self._program.given:
+            self._program.given.append(layer.path)
+            self.warn(layer, "computes what the caller's own code says; parity takes its output as given")
+
+    def _stored_of(self, layer: Layer) -> dict[str, tuple[int, ...]]:
+        """The layer's weights as the file names them, in stored order, without what stands before the layer's name."""
+        found = {}
+        for name, shape in self._stored.get(layer.group, ()):
+            steps = name.removesuffix(":0").split("/")
+            if layer.name in steps[:-1]:
+                found[".".join(steps[steps.index(layer.name) + 1 :])] = shape
+            elif layer.group == layer.path:
+                found[steps[-1]] = shape
+        return found
 
     def _bind(self, value: Value) -> None:
         if not self.is_bound(value):
@@ -295,7 +357,7 @@ class Translator:
         self._reasons[reason] = None
 
     def _check_class_only(self, layer: Layer) -> None:
-        if _registry.find(layer.class_name) is None:
+        if _registry.find(layer.class_name) is None and layer.path not in self._replacements:
             self._refuse(layer, LayerRefused(_registry.refusal(layer.class_name)))
 
     def _drop_unread(self) -> None:
@@ -308,6 +370,20 @@ class Translator:
             kept.append(statement)
             needed.update(id(value) for value in values_in(statement.code, self.is_bound))
         self._program.statements = kept[::-1]
+
+
+def _by_path(graph: Graph, replace: Sequence[Replacement]) -> dict[str, Replacement]:
+    """Replacements by the path of the layer that each names, by its path or by its name alone."""
+    found = {}
+    for replacement in replace:
+        paths = [path for path in graph.layers if path == replacement.layer] or [
+            path for path, layer in graph.layers.items() if layer.name == replacement.layer
+        ]
+        if len(paths) != 1:
+            what = "several layers have" if paths else "no layer has"
+            raise UsageError(f"{what} the name {replacement.layer!r} that is to be replaced")
+        found[paths[0]] = replacement
+    return found
 
 
 def _with_mask(value: Value, mask: Value | None) -> Value:

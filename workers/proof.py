@@ -31,6 +31,15 @@ def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
         return run(server, target, payload, workdir=workdir, readable=readable)
 
     plan = step("prepare", isolation.ENGINE, source.parent, bundle)
+    if plan["given"]:
+        given = run(
+            isolation.TORCH,
+            "keras2torch.parity.candidate:run_given",
+            payload,
+            workdir=workdir,
+            readable=(bundle,),
+        )
+        (workdir / "given.json").write_text(json.dumps(given))
     expected = step("reference", plan["library"])
     (workdir / "expected.json").write_text(json.dumps(expected))
     actual = step("candidate", isolation.TORCH, bundle)

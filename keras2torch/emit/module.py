@@ -46,7 +46,7 @@ class ModuleSource:
 
 def write_module(program: Program, *, source_name: str, keras_version: str | None) -> ModuleSource:
     """Render a whole program."""
-    parts = with_needs(program.parts)
+    parts = with_needs(program.parts, program.own_parts)
     part_names = frozenset(part.name for part in parts)
     wish = class_name(program.graph.name)
     name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"

@@ -66,6 +66,11 @@ def identifier(wish: str, fallback: str = "layer") -> str:
     return name
 
 
+def is_free_class_name(name: str) -> bool:
+    """Whether a class of that name may stand in the emitted file."""
+    return identifier(name) == name and name not in _RESERVED
+
+
 def class_name(wish: str) -> str:
     """PascalCase for the module class; capitals that are there stay (`ResNet50` stays `ResNet50`)."""
     words = [word for word in re.split(r"[^0-9A-Za-z]+", wish[:_LONGEST]) if word]

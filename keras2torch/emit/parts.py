@@ -1,9 +1,11 @@
-"""Takes the source of a helper out of `keras2torch.parts`, as text: nothing is imported, torch least of all."""
+"""Takes the source of a helper out of `keras2torch.parts`, or of a user's file, as text: nothing is imported, torch
+least of all.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,11 +23,20 @@ class Part:
 
 @cache
 def _all_parts() -> dict[str, Part]:
+    folder = files("keras2torch.parts").iterdir()
+    return parts_in(
+        file.read_text(encoding="utf-8")
+        for file in sorted(folder, key=lambda entry: entry.name)
+        if file.name.endswith(".py")
+    )
+
+
+def parts_in(texts: Iterable[str]) -> dict[str, Part]:
+    """The classes and functions of Python files, by name. Raises `ValueError` where two have one name,
+    `SyntaxError` for what is no Python.
+    """
     sources: dict[str, tuple[str, ast.AST, dict[str, str]]] = {}
-    for file in sorted(files("keras2torch.parts").iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".py"):
-            continue
-        text = file.read_text(encoding="utf-8")
+    for text in texts:
         body = ast.parse(text).body
         imports = _imports(body)
         for node in body:
@@ -57,10 +68,13 @@ def _segment(text: str, node: ast.ClassDef | ast.FunctionDef) -> str:
     return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
 
 
-def with_needs(names: Iterable[str]) -> list[Part]:
-    """Each named part and what it needs, needs first, each once. `KeyError` for a name that is no part."""
+def with_needs(names: Iterable[str], own: Mapping[str, Part] | None = None) -> list[Part]:
+    """Each named part and what it needs, needs first, each once. `KeyError` for a name that is no part.
+
+    `own` are the parts of the user's files, which come before those of `keras2torch.parts`.
+    """
     wanted, done = list(names), dict[str, Part]()
-    parts = _all_parts() if wanted else {}
+    parts = {**_all_parts(), **(own or {})} if wanted else {}
 
     def add(name: str) -> None:
         if name not in done:

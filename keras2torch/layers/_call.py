@@ -68,6 +68,11 @@ class LayerCall:
         """A call argument beside the inputs (a `Value`, a list of them or a constant), or None."""
         return self._kwargs.pop(name, None)
 
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The call arguments that nobody has read so far."""
+        return self._kwargs
+
     def check_arguments(self) -> None:
         """Refuse call arguments that nobody read and that ask for something."""
         if self._kwargs.get("mask") == IMPLICIT and any(value.mask for value in self.inputs):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -89,6 +91,11 @@ class LayerRule:
     def name(self) -> str:
         return self.classes[0]
 
+    @property
+    def custom(self) -> bool:
+        """Whether it comes from outside this package: then Keras's own libraries do not know the class either."""
+        return not self.function.__module__.startswith(f"{__package__}.")
+
 
 @dataclass(frozen=True)
 class Cannot:
@@ -102,6 +109,8 @@ class Cannot:
 
 _RULES: dict[str, LayerRule] = {}
 _CANNOT: dict[str, Cannot] = {}
+_collecting: ContextVar[dict[str, LayerRule] | None] = ContextVar("_collecting", default=None)
+_active: ContextVar[Mapping[str, LayerRule]] = ContextVar("_active")
 
 
 def converts(
@@ -127,12 +136,35 @@ def converts(
         rule = LayerRule(
             classes, family, function, tuple(examples), masks, feature_axis, summary, generations
         )
+        collected = _collecting.get()
+        target = _RULES if collected is None else collected
         for name in classes:
-            _check_new(name)
-        _RULES.update(dict.fromkeys(classes, rule))
+            _check_new(name, target)
+        target.update(dict.fromkeys(classes, rule))
         return function
 
     return register
+
+
+@contextmanager
+def collecting() -> Iterator[dict[str, LayerRule]]:
+    """Keep the rules that are registered while this lasts apart from the others; yields them."""
+    collected: dict[str, LayerRule] = {}
+    token = _collecting.set(collected)
+    try:
+        yield collected
+    finally:
+        _collecting.reset(token)
+
+
+@contextmanager
+def active(extra: Mapping[str, LayerRule]) -> Iterator[None]:
+    """Have `find` know `extra` rules too while this lasts, in this thread."""
+    token = _active.set(extra)
+    try:
+        yield
+    finally:
+        _active.reset(token)
 
 
 def cannot(family: str, *classes: str, reason: str, generations: Generations = EVERY_GENERATION) -> None:
@@ -141,12 +173,13 @@ def cannot(family: str, *classes: str, reason: str, generations: Generations = E
     `family` is the module's `__name__`. Raises `ValueError` at import for a class that is registered already.
     """
     for name in classes:
-        _check_new(name)
+        _check_new(name, _CANNOT)
         _CANNOT[name] = Cannot(name, family.rsplit(".", 1)[-1], reason, generations)
 
 
-def _check_new(name: str) -> None:
-    known = _RULES.get(name) or _CANNOT.get(name)
+def _check_new(name: str, target: Mapping[str, LayerRule | Cannot]) -> None:
+    # Whoever extends us may give a meaning to what has none here.
+    known = target.get(name) or _RULES.get(name) or (_CANNOT.get(name) if target is _RULES else None)
     if known:
         raise ValueError(f"{name} has a rule already, in {known.family}")
 
@@ -157,6 +190,7 @@ def _load_families() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         if not module.name.startswith("_"):
             importlib.import_module(f"{package.__name__}.{module.name}")
+    importlib.import_module(f"{package.__name__}._plugins").load_entry_points()
 
 
 def rules() -> Mapping[str, LayerRule]:
@@ -166,7 +200,7 @@ def rules() -> Mapping[str, LayerRule]:
 
 
 def find(class_name: str) -> LayerRule | None:
-    return rules().get(class_name)
+    return _active.get({}).get(class_name) or rules().get(class_name)
 
 
 def refusal(class_name: str) -> str:

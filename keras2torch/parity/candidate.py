@@ -85,6 +85,38 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"device": _device_name(device), "versions": versions, "cases": cases}
 
 
+def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the bundle on every case, for the layers that the plan says are the caller's own.
+
+    Writes their outputs, whole, to `given64/<name>.npz` and `given32/<name>.npz`. Returns why a case could not run,
+    by its name, where its size was our choice.
+    """
+    workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
+    _make_repeatable()
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    plan = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
+    observer = Observer(_locators(manifest))
+    module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
+    wanted = {trace_key(path, 0) for path in plan["given"]}
+    refused: dict[str, str] = {}
+    for floats in ("float64", "float32"):
+        folder = workdir / f"given{floats[-2:]}"
+        folder.mkdir(exist_ok=True)
+        model = module.load_model(dtype=getattr(torch, floats))
+        for case in plan["cases"]:
+            name = case["name"]
+            inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, "cpu")
+            with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
+                try:
+                    with observer.watching(model, wanted, writer, whole=True):
+                        model(*inputs)
+                except RuntimeError as error:
+                    if not case["may_be_refused"]:
+                        raise
+                    refused[name] = str(error).splitlines()[0]
+    return {"refused": refused}
+
+
 def _keys(answer: Mapping[str, Any]) -> Iterator[str]:
     """What the reference has recorded of a case."""
     yield from (trace_key(path, call) for path, call in answer["traces"])
@@ -162,15 +194,21 @@ class Observer:
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
-    def watching(self, model: nn.Module, wanted: Set[str], writer: ArrayWriter) -> Iterator[None]:
-        """Write the tensors with the keys `wanted` while `model` runs."""
+    def watching(
+        self, model: nn.Module, wanted: Set[str], writer: ArrayWriter, *, whole: bool = False
+    ) -> Iterator[None]:
+        """Write the tensors with the keys `wanted` while `model` runs: samples of them, or the `whole`."""
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._queues = {place: iter(locators) for place, locators in self._places.items()}
 
         def take(locator: Locator, value: Any) -> None:
             if locator.key in wanted:
                 tensor = _flatten(value)[0]  # a layer's first output; states come after it
-                write_sample(writer, locator.key, _in_keras_axes(tensor, locator.axes))
+                array = _in_keras_axes(tensor, locator.axes)
+                if whole:
+                    writer.write(locator.key, array)
+                else:
+                    write_sample(writer, locator.key, array)
 
         self._take = take
         with ExitStack() as hooks:

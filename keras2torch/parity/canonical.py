@@ -9,6 +9,7 @@ from typing import Any
 
 from keras2torch.graph.entries import MODEL_CLASSES, layer_entries
 from keras2torch.graph.stored_masks import MASK_OPERATIONS
+from keras2torch.parity.given import given_entry
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
 
@@ -27,20 +28,25 @@ _KEPT_OF_MODELS = ("name", "trainable", "input_layers", "output_layers", "build_
 
 
 def canonical_model(
-    model: Mapping[str, Any], options_read: Mapping[str, Set[str]], *, keras2: bool
+    model: Mapping[str, Any],
+    options_read: Mapping[str, Set[str]],
+    *,
+    keras2: bool,
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """`model` (class_name and config) with nothing in it but what the conversion understood.
 
     Of each layer, only the options stay that its rule read (`options_read`, by layer path); where a class
     lives, what its weights were initialised with, custom names of containers and all else the file may say is
     gone. Wiring stays as it was. `keras2` supplies what Keras 2 understood where an option is missing and its
-    successors understand otherwise.
+    successors understand otherwise. `given` are the layers, by path, that only the caller knows, see `given`.
     """
-    return _Rewrite(options_read, keras2).container(model, str(model["class_name"]).lower(), "")
+    return _Rewrite(options_read, keras2, given or {}).container(model, str(model["class_name"]).lower(), "")
 
 
 class _Rewrite:
-    def __init__(self, options_read: Mapping[str, Set[str]], keras2: bool) -> None:
+    def __init__(self, options_read: Mapping[str, Set[str]], keras2: bool, given: Mapping[str, Any]) -> None:
+        self._given = given
         self._options_read = options_read
         self._keras2 = keras2
 
@@ -65,6 +71,8 @@ class _Rewrite:
         name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
         if isinstance(inner, list) or "layers" in inner:
             new = self.container(layer, name, f"{prefix}{name}/", allowed)
+        elif allowed is None and prefix + name in self._given:
+            new = given_entry(name, prefix + name, self._given[prefix + name])
         # The conversion takes stored masks out where it knows them; here they stay, so that Keras follows what the
         # file says. Operations are never trainable.
         elif layer["class_name"] in MASK_OPERATIONS and "trainable" not in inner:

@@ -121,6 +121,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
             if case["name"] in evidence.expected["cases"]
         ],
         structure_limit=evidence.structure_limit,
+        given=evidence.plan["given"],
         structure_limit_reason=f"Keras rounds a constant to float32 in {constants}" if constants else None,
         constructed=[Constructed(**entry) for entry in evidence.plan["constructed"]],
         outputs=outputs,
@@ -267,6 +268,7 @@ def _compare_layers(evidence: _Evidence) -> list[LayerFigures]:
     visible = {
         (layer["keras_name"], place["call"]): shows_logits(layer)
         for layer in evidence.manifest["layers"]
+        if layer["keras_name"] not in evidence.plan["given"]
         for place in layer.get("outputs", ())
     }
     found: dict[tuple[str, int, bool], list[_Difference]] = {}

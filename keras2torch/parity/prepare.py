@@ -7,7 +7,7 @@ a rule read, weights as plain arrays in the order in which they were stored.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from keras2torch.bundle import read_manifest
 from keras2torch.conversion import Understood, understand
 from keras2torch.errors import Unreadable, UsageError
-from keras2torch.options import ConversionOptions
+from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
@@ -38,19 +38,30 @@ def run_prepare(payload: Mapping[str, Any]) -> dict[str, Any]:
     return prepare(Path(payload["source"]), Path(payload["bundle"]), Path(payload["workdir"]))
 
 
-def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
-    """Write plan.json, weights.npz and cases/ to `workdir`; returns `{"library": ..., "cases": [...]}`.
+def prepare(
+    source: Path,
+    bundle: Path,
+    workdir: Path,
+    *,
+    layers: Sequence[UserFile] = (),
+    replace: Sequence[Replacement] = (),
+) -> dict[str, Any]:
+    """Write plan.json, weights.npz and cases/ to `workdir`; returns `{"library": ..., "cases": [...], "given": [...]}`.
 
-    Raises `UsageError` if the bundle was made from another file, and whatever reading the source raises.
+    `layers`, `replace`: the caller's own files that the conversion had. Raises `UsageError` if the bundle was made
+    from another file or with other ones, and whatever reading the source raises.
     """
     manifest = read_manifest(bundle)
     if _sha256(source) != manifest["source"]["sha256"]:
         raise UsageError(
             f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
         )
-    understood = understand(source, ConversionOptions.from_json(manifest["options"]))
+    understood = understand(
+        source, ConversionOptions.from_json(manifest["options"], layers=layers, replace=replace)
+    )
     model = understood.source
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
+    given = _given(understood)
     cases = make_cases(input_specs(understood), _operations(understood))
     plan = {
         "library": library,
@@ -60,6 +71,7 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
             model.config,
             understood.program.options_read,
             keras2=model.generation in {Generation.KERAS1, Generation.KERAS2},
+            given=given,
         ),
         "inputs": [{"name": spec.name, "shape": spec.shape} for spec in input_specs(understood)],
         "weights": {layer: [f"{layer}:{n}" for n in range(len(own))] for layer, own in model.weights.items()},
@@ -84,6 +96,7 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
             },
             library,
         ),
+        "given": sorted(given),
         "changed_files": list(_changed_files(bundle, manifest)),
     }
     (workdir / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
@@ -96,7 +109,30 @@ def prepare(source: Path, bundle: Path, workdir: Path) -> dict[str, Any]:
         write_arrays(
             workdir / "cases" / f"{case.name}.npz", {str(n): array for n, array in enumerate(case.arrays)}
         )
-    return {"library": library, "cases": [case.name for case in cases]}
+    return {"library": library, "cases": [case.name for case in cases], "given": sorted(given)}
+
+
+def _given(understood: Understood) -> dict[str, dict[str, Any]]:
+    """What the reference is told of each layer that only the caller knows: its output's shape, and its weights.
+
+    Raises `UsageError` for one that is called more than once: whose output is whose would not be certain.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    paths = understood.program.given
+    for record in understood.program.records:
+        if record.path not in paths:
+            continue
+        if record.path in found:
+            message = "is the caller's own and called more than once: parity cannot be judged"
+            raise UsageError(message, spot=record.path)
+        found[record.path] = {
+            "shape": record.value.shape,
+            "tensors": record.value.dtype,
+            "weights": [
+                [key.shape, key.trainable] for key in understood.program.expected.get(record.path, ())
+            ],
+        }
+    return found
 
 
 def _changed_files(bundle: Path, manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from keras2torch.parity.arrays import Array, ArrayWriter, output_key
 from keras2torch.parity.canonical import with_channels_last, with_float_type, with_modules
 from keras2torch.parity.channels_first import channels_first_class
 from keras2torch.parity.float64 import exact_float64
+from keras2torch.parity.given import give, given_class
 from keras2torch.parity.library import KerasError, Library
 from keras2torch.parity.recorder import Recorder
 from keras2torch.parity.stand_ins import stand_in_classes
@@ -40,6 +41,10 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
     job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
     library = Library.load(job["library"])
     cases: dict[str, dict[str, Any]] = {case["name"]: {"traces": [], "logits": []} for case in job["cases"]}
+    if job["given"]:
+        given = json.loads((workdir / "given.json").read_text(encoding="utf-8"))
+        for name, why in given["refused"].items():
+            cases[name]["refused"] = why
     with exact_float64(library.tf):
         for floats in ("float64", "float32"):
             _run_cases(library, job, floats, workdir, cases)
@@ -70,6 +75,7 @@ def _run_cases(
         progress(step="reference", floats=floats, case=name)
         budget = case["trace_bytes"] if floats == "float64" else 0
         try:
+            give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
             inputs = _inputs(model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
             with ArrayWriter(folder / f"{name}.npz") as writer:
                 with recorder.recording(writer, budget) as traces:
@@ -91,7 +97,11 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     library.keras.backend.set_floatx(floats)
     library.keras.utils.set_random_seed(0)
     config = with_channels_last(with_float_type(job["model"], floats))
-    classes = {"ChannelsFirst": channels_first_class(library), **stand_in_classes(library)}
+    classes = {
+        "ChannelsFirst": channels_first_class(library),
+        "Given": given_class(library),
+        **stand_in_classes(library),
+    }
     if library.name == "keras":
         config = with_modules(config, classes.keys())
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model

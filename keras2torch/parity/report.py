@@ -121,6 +121,8 @@ class ParityReport:
     structure_limit_reason: str | None
     constructed: Sequence[Constructed]
     """Layers whose reference was constructed, not loaded."""
+    given: Sequence[str]
+    """Layers that are the caller's own code: Keras got their outputs from the bundle, so they were not compared."""
     outputs: Sequence[OutputFigures]
     layers: Sequence[LayerFigures]
     layers_not_visible: int
@@ -210,6 +212,10 @@ def print_report(report: ParityReport, console: "Console", *, layers: bool = Fal
     if report.constructed:
         text = "; ".join(map(str, report.constructed))
         console.print(f"reference constructed, not loaded: {text}", style="yellow", markup=False)
+    if report.given:
+        console.print(
+            f"not compared, the caller's own: {', '.join(report.given)}", style="yellow", markup=False
+        )
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     for failure in report.failures:

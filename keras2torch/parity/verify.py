@@ -3,18 +3,19 @@
 Keras and the emitted module run in confined processes of their own; this process imports neither.
 """
 
+import dataclasses
 import importlib.util
 import json
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from keras2torch.errors import Keras2TorchError, ParityFailed
+from keras2torch.options import Replacement, UserFile
 from keras2torch.parity.compare import compare
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import ParityReport
@@ -68,6 +69,8 @@ class Verifier:
         source: Path,
         *,
         device: str = "cpu",
+        layers: Sequence[UserFile] = (),
+        replace: Sequence[Replacement] = (),
         limits: Limits | None = None,
         cancel: threading.Event | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
@@ -85,9 +88,11 @@ class Verifier:
             workdir = Path(folder)
             payload = {"workdir": str(workdir), "bundle": str(bundle.resolve()), "device": device}
 
-            def confined(step: str, server: str, answer: str, readable: Sequence[Path] = ()) -> Outcome:
+            def confined(
+                step: str, server: str, answer: str, readable: Sequence[Path] = (), module: str | None = None
+            ) -> Outcome:
                 outcome = self.sandboxes[server].run(
-                    f"keras2torch.parity.{step}:run_{step}",
+                    f"keras2torch.parity.{module or step}:run_{step}",
                     payload,
                     workdir=workdir,
                     limits=limits,
@@ -101,13 +106,19 @@ class Verifier:
                 return outcome
 
             started = time.monotonic()
-            plan = prepare(source, bundle, workdir)
+            plan = prepare(source, bundle, workdir, layers=layers, replace=replace)
             limits = limits or Limits(memory_bytes=(4 << 30) + 8 * source.stat().st_size)
             timings["prepare"] = time.monotonic() - started
             # torch takes its seconds to import while Keras computes.
             warming = threading.Thread(target=self.sandboxes["torch"].start)
             warming.start()
             try:
+                if plan["given"]:
+                    outcome = confined("given", "torch", "given.json", readable=[bundle], module="candidate")
+                    if outcome.error is not None:
+                        raise ParityFailed(
+                            f"the emitted module: {outcome.error['message']}", file=str(bundle)
+                        )
                 outcome = confined("reference", plan["library"], "expected.json")
             finally:
                 warming.join()
@@ -119,7 +130,7 @@ class Verifier:
             started = time.monotonic()
             report = compare(workdir, bundle)
             timings["compare"] = time.monotonic() - started
-        return replace(report, timings=timings, walls=walls)
+        return dataclasses.replace(report, timings=timings, walls=walls)
 
 
 def _environment(server: str) -> Mapping[str, str]:
@@ -135,14 +146,28 @@ def _check_installed() -> None:
         raise VerificationError(f"verifying needs {', '.join(missing)}: pip install 'keras2torch[verify]'")
 
 
-def verify(bundle: str | Path, source: str | Path, *, device: str = "cpu") -> ParityReport:
+def verify(
+    bundle: str | Path,
+    source: str | Path,
+    *,
+    device: str = "cpu",
+    layers: Sequence[str | Path] = (),
+    replace: Sequence[str] = (),
+) -> ParityReport:
     """Prove that the bundle computes what the Keras model in `source` computes, and write its parity.json.
 
-    `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. A verdict of "failed"
+    `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. `layers` and `replace`: what the
+    conversion was given, if it was. A verdict of "failed"
     is a result, not an error; see `Verifier.verify` for what is raised.
     """
     _check_installed()
     with Verifier() as verifier:
-        report = verifier.verify(Path(bundle), Path(source), device=device)
+        report = verifier.verify(
+            Path(bundle),
+            Path(source),
+            device=device,
+            layers=list(map(UserFile.read, layers)),
+            replace=list(map(Replacement.parse, replace)),
+        )
     report.write(Path(bundle) / "parity.json")
     return report

@@ -149,6 +149,7 @@ def leave(
             {"name": name, "shape": list(t.shape)} for name, t in zip(names, built.inputs, strict=True)
         ],
         "weights": weights,
+        "given": [],
         "cases": [
             {
                 "name": "a",

@@ -26,6 +26,7 @@ class Run:
         self.plan: dict[str, Any] = {
             "cases": [{"name": name, "description": "random"} for name in names],
             "float32_constants": [],
+            "given": [],
             "depth": 4,
             "changed_files": [],
         }
