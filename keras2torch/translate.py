@@ -147,13 +147,16 @@ class Translator:
 
     # --------------------------------------------------------------------------------- what LayerCall relies on
 
-    def expect(self, key: WeightKey) -> None:
+    def expected(self, layer: Layer) -> Sequence[WeightKey]:
+        return self._program.expected.get(layer.path, ())
+
+    def expect(self, key: WeightKey, after: WeightKey | None = None) -> None:
         keys = self._program.expected.setdefault(key.layer, [])
         if key in keys:
             return
         if any(other.role == key.role for other in keys):
             raise LayerRefused(f"called on inputs that need {key.role} in two different shapes")
-        keys.append(key)
+        keys.insert(len(keys) if after is None else keys.index(after) + 1, key)
 
     def declare(self, layer: Layer, suffix: str, code: Code, state: Mapping[str, Weight]) -> str:
         text = render(code, lambda _: None)

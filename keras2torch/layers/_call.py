@@ -89,12 +89,22 @@ class LayerCall:
 
     # ------------------------------------------------------------------------------------------ making things
 
-    def weight(self, role: str, *shape: int, trainable: bool = True) -> Weight:
-        """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files keep it."""
+    def weight(
+        self, role: str, *shape: int, trainable: bool = True, after: WeightKey | None = None
+    ) -> Weight:
+        """The variable that Keras calls `role`. Ask in the order in which Keras creates them: files keep it.
+
+        `after`: one of `weights_so_far` that this one follows, where that is not the last.
+        """
         trainable = trainable and self._layer.trainable
         key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable)
-        self._translator.expect(key)
+        self._translator.expect(key, after)
         return Weight.stored(key)
+
+    def weights_so_far(self) -> list[WeightKey]:
+        """What this layer, and any layer inside it, has asked for."""
+        known = self._translator.expected(self._layer)
+        return [key for key in known if key.role.startswith(self._role_prefix)]
 
     def module(
         self,

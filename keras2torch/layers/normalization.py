@@ -1,25 +1,71 @@
-"""Keras family "normalization"."""
+"""Keras family "normalization".
+
+Where a torch module wants its axes in a certain place (axis 1, or the last ones), the tensor is arranged so that they
+stand there; a shape of parameters in which Keras leaves axes of extent one is a view of the same numbers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from keras2torch.emit.code import Value, call
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.emit.code import Code, Value, call, method, template
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
+
+
+def _axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """The axes that an option names, as it lists them, counted from the front."""
+    listed = axis if isinstance(axis, list | tuple) else (axis,)
+    if any(
+        isinstance(each, bool) or not isinstance(each, int) or not -rank <= each < rank for each in listed
+    ):
+        raise UnsupportedOption(f"axis {axis!r} of a tensor of rank {rank} is not supported", "axis")
+    found = tuple(each % rank for each in listed)
+    if not found or len(set(found)) < len(found):
+        raise UnsupportedOption(f"axis {axis!r} of a tensor of rank {rank} is not supported", "axis")
+    if 0 in found:
+        raise UnsupportedOption(f"axis {axis!r}: samples of a batch would depend on each other", "axis")
+    return found
+
+
+def _single_axis(axis: Any, rank: int) -> int:
+    axes = _axes(axis, rank)
+    if len(axes) > 1:
+        raise UnsupportedOption(f"axis {axis!r}: several axes are not supported", "axis")
+    return axes[0]
+
+
+def _extents(x: Value, axes: tuple[int, ...]) -> tuple[int, ...]:
+    extents = tuple(n for axis in axes if (n := x.shape[axis]) is not None)
+    if len(extents) < len(axes):
+        raise LayerRefused("the number of features is not known")
+    return extents
+
+
+def _constant(size: int, value: float) -> Weight:
+    return Weight.constant(np.full(size, value, np.float32), f"constant {value:g}: the Keras layer has none")
+
+
+def _with_axis_in_front(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Value:
+    """`x` as (N, axes..., rest...), in the layout it has if that is one."""
+    if x.axes[1 : 1 + len(axes)] == axes:
+        return x
+    return layer.arranged(x, (0, *axes, *(i for i in range(1, x.rank) if i not in axes)))
 
 
 @converts(
     "BatchNormalization",
     "BatchNormalizationV1",
     "BatchNormalizationV2",
+    "SyncBatchNormalization",
     examples=[
         example((5,)),
         example((6, 5, 3)),
@@ -28,58 +74,75 @@ from keras2torch.weights import Weight
         example((6, 5, 3), scale=False),
         example((6, 5, 3), center=False),
         example((3, 6, 5), axis=1),
+        example((2, 3, 4, 2, 3)),
+        example((4, 5, 3), renorm=True),
+        example((4, 5, 3), axis=[1, 3], _only=Generation.TF_KERAS),
+        example((4, 5, 3), axis=[3, 2, 1], scale=False, _only=Generation.TF_KERAS),
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
 )
 def batch_normalization(layer: LayerCall) -> Value:
-    """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's."""
+    """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's. Several axes are flattened into one."""
     x, options = layer.input, layer.options
-    axis = _single_axis(options.take("axis", default=-1), x.rank)
-    features = x.shape[axis]
-    if features is None:
-        raise LayerRefused("the number of features is not known")
-    options.must_be("renorm", False)
-    options.must_be("virtual_batch_size", None)
+    axes = tuple(sorted(_axes(options.take("axis", default=-1), x.rank)))
+    extents = _extents(x, axes)
+    if options.take("virtual_batch_size", default=None) is not None:
+        raise UnsupportedOption(
+            "virtual_batch_size cuts the batch into parts, so that most batch sizes fail in Keras itself",
+            "virtual_batch_size",
+        )
     options.must_be("adjustment", None)
     options.must_be("fused", None, True, False)
     options.must_be("synchronized", False, True)
     options.ignore("renorm_clipping", "renorm_momentum", "mode")
     epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
     momentum = 1 - Decimal(repr(options.number("momentum", default=0.99)))
-    rank = x.rank
-    if rank > 5:
-        raise LayerRefused(f"called on a tensor of shape {x.shape}")
     order = x.order
     # torch normalises axis 1, so the axis goes there unless it stands there already.
-    if rank > 2 and x.torch_axis(axis) != 1:
-        x = layer.arranged(x, (0, axis, *(i for i in range(1, rank) if i != axis)))
+    if x.rank > 2:
+        x = _with_axis_in_front(layer, x, axes)
+    features = prod(extents)
+    # With several axes Keras keeps its parameters in the shape of the input, with ones for the others.
+    stored = (
+        extents if len(axes) == 1 else tuple(n if i in axes else 1 for i, n in enumerate(_known(x.shape)))
+    )
+
+    def parameter(role: str, *, trainable: bool = True) -> Weight:
+        weight = layer.weight(role, *stored, trainable=trainable)
+        return weight.in_order(order) if len(axes) == 1 else weight.as_shape(features)
+
     scale, center = options.flag("scale", default=True), options.flag("center", default=True)
-    gamma = layer.weight("gamma", features).in_order(order) if scale else _constant(features, 1.0)
-    beta = layer.weight("beta", features).in_order(order) if center else _constant(features, 0.0)
+    gamma = parameter("gamma") if scale else _constant(features, 1.0)
+    beta = parameter("beta") if center else _constant(features, 0.0)
     state: dict[str, Weight] = {"weight": gamma, "bias": beta} if scale or center else {}
-    state["running_mean"] = layer.weight("moving_mean", features, trainable=False).in_order(order)
-    state["running_var"] = layer.weight("moving_variance", features, trainable=False).in_order(order)
+    state["running_mean"] = parameter("moving_mean", trainable=False)
+    state["running_var"] = parameter("moving_variance", trainable=False)
     state["num_batches_tracked"] = Weight.constant(
         np.zeros((), np.int64), "PyTorch's own counter, starts at 0"
     )
+    if options.flag("renorm", default=False):
+        for role in ("moving_stddev", "renorm_mean", "renorm_stddev"):
+            layer.weight(role, *stored, trainable=False)
+        layer.warn(
+            "was trained with batch renormalization; in PyTorch, training goes on with plain statistics"
+        )
     settings: dict[str, Any] = {"eps": epsilon, "momentum": float(momentum)}
     if not state.keys() & {"weight", "bias"}:
         settings["affine"] = False
-    norm = layer.module(f"nn.BatchNorm{max(rank - 2, 1)}d", features, state=state, **settings)
-    return layer.like(x, norm(x))
+    rest = x.rank - 1 - len(axes)
+    norm = layer.module(f"nn.BatchNorm{max(rest, 1) if rest <= 3 else 1}d", features, state=state, **settings)
+    if len(axes) == 1 and rest <= 3:
+        return layer.like(x, norm(x))
+    x = layer.bind(x)
+    flat: Value | Code = x if len(axes) == 1 else method(x, "flatten", 1, len(axes))
+    if rest > 3:
+        flat = method(flat, "flatten", 2)
+    return layer.like(x, method(norm(flat), "reshape_as", x))
 
 
-def _constant(size: int, value: float) -> Weight:
-    return Weight.constant(np.full(size, value, np.float32), f"constant {value:g}: the Keras layer has none")
-
-
-def _single_axis(axis: Any, rank: int) -> int:
-    if isinstance(axis, list | tuple) and len(axis) == 1:
-        axis = axis[0]
-    if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank or axis % rank == 0:
-        raise UnsupportedOption(f"axis {axis!r} of a tensor of rank {rank} is not supported", "axis")
-    return axis % rank
+def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(n or 1 for n in shape)
 
 
 @converts(
@@ -91,35 +154,35 @@ def _single_axis(axis: Any, rank: int) -> int:
         example((6, 5), scale=False),
         example((6, 5), center=False, epsilon=1e-6),
         example((6, 5), scale=False, center=False),
+        example((4, 5, 3), axis=[1, 2]),
+        example((4, 5, 3), axis=[3, 1]),
+        example((6, 5), axis=1),
+        example((6, 5), rms_scaling=True, _only=Generation.KERAS3),
+        example((4, 5, 3), axis=[1, 3], rms_scaling=True, scale=False, _only=Generation.KERAS3),
     ],
     masks=Masks.PASS,
 )
 def layer_normalization(layer: LayerCall) -> Value:
-    """`nn.LayerNorm` over the trailing axes."""
-    x, options = layer.keras_layout(layer.input), layer.options
-    axes = options.take("axis", default=-1)
-    axes = axes if isinstance(axes, list | tuple) else [axes]
-    if any(
-        isinstance(axis, bool) or not isinstance(axis, int) or not -x.rank <= axis < x.rank for axis in axes
-    ):
-        raise UnsupportedOption(f"axis {axes!r} of a tensor of rank {x.rank}", "axis")
-    where = sorted({axis % x.rank for axis in axes})
-    if not where or where != list(range(where[0], x.rank)) or where[0] == 0:
-        raise UnsupportedOption(f"axis {axes!r}: only trailing axes can be normalised", "axis")
-    options.must_be("rms_scaling", False)
-    extents = tuple(x.shape[axis] or 0 for axis in where)
-    if 0 in extents:
-        raise LayerRefused("the number of features is not known")
+    """`nn.LayerNorm`; axes that do not stand last are brought there. Keras 3's `rms_scaling` becomes a part."""
+    x, options = layer.input, layer.options
+    axes, listed = _normalised_axes(layer, options.take("axis", default=-1), x)
+    x = _with_axes_last(layer, x, axes)
+    extents = _extents(x, axes)
     epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
     scale, center = options.flag("scale", default=True), options.flag("center", default=True)
-    size = prod(extents)
-    state: dict[str, Weight] = {}
+    stored = _extents(x, listed)
+    if options.flag("rms_scaling", default=False):
+        state = {"weight": layer.weight("gamma", *stored).as_shape(*extents)}
+        norm = layer.module(layer.part("VarianceNorm"), extents, state=state, eps=epsilon)
+        return layer.like(x, norm(x))
+    state = {}
     settings: dict[str, Any] = {"eps": epsilon}
     if scale or center:
-        gamma = layer.weight("gamma", *extents) if scale else _constant(size, 1.0).as_shape(*extents)
-        state["weight"] = gamma
+        gamma = layer.weight("gamma", *stored) if scale else _constant(prod(extents), 1.0)
+        state["weight"] = gamma.as_shape(*extents) if gamma.shape != extents else gamma
         if center:
-            state["bias"] = layer.weight("beta", *extents)
+            beta = layer.weight("beta", *stored)
+            state["bias"] = beta.as_shape(*extents) if beta.shape != extents else beta
         else:
             settings["bias"] = False
     else:
@@ -128,16 +191,152 @@ def layer_normalization(layer: LayerCall) -> Value:
     return layer.like(x, norm(x))
 
 
+def _normalised_axes(layer: LayerCall, axis: Any, x: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(the axes in ascending order, the axes as the stored parameters have them).
+
+    Both libraries view the parameters in the ascending order without moving a number. Keras 3 sorts the axes before it
+    makes them, but as they are written, so that -1 comes before 1; its predecessors do not sort.
+    """
+    listed = _axes(axis, x.rank)
+    if layer.generation is Generation.KERAS3 and isinstance(axis, list | tuple):
+        listed = _axes(sorted(axis), x.rank)
+    return tuple(sorted(listed)), listed
+
+
+def _with_axes_last(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Value:
+    if x.axes[-len(axes) :] == axes:
+        return x
+    return layer.arranged(x, (0, *(i for i in range(1, x.rank) if i not in axes), *axes))
+
+
+@converts(
+    "RMSNormalization",
+    examples=[
+        example((5,)),
+        example((4, 5, 3), epsilon=1e-3),
+        example((4, 5, 3), axis=[3, 2]),
+    ],
+    masks=Masks.STOP,
+    generations=ONLY_KERAS3,
+)
+def rms_normalization(layer: LayerCall) -> Value:
+    """`nn.RMSNorm` over the trailing axes."""
+    x, options = layer.input, layer.options
+    axes, listed = _normalised_axes(layer, options.take("axis", default=-1), x)
+    if axes != tuple(range(axes[0], x.rank)):
+        raise UnsupportedOption(
+            f"axis {axes}: Keras multiplies the last axes by what belongs to these", "axis"
+        )
+    x = _with_axes_last(layer, x, axes)
+    extents = _extents(x, axes)
+    if _extents(x, listed) != extents:
+        raise UnsupportedOption("axis counts from both ends: Keras scales the axes in another order", "axis")
+    epsilon = options.number("epsilon", default=1e-6, minimum=0.0)
+    norm = layer.module(
+        "nn.RMSNorm",
+        extents[0] if len(extents) == 1 else extents,
+        state={"weight": layer.weight("scale", *extents)},
+        eps=epsilon,
+    )
+    return layer.like(x, norm(x))
+
+
+@converts(
+    "GroupNormalization",
+    examples=[
+        example((4, 5, 6), groups=3),
+        example((6,), groups=2, epsilon=1e-5),
+        example((4, 6), groups=-1),
+        example((6, 5, 4), groups=2, axis=1, scale=False),
+        example((4, 6, 5, 3), groups=3, axis=-3, center=False),
+        example((None, None, 4), groups=4, scale=False, center=False),
+        example((5, 6), groups=2, _masked=True, _only=Generation.KERAS3),
+    ],
+    masks=Masks.HANDLE,
+)
+def group_normalization(layer: LayerCall) -> Value:
+    """`nn.GroupNorm`; `groups=-1` means one a channel."""
+    x, options = layer.input, layer.options
+    axis = _single_axis(options.take("axis", default=-1), x.rank)
+    (channels,) = _extents(x, (axis,))
+    groups = options.integer("groups", default=32, minimum=-1)
+    groups = channels if groups == -1 else groups
+    if groups < 1 or channels % groups:
+        raise UnsupportedOption(f"groups={groups} does not divide {channels} channels", "groups")
+    if x.mask is not None and layer.generation is not Generation.KERAS3:
+        # tf_keras weighs the moments with the mask, but lines its axes up with the last ones of the input.
+        raise UnsupportedMask("a mask reaches GroupNormalization, where tf_keras fails in nearly all shapes")
+    mask = x.mask
+    if x.rank > 2:
+        x = _with_axis_in_front(layer, x, (axis,))
+    epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
+    scale, center = options.flag("scale", default=True), options.flag("center", default=True)
+    state: dict[str, Weight] = {}
+    settings: dict[str, Any] = {"eps": epsilon}
+    if scale or center:
+        state["weight"] = layer.weight("gamma", channels) if scale else _constant(channels, 1.0)
+        state["bias"] = layer.weight("beta", channels) if center else _constant(channels, 0.0)
+    else:
+        settings["affine"] = False
+    norm = layer.module("nn.GroupNorm", groups, channels, state=state, **settings)
+    result = layer.like(x, norm(x))
+    result.mask = mask
+    return result
+
+
 @converts(
     "UnitNormalization",
-    examples=[example((5,)), example((4, 5, 3)), example((4, 5, 3), axis=1)],
+    examples=[
+        example((5,)),
+        example((4, 5, 3)),
+        example((4, 5, 3), axis=1),
+        example((4, 5, 3), axis=[1, 2]),
+        example((4, 5, 3), axis=[3, 1]),
+    ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
 )
 def unit_normalization(layer: LayerCall) -> Value:
-    """`F.normalize`: every vector along one axis gets length 1."""
+    """`F.normalize`: every vector along one axis gets length 1, or every block along several."""
     x = layer.input
-    axis = _single_axis(layer.options.take("axis", default=-1), x.rank)
+    axes = _axes(layer.options.take("axis", default=-1), x.rank)
     # Keras 3 bounds the length from below, tf_keras its square.
     smallest = 1e-12 if layer.generation is Generation.KERAS3 else 1e-6
-    return layer.like(x, call("F.normalize", x, dim=x.torch_axis(axis), eps=smallest))
+    dims = tuple(sorted(x.torch_axis(axis) for axis in axes))
+    if len(dims) == 1:
+        return layer.like(x, call("F.normalize", x, dim=dims[0], eps=smallest))
+    x = layer.bind(x)
+    length = method(call("torch.linalg.vector_norm", x, dim=dims, keepdim=True), "clamp", min=smallest)
+    return layer.like(x, template("{} / {}", x, length))
+
+
+@converts(
+    "SpectralNormalization",
+    examples=[
+        example((5,), _inner=("Dense", {"units": 4, "activation": "relu"})),
+        example((6, 5, 3), _inner=("Conv2D", {"filters": 4, "kernel_size": 3}), power_iterations=2),
+        example((5,), _inner=("Dense", {"units": 4}), trainable=False),
+        example(
+            (6,),
+            _inner=("Embedding", {"input_dim": 11, "output_dim": 4}),
+            _integers_below=11,
+            _only=Generation.TF_KERAS,
+        ),
+    ],
+)
+def spectral_normalization(layer: LayerCall) -> Value:
+    """The layer inside, whose kernel is stored as the last training step normalised it."""
+    entry = layer.options.take("layer")
+    layer.options.ignore("power_iterations")
+    if not isinstance(entry, Mapping):
+        raise UnsupportedOption("a wrapped layer without class_name and config", "layer")
+    if layer.generation is Generation.KERAS3 and not layer.input.dtype.startswith("float"):
+        raise LayerRefused(f"Keras 3 casts what comes out to the {layer.input.dtype} that goes in")
+    result = layer.sublayer(entry, [layer.input], "")
+    if result.mask is not None:
+        raise UnsupportedMask(f"the {entry.get('class_name')} inside makes a mask")
+    kernel = layer.weights_so_far()[0]
+    # Keras finds the kernel on the wrapper too, and then the vector, before what else the layer inside has.
+    layer.weight("vector_u", 1, kernel.shape[-1], trainable=False, after=kernel)
+    layer.warn("PyTorch trains the kernel on without spectral normalization; see nn.utils.parametrizations")
+    return result

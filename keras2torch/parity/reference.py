@@ -104,6 +104,9 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     }
     if library.name == "keras":
         config = with_modules(config, classes.keys())
+    else:
+        # The one layer that tf_keras leaves out of those it knows by name.
+        classes["SpectralNormalization"] = library.keras.layers.SpectralNormalization
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model
     # A scope and not an argument: what is wrapped must be found too.
     with library.keras.utils.custom_object_scope(classes):

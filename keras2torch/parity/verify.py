@@ -134,8 +134,12 @@ class Verifier:
 
 
 def _environment(server: str) -> Mapping[str, str]:
+    if server == "torch":
+        return ENVIRONMENT
     # TensorFlow takes every GPU there is, and torch must see the one it is asked to use.
-    return ENVIRONMENT if server == "torch" else {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": "-1"}
+    # tf_keras reaches for `tf.keras` in places, which is Keras 3 unless told so.
+    legacy = {"TF_USE_LEGACY_KERAS": "1"} if server == "tf_keras" else {}
+    return {**ENVIRONMENT, **legacy, "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def _check_installed() -> None:
