@@ -253,7 +253,7 @@ class Translator:
         if len(given) < len(inputs) or _has_missing(kwargs):
             self._check_class_only(layer)
             return None
-        if not given and layer.class_name != "InputLayer":
+        if not given and not kwargs and layer.class_name != "InputLayer":
             self._check_class_only(layer)
             raise LayerRefused("called on no tensor")
         return self.apply_rule(layer, given, kwargs, stays=stays)
@@ -284,6 +284,8 @@ class Translator:
         result = rule.function(call)
         outputs = result if isinstance(result, list) else [result]
         self.close(call, layer)
+        for output in outputs:
+            output.mask_spent = call.mask_spent
         if rule.masks is Masks.PASS and inputs:
             outputs[0] = _with_mask(outputs[0], inputs[0].mask)
         elif rule.masks is Masks.STOP and outputs[0].mask is not None:

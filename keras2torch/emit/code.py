@@ -48,6 +48,8 @@ class Value:
     code: Code | None = None
     order: FeatureOrder | None = None
     mask: Value | None = field(default=None, repr=False)
+    mask_spent: bool = False
+    """Keras 3 only: whether `mask` is gone while the model runs, so that only layers whose call names it have it."""
     hint: str | None = None
     """A name to use if the value needs a variable of its own."""
 

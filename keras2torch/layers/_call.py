@@ -42,6 +42,8 @@ class LayerCall:
         self.options = Options(layer.config)
         self.feature_order_stays = feature_order_stays
         """For layers that flatten: whether everything behind can live with torch's order of elements."""
+        self.mask_spent = any(value.mask_spent for value in inputs)
+        """See `Value`; a rule may know better for what it returns."""
 
     # ------------------------------------------------------------------------------------------ what is there
 

@@ -61,6 +61,11 @@ class Example:
     """Feed integers in 0..n-1 instead of real numbers."""
     masked: bool = False
     """Put a Masking layer in front, so that the example covers what the layer does with a mask."""
+    dtypes: tuple[str, ...] = ()
+    """Types of the inputs, where they are not all alike."""
+    call: Mapping[str, Any] | None = None
+    """How to call a layer that takes its tensors one by one: arguments by name, "#1" being the second input. What is
+    not named so comes first, in order; the first input always does."""
     inner: tuple[str, Mapping[str, Any]] | None = None
     """For wrappers: class and arguments of the wrapped layer, passed as their `layer`."""
     only: Generation | None = None

@@ -103,7 +103,7 @@ class _Rewrite:
         if isinstance(value, Mapping):
             if value.get("class_name") == "function":
                 return value["config"]
-            if value.get("class_name") == "__tuple__":
+            if value.get("class_name") in {"__tuple__", "TensorShape"}:
                 return [self._value(item, allowed) for item in value["items"]]
             inner = value.get("config")
             if isinstance(inner, list) or (isinstance(inner, Mapping) and "layers" in inner):

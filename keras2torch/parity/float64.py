@@ -29,10 +29,13 @@ def exact_float64(tf: Any) -> Iterator[None]:
         (tf.nn, "gelu"): _gelu(tf),
         (tf.compat.v2.nn, "gelu"): _gelu(tf),
     }
-    originals = {place: getattr(*place) for place in stand_ins}
+    casts = [(tf, "cast"), (tf.compat.v2, "cast")]
+    originals = {place: getattr(*place) for place in (*stand_ins, *casts)}
     try:
         for (module, name), stand_in in stand_ins.items():
             setattr(module, name, _by_dtype(tf, stand_in, originals[module, name]))
+        for module, name in casts:
+            setattr(module, name, _cast(tf, originals[module, name]))
         yield
     finally:
         for (module, name), original in originals.items():
@@ -45,6 +48,17 @@ def _by_dtype(tf: Any, for_float64: Callable[..., Any], otherwise: Callable[...,
         return chosen(features, *args, **kwargs)
 
     return either
+
+
+def _cast(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation makes a float32 tensor of a Python number before it casts it."""
+
+    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if isinstance(x, float) and tf.as_dtype(dtype) == tf.float64:
+            return tf.constant(x, tf.float64)
+        return original(x, dtype, name)
+
+    return cast
 
 
 def _leaky_relu(tf: Any) -> Callable[..., Any]:

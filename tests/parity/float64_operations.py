@@ -49,6 +49,7 @@ def gelu_tanh_truth(x: Array) -> Any:
 
 
 OPERATIONS: dict[str, tuple[tuple[int, ...], Operation, Callable[[Array], Any]]] = {
+    "cast": ((3, 5), lambda tf, x: x * tf.cast(0.1, x.dtype), lambda x: x * 0.1),
     "leaky_relu": ((3, 5), lambda tf, x: tf.nn.leaky_relu(x, 0.3), lambda x: np.where(x > 0, x, x * 0.3)),
     "gelu": ((3, 5), lambda tf, x: tf.nn.gelu(x), gelu_truth),
     "gelu_tanh": ((3, 5), lambda tf, x: tf.nn.gelu(x, approximate=True), gelu_tanh_truth),

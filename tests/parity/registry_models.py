@@ -54,15 +54,25 @@ def build_all(payload: dict[str, Any]) -> dict[str, str]:
 def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
     """A model of that one layer, with a Masking in front where the example wants a mask."""
     dtype = "float32" if example.integers_below is None else "int32"
-    inputs = [k.Input(shape, dtype=dtype) for shape in example.shapes]
+    dtypes = example.dtypes or (dtype,) * len(example.shapes)
+    inputs = [k.Input(shape, dtype=dtype) for shape, dtype in zip(example.shapes, dtypes, strict=True)]
     if class_name == "InputLayer":
         return k.Model(inputs, k.layers.Activation("linear")(inputs[0]))
-    tensors = [k.layers.Masking()(tensor) for tensor in inputs] if example.masked else list(inputs)
+    tensors = [
+        k.layers.Masking()(tensor) if example.masked and kind == "float32" else tensor
+        for tensor, kind in zip(inputs, dtypes, strict=True)
+    ]
     config = dict(example.config)
     if example.inner is not None:
         inner_class, inner_config = example.inner
         config["layer"] = getattr(k.layers, inner_class)(**inner_config)
     layer = layer_class(**config)
+    if example.call is not None:
+        tokens = {f"#{number}": tensor for number, tensor in enumerate(tensors)}
+        given = {name: tokens.get(value, value) for name, value in example.call.items()}
+        named = {value for value in example.call.values() if isinstance(value, str)}
+        first = [tensor for token, tensor in tokens.items() if token == "#0" or token not in named]
+        return k.Model(inputs, layer(*first, **given))
     return k.Model(inputs, layer(tensors if len(tensors) > 1 else tensors[0]))
 
 

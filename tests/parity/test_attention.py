@@ -1,0 +1,37 @@
+"""Attention in the company it keeps, against Keras: blocks with masks, decoders, pictures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from keras2torch import convert
+from keras2torch.parity.verify import Verifier
+from keras2torch.sandbox import Sandbox
+from tests.parity.attention_models import BUILDERS
+
+
+@pytest.fixture(scope="session", params=["keras", "tf_keras"])
+def saved(
+    request: pytest.FixtureRequest, sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with every model, saved by one library."""
+    folder = tmp_path_factory.mktemp(f"attention-{request.param}")
+    outcome = sandboxes[request.param].run(
+        "tests.parity.attention_models:build_all",
+        {"library": request.param, "folder": str(folder)},
+        workdir=folder,
+    )
+    assert outcome.ok, outcome.log_tail
+    return folder
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_bundle_computes_what_keras_computes(
+    name: str, saved: Path, verifier: Verifier, tmp_path: Path
+) -> None:
+    source = saved / f"{name}.h5"
+    convert(source, tmp_path / "bundle")
+    report = verifier.verify(tmp_path / "bundle", source)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
