@@ -98,3 +98,19 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def sessions(engine: Engine) -> sessionmaker[Session]:
     return db_session.session_factory(engine)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how far the examples of each family were off, at worst, in float64."""
+    errors: dict[str, list[float]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "proven":
+                family, error = value
+                errors.setdefault(family, []).append(error)
+    if errors:
+        terminalreporter.section("proven examples: family, how many, worst float64 error relative to scale")
+        for family, found in sorted(errors.items()):
+            terminalreporter.write_line(f"{family:<16} {len(found):>4}  {max(found):.1e}")
+        every = [error for found in errors.values() for error in found]
+        terminalreporter.write_line(f"{'in all':<16} {len(every):>4}  {max(every):.1e}")

@@ -1,7 +1,7 @@
 """Every example of every layer rule, built and saved by real Keras, converted, and proven against it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,9 @@ def _run(library: str, names: list[str], sandboxes: Mapping[str, Sandbox], folde
 
 
 @pytest.mark.parametrize(("library", "name"), CASES)
-def test_example_is_proven(library: str, name: str, judged: dict[str, Any]) -> None:
+def test_example_is_proven(
+    library: str, name: str, judged: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
     answer = judged[library][name]
     if answer == "absent":
         (other,) = set(LIBRARIES) - {library}
@@ -100,3 +102,4 @@ def test_example_is_proven(library: str, name: str, judged: dict[str, Any]) -> N
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= report.structure_limit
     assert report.outputs
+    record_property("proven", (examples()[name][0].family, report.structure_error))
