@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from keras2torch._version import __version__
 from keras2torch.errors import Keras2TorchError, ParityFailed, UnsupportedModel, one_line
+from keras2torch.options import BACKENDS
 
 _INTERRUPTED = 130
 
@@ -111,8 +112,24 @@ def _parser() -> argparse.ArgumentParser:
             help="a torch class of yours in place of a layer, such as a Lambda (repeatable; it is run)",
         )
 
+    def about_the_file(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--backend",
+            choices=BACKENDS,
+            help="which backend trained a model with convolutions whose file does not say (Keras 1)",
+        )
+        sub.add_argument(
+            "--input-shape",
+            action="append",
+            default=[],
+            metavar="INPUT=32,32,3",
+            help="what an input (by name, or number from 1) takes, for a Sequential that does not say; no batch axis, "
+            "? for an open extent (repeatable)",
+        )
+
     sub = command("inspect", _inspect, "Show what is in a file and what would not convert.")
     sub.add_argument("model", type=Path, metavar="MODEL")
+    about_the_file(sub)
     own_code(sub)
 
     sub = command("convert", _convert, "Convert a model into a bundle.")
@@ -125,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         help="torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
     )
     sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
+    about_the_file(sub)
     own_code(sub)
 
     sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
@@ -146,7 +164,13 @@ def _print_json(document: Any) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from keras2torch.inspection import inspect
 
-    found = inspect(arguments.model, layers=arguments.layers, replace=arguments.replace)
+    found = inspect(
+        arguments.model,
+        layers=arguments.layers,
+        replace=arguments.replace,
+        backend=arguments.backend,
+        input_shape=arguments.input_shape,
+    )
     if arguments.json:
         _print_json(found.as_json())
         return 0
@@ -182,6 +206,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         io_layout=arguments.io_layout,
         layers=arguments.layers,
         replace=arguments.replace,
+        backend=arguments.backend,
+        input_shape=arguments.input_shape,
     )
     if not arguments.verify:
         if arguments.json:

@@ -11,14 +11,15 @@ from typing import Any
 
 from keras2torch.bundle import write_bundle
 from keras2torch.emit.module import write_module
-from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
+from keras2torch.errors import Keras2TorchError, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
-from keras2torch.options import ConversionOptions, Replacement, UserFile
+from keras2torch.options import ConversionOptions, InputShape, Replacement, UserFile
 from keras2torch.resolve import resolve
+from keras2torch.source.dialects import in_one_spelling, reasons_of
 from keras2torch.source.h5file import read_h5
-from keras2torch.source.model import Array, Generation, SourceModel
+from keras2torch.source.model import Array, SourceModel
 from keras2torch.translate import Program, translate
 
 _HASH_BLOCK = 4 << 20
@@ -44,8 +45,7 @@ class Understood:
 def understand(path: Path, options: ConversionOptions) -> Understood:
     """Read and translate `path`. Raises `RefusedFile` or `UnsupportedModel`, naming the file."""
     try:
-        source = read_model(path)
-        check_origin(source)
+        source = read_model(path, options)
         graph = build_graph(source.config, source.generation)
         return Understood(source, graph, translated(source, graph, options))
     except Keras2TorchError as error:
@@ -53,31 +53,28 @@ def understand(path: Path, options: ConversionOptions) -> Understood:
 
 
 def translated(source: SourceModel, graph: Graph, options: ConversionOptions) -> Program:
-    """The program for a model, by the rules that the options name beside those that are always there."""
+    """The program for a model, by the rules that the options name beside those that are always there.
+
+    Raises `UnsupportedModel` with every reason.
+    """
     stored = {
         layer: [(weight.name, weight.shape) for weight in weights]
         for layer, weights in source.weights.items()
     }
+    reasons = reasons_of(source, options)
     with rules_of(options.layers):
-        return translate(graph, io_layout=options.io_layout, replace=options.replace, stored=stored)
+        try:
+            program = translate(graph, io_layout=options.io_layout, replace=options.replace, stored=stored)
+        except UnsupportedModel as refusal:
+            raise UnsupportedModel([*reasons, *refusal.reasons]) from None
+    if reasons:
+        raise UnsupportedModel(reasons)
+    return program
 
 
-def read_model(path: Path) -> SourceModel:
-    """The model in `path`, in one spelling. Raises `RefusedFile`."""
-    return read_h5(path)
-
-
-def check_origin(source: SourceModel) -> None:
-    """Refuse what was written by a Keras whose numbers mean something else. Raises `UnsupportedModel`."""
-    if source.generation is Generation.KERAS1:
-        why = "written by Keras 1, whose layers and weights have other meanings"
-        raise UnsupportedModel(
-            [Reason("unsupported-generation", "the model", "Keras 1", why, "keras_version")]
-        )
-    if source.backend not in (None, "tensorflow", "jax", "torch", "cntk", "numpy", "openvino"):
-        # Theano convolves with flipped kernels; nothing in the file says whether they were flipped back.
-        why = f"trained on the backend {source.backend!r}, whose kernels are not known to be TensorFlow's"
-        raise UnsupportedModel([Reason("unsupported-backend", "the model", "Keras", why, "backend")])
+def read_model(path: Path, options: ConversionOptions) -> SourceModel:
+    """The model in `path`, in one spelling. Raises `RefusedFile`, and `UsageError` for options that contradict it."""
+    return in_one_spelling(read_h5(path), options)
 
 
 def convert(
@@ -87,17 +84,23 @@ def convert(
     io_layout: str = "torch",
     layers: Sequence[str | Path] = (),
     replace: Sequence[str] = (),
+    backend: str | None = None,
+    input_shape: Sequence[str] = (),
 ) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
     `io_layout`: "torch" (default) turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's
     axes. `layers`: Python files of yours with rules for layers of yours. `replace`: `NAME=file.py:ClassName`, a torch
-    class of yours in place of a layer. Raises a `Keras2TorchError`; `out` is then as it was before.
+    class of yours in place of a layer. `backend`: "tensorflow" or "theano", for a model with convolutions whose file
+    does not say which trained it. `input_shape`: `NAME_OR_NUMBER=32,32,3`, for a Sequential that does not say what it
+    takes (no batch axis, `?` for an open extent). Raises a `Keras2TorchError`; `out` is then as it was before.
     """
     options = ConversionOptions(
         io_layout=io_layout,
         layers=tuple(map(UserFile.read, layers)),
         replace=tuple(map(Replacement.parse, replace)),
+        backend=backend,
+        input_shape=tuple(map(InputShape.parse, input_shape)),
     )
     path = Path(path)
     understood = understand(path, options)

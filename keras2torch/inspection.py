@@ -9,10 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from keras2torch.conversion import check_origin, read_model, translated
+from keras2torch.conversion import read_model, translated
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
-from keras2torch.options import ConversionOptions, Replacement, UserFile
+from keras2torch.options import ConversionOptions, InputShape, Replacement, UserFile
 from keras2torch.resolve import resolve
 
 
@@ -43,9 +43,14 @@ class Inspection:
 
 
 def inspect(
-    path: str | Path, *, layers: Sequence[str | Path] = (), replace: Sequence[str] = ()
+    path: str | Path,
+    *,
+    layers: Sequence[str | Path] = (),
+    replace: Sequence[str] = (),
+    backend: str | None = None,
+    input_shape: Sequence[str] = (),
 ) -> Inspection:
-    """Describe the model in `path`; `layers` and `replace` as in `convert`.
+    """Describe the model in `path`; the other arguments as in `convert`.
 
     Raises `RefusedFile` for a file that is no sound Keras model.
     """
@@ -54,15 +59,16 @@ def inspect(
         io_layout="keras",
         layers=tuple(map(UserFile.read, layers)),
         replace=tuple(map(Replacement.parse, replace)),
+        backend=backend,
+        input_shape=tuple(map(InputShape.parse, input_shape)),
     )
     try:
-        source = read_model(path)
+        source = read_model(path, options)
         graph = build_graph(source.config, source.generation)
         inputs: tuple[Mapping[str, Any], ...] = ()
         outputs: tuple[Mapping[str, Any], ...] = ()
         reasons: tuple[Reason, ...] = ()
         try:
-            check_origin(source)
             program = translated(source, graph, options)
         except UnsupportedModel as refusal:
             reasons = refusal.reasons

@@ -11,6 +11,8 @@ from typing import Any, Self
 from keras2torch.errors import UsageError
 
 IO_LAYOUTS = ("torch", "keras")
+BACKENDS = ("tensorflow", "theano")
+_LARGEST_EXTENT = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,31 @@ class Replacement:
 
 
 @dataclass(frozen=True)
+class InputShape:
+    """What an input takes, for a model that does not say."""
+
+    input: str
+    """Name of the input, or its number from 1."""
+    shape: tuple[int | None, ...]
+    """Keras's shape without the batch axis; None where an extent is open."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`NAME_OR_NUMBER=32,32,3`, with `None` or `?` for an open extent. Raises `UsageError`."""
+        name, equals, numbers = text.rpartition("=")
+        items = [item.strip() for item in numbers.split(",")]
+        extents = [None if item in ("None", "?") else int(item) if item.isdecimal() else 0 for item in items]
+        if not (name and equals) or any(n is not None and not 0 < n <= _LARGEST_EXTENT for n in extents):
+            raise UsageError(
+                f"{text!r} is not NAME_OR_NUMBER=32,32,3 (the batch axis left out, ? for an open extent)"
+            )
+        return cls(name, tuple(extents))
+
+    def __str__(self) -> str:
+        return f"{self.input}={','.join('?' if n is None else str(n) for n in self.shape)}"
+
+
+@dataclass(frozen=True)
 class ConversionOptions:
     """Raises `UsageError` for a value that means nothing."""
 
@@ -65,7 +92,14 @@ class ConversionOptions:
     """Files with rules for layers of the caller's own."""
     replace: tuple[Replacement, ...] = ()
 
+    backend: str | None = None
+    """Which backend trained a model whose file does not say: "tensorflow" or "theano"."""
+    input_shape: tuple[InputShape, ...] = ()
+    """Shapes of inputs that the model leaves open, for a Sequential that was never given one."""
+
     def __post_init__(self) -> None:
+        if self.backend not in (None, *BACKENDS):
+            raise UsageError(f"backend is {self.backend!r}, not one of {', '.join(BACKENDS)}")
         if self.io_layout not in IO_LAYOUTS:
             raise UsageError(f"io_layout is {self.io_layout!r}, not one of {', '.join(IO_LAYOUTS)}")
         names = [replacement.layer for replacement in self.replace]
@@ -84,8 +118,9 @@ class ConversionOptions:
 
         Raises `UsageError` where they are not the files that were recorded.
         """
-        others = {key: value for key, value in recorded.items() if key not in ("layers", "replace")}
-        options = cls(**others, layers=tuple(layers), replace=tuple(replace))
+        others = {key: recorded[key] for key in ("io_layout", "backend") if key in recorded}
+        shapes = tuple(map(InputShape.parse, recorded.get("input_shape", ())))
+        options = cls(**others, input_shape=shapes, layers=tuple(layers), replace=tuple(replace))
         now = options.as_json()
         for key in ("layers", "replace"):
             if now.get(key, []) != recorded.get(key, []):
@@ -103,4 +138,8 @@ class ConversionOptions:
             found["layers"] = [file.as_json() for file in self.layers]
         if self.replace:
             found["replace"] = [replacement.as_json() for replacement in self.replace]
+        if self.backend:
+            found["backend"] = self.backend
+        if self.input_shape:
+            found["input_shape"] = [str(shape) for shape in self.input_shape]
         return found

@@ -41,7 +41,10 @@ def build_graph(
     class_name, model = class_and_config(config)
     name = model_name(model, class_name)
     if class_name == "Sequential" and called_on is None and not _sequential_has_input(model):
-        raise BadConfig("a Sequential model that was never given an input shape", spot=name)
+        raise BadConfig(
+            "a Sequential model that was never given an input shape: say --input-shape 1=32,32,3 (its own)",
+            spot=name,
+        )
     if class_name != "Sequential" and not {"layers", "output_layers"} <= model.keys():
         raise BadConfig(
             f"{class_name} is a subclassed model: its configuration does not say how layers are called",

@@ -20,7 +20,8 @@ from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
 from keras2torch.parity.stand_ins import constructed
-from keras2torch.source.model import Generation
+from keras2torch.source.model import Generation, SourceModel
+from keras2torch.source.theano import has_convolutions
 
 FLOAT32_CONSTANTS: frozenset[str] = frozenset()
 """Layers in which Keras rounds a constant to float32 although it computes in float64: none of those converted
@@ -56,16 +57,16 @@ def prepare(
         raise UsageError(
             f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
         )
-    understood = understand(
-        source, ConversionOptions.from_json(manifest["options"], layers=layers, replace=replace)
-    )
+    options = ConversionOptions.from_json(manifest["options"], layers=layers, replace=replace)
+    understood = understand(source, options)
     model = understood.source
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
     given = _given(understood)
     cases = make_cases(input_specs(understood), _operations(understood))
     plan = {
         "library": library,
-        "keras_version": model.keras_version or "1",
+        # What Keras 1 stored stands in Keras 2's layout already.
+        "keras_version": "2" if model.generation is Generation.KERAS1 else model.keras_version,
         "backend": model.backend,
         "model": canonical_model(
             model.config,
@@ -89,13 +90,16 @@ def prepare(
         "float32_constants": sorted(
             layer.path for layer in understood.graph.layers.values() if layer.class_name in FLOAT32_CONSTANTS
         ),
-        "constructed": constructed(
-            {
-                layer.path: [name for name, _ in _with_wrapped(layer.class_name, layer.config)]
-                for layer in understood.graph.layers.values()
-            },
-            library,
-        ),
+        "constructed": [
+            *_respelled(model, options),
+            *constructed(
+                {
+                    layer.path: [name for name, _ in _with_wrapped(layer.class_name, layer.config)]
+                    for layer in understood.graph.layers.values()
+                },
+                library,
+            ),
+        ],
         "given": sorted(given),
         "changed_files": list(_changed_files(bundle, manifest)),
     }
@@ -133,6 +137,16 @@ def _given(understood: Understood) -> dict[str, dict[str, Any]]:
             ],
         }
     return found
+
+
+def _respelled(model: SourceModel, options: ConversionOptions) -> Iterator[dict[str, str]]:
+    """What of the whole model had to be rewritten before any library could read it."""
+    if model.generation is Generation.KERAS1:
+        why = "no library reads it, so options and weights were brought into Keras 2's form first"
+        yield {"layer": "the model", "class_name": "Keras 1", "why": why}
+    if "theano" in (model.backend, options.backend) and has_convolutions(model.config):
+        why = "no library turns its kernels, so they were turned first"
+        yield {"layer": "the model", "class_name": "Theano", "why": why}
 
 
 def _changed_files(bundle: Path, manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,141 @@
+"""A model as its file spells it becomes one in the spelling that everything behind knows: Keras 2's, or Keras 3's own.
+
+Behind this point no file is Keras 1's or Theano's, but in its `generation`, which decides what formulas mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from keras2torch.errors import Reason, UnsupportedModel, UsageError
+from keras2torch.options import ConversionOptions
+from keras2torch.source.keras1_config import in_keras2_spelling
+from keras2torch.source.keras1_weights import in_keras2_layout
+from keras2torch.source.model import Generation, SourceModel, StoredWeight
+from keras2torch.source.theano import as_correlations, backend_reasons
+from keras2torch.source.weight_owners import keras2_count
+
+Config = dict[str, Any]
+
+
+def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceModel:
+    """The same model; weights stay in the file wherever a view will do.
+
+    Raises `BadConfig` for what is no configuration of Keras 1, `UsageError` for an option that contradicts the file,
+    `UnsupportedModel` for kernels that cannot be told from other weights.
+    """
+    if options.backend and source.backend and options.backend != source.backend:
+        raise UsageError(
+            f"--backend {options.backend}, but the file says that it was trained on {source.backend}"
+        )
+    config: Mapping[str, Any] = source.config
+    if source.generation is Generation.KERAS1:
+        config = in_keras2_spelling(config)
+    config = _named(config, list(source.weights))
+    config = _given_shapes(config, options.input_shape)
+    weights = dict(source.weights)
+    for entry in _layers_of(config):
+        name = _name_of(entry)
+        if name in weights and source.generation is Generation.KERAS1:
+            weights[name] = in_keras2_layout(entry, weights[name])
+        if name in weights and (source.backend or options.backend) == "theano":
+            weights[name] = _correlating(entry, name, weights[name])
+    return replace(source, config=config, weights=weights)
+
+
+def reasons_of(source: SourceModel, options: ConversionOptions) -> list[Reason]:
+    """Why a model `in_one_spelling` cannot be converted though its layers may."""
+    return backend_reasons(source, options.backend)
+
+
+def _correlating(
+    entry: Mapping[str, Any], name: str, stored: tuple[StoredWeight, ...]
+) -> tuple[StoredWeight, ...]:
+    turned = as_correlations(entry, stored, keras2_count)
+    if turned is None:
+        why = "trained on Theano, and which of its weights are kernels of convolutions is not known"
+        class_name = str(entry.get("class_name"))
+        raise UnsupportedModel([Reason("unsupported-backend", name, class_name, why, "backend")])
+    return turned
+
+
+# ----------------------------------------------------------------------------------------------------- names
+
+
+def _named(config: Mapping[str, Any], groups: Sequence[str]) -> Config:
+    """A Sequential as a list does not name the models in it: they get the names of their groups, by place."""
+    return {**config, "config": _with_names(config.get("config"), groups)}
+
+
+def _with_names(model: Any, groups: Sequence[str]) -> Any:
+    layers = model if isinstance(model, list) else model.get("layers") if isinstance(model, Mapping) else None
+    if not isinstance(layers, list) or any(not isinstance(layer, Mapping) for layer in layers):
+        return model
+    stored = [layer for layer in layers if _has_group(layer)]
+    by_place = dict(zip(map(id, stored), groups, strict=True)) if len(stored) == len(groups) else {}
+    taken = {_name_of(layer) for layer in layers}
+    named = []
+    for layer in layers:
+        inner = layer.get("config")
+        if isinstance(inner, list):
+            entry = {**layer, "config": _with_names(inner, ())}
+            if not _name_of(layer):
+                entry["name"] = by_place.get(id(layer)) or _new_name(str(layer.get("class_name")), taken)
+                taken.add(entry["name"])
+            named.append(entry)
+        elif isinstance(inner, Mapping) and "layers" in inner:
+            named.append({**layer, "config": _with_names(inner, ())})
+        else:
+            named.append(layer)
+    return named if isinstance(model, list) else {**model, "layers": named}
+
+
+def _has_group(layer: Mapping[str, Any]) -> bool:
+    return layer.get("class_name") not in ("InputLayer", "Merge")
+
+
+def _new_name(class_name: str, taken: set[str]) -> str:
+    number = 1
+    while f"{class_name.lower()}_{number}" in taken:
+        number += 1
+    return f"{class_name.lower()}_{number}"
+
+
+def _name_of(layer: Mapping[str, Any]) -> str:
+    config = layer.get("config")
+    name = layer.get("name") or (config.get("name") if isinstance(config, Mapping) else None)
+    return name if isinstance(name, str) else ""
+
+
+def _layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    model = config.get("config")
+    layers = model if isinstance(model, list) else model.get("layers") if isinstance(model, Mapping) else None
+    return [layer for layer in layers if isinstance(layer, Mapping)] if isinstance(layers, list) else []
+
+
+# ---------------------------------------------------------------------------------------------------- shapes
+
+
+def _given_shapes(config: Config, shapes: Sequence[Any]) -> Config:
+    """A Sequential that was never given an input shape, with the one that the caller gives."""
+    if not shapes:
+        return config
+    layers = _layers_of(config)
+    if config.get("class_name") != "Sequential" or not layers:
+        raise UsageError(
+            "--input-shape is for a Sequential model without one; this model's inputs have shapes"
+        )
+    first = layers[0]
+    inner = first.get("config")
+    if not isinstance(inner, Mapping) or any(inner.get(key) for key in ("batch_input_shape", "batch_shape")):
+        raise UsageError("--input-shape is for a Sequential model without one; this one has its own")
+    (shape, *more) = shapes
+    names = (_name_of(first), f"{_name_of(first)}_input", "1")
+    if more or shape.input not in names:
+        raise UsageError(f"--input-shape: the only input is 1, {names[1]!r}")
+    changed = {**first, "config": {**inner, "batch_input_shape": [None, *shape.shape]}}
+    model = config["config"]
+    entries = [changed, *layers[1:]]
+    return {**config, "config": entries if isinstance(model, list) else {**model, "layers": entries}}
