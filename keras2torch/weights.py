@@ -60,7 +60,7 @@ class Weight:
             (array,) = self.evaluate(arrays)
             return [function(array)]
 
-        return Weight(self.sources, shape, evaluate, (*self.steps, step))
+        return Weight(self.sources, shape, evaluate, (*self.steps, step), self.fixed_dtype)
 
     def transpose(self, *axes: int) -> Weight:
         shape = tuple(self.shape[axis] for axis in axes)
@@ -78,9 +78,8 @@ class Weight:
         """Declare another shape for the same bytes: the last step, free of copies."""
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} is not as large as {shape}")
-        return Weight(
-            self.sources, shape, self.evaluate, (*self.steps, f"reshape({', '.join(map(str, shape))})")
-        )
+        step = f"reshape({', '.join(map(str, shape))})"
+        return Weight(self.sources, shape, self.evaluate, (*self.steps, step), self.fixed_dtype)
 
     def take(self, start: int, stop: int, axis: int = 0) -> Weight:
         """The stretch [start, stop) of one axis."""
@@ -112,7 +111,7 @@ class Weight:
                 return [np.concatenate([piece.reshape(-1) for piece in pieces])]
             return pieces
 
-        return Weight(self.sources, self.shape, evaluate, (*self.steps, order.steps))
+        return Weight(self.sources, self.shape, evaluate, (*self.steps, order.steps), self.fixed_dtype)
 
     def blocks(self, arrays: Lookup, dtype: np.dtype[np.generic], block_bytes: int) -> Iterator[Array]:
         """The tensor's elements in row-major order, as contiguous arrays of about `block_bytes` (one row at least)."""

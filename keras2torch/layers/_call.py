@@ -79,8 +79,10 @@ class LayerCall:
         """Refuse call arguments that nobody read and that ask for something."""
         if self._kwargs.get("mask") == IMPLICIT and any(value.mask for value in self.inputs):
             del self._kwargs["mask"]
+        # Keras 3 writes the default of a layer's own call here, and lets whoever calls the model overrule it.
+        harmless = (True, False) if self.generation is Generation.KERAS3 else (False,)
         for name, value in self._kwargs.items():
-            if value is not None and not (name == "training" and value is False):
+            if value is not None and not (name == "training" and any(value is flag for flag in harmless)):
                 raise UnsupportedOption(f"call argument {name}={_short(value)} is not supported", name)
 
     def data_format(self) -> str:

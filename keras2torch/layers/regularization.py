@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from keras2torch.emit.code import Value
+from keras2torch.emit.code import Value, expression
 from keras2torch.errors import UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.source.model import Generation
 
 
 def _rate(layer: LayerCall) -> float:
@@ -119,3 +120,34 @@ def activity_regularization(layer: LayerCall) -> Value:
     """Nothing: it adds to the loss only."""
     layer.options.ignore("l1", "l2")
     return layer.input
+
+
+@converts(
+    "AddLoss",
+    examples=[example((5,), unconditional=False)],
+    masks=Masks.HANDLE,
+    feature_axis=FeatureAxis.KEEPS,
+    generations=frozenset({Generation.TF_KERAS}),
+)
+def add_loss(layer: LayerCall) -> Value:
+    """Nothing: it adds to the loss only."""
+    layer.options.ignore("unconditional")
+    return _without_mask(layer)
+
+
+@converts(
+    "AddMetric",
+    examples=[example((5,), metric_name="m")],
+    masks=Masks.HANDLE,
+    feature_axis=FeatureAxis.KEEPS,
+    generations=frozenset({Generation.TF_KERAS}),
+)
+def add_metric(layer: LayerCall) -> Value:
+    """Nothing: it is watched only."""
+    layer.options.ignore("aggregation", "metric_name")
+    return _without_mask(layer)
+
+
+def _without_mask(layer: LayerCall) -> Value:
+    # A value of its own, so that the input keeps its mask for others.
+    return layer.input if layer.input.mask is None else layer.like(layer.input, expression(layer.input))

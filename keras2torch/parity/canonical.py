@@ -103,6 +103,8 @@ class _Rewrite:
         if isinstance(value, Mapping):
             if value.get("class_name") == "function":
                 return value["config"]
+            if value.get("class_name") in {"__numpy__", "__tensor__"}:
+                return value["config"]["value"]
             if value.get("class_name") in {"__tuple__", "TensorShape"}:
                 return [self._value(item, allowed) for item in value["items"]]
             inner = value.get("config")

@@ -51,10 +51,12 @@ def _by_dtype(tf: Any, for_float64: Callable[..., Any], otherwise: Callable[...,
 
 
 def _cast(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-    """The operation makes a float32 tensor of a Python number before it casts it."""
+    """The function makes Python's numbers float32 before it casts them."""
 
     def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
-        if isinstance(x, float) and tf.as_dtype(dtype) == tf.float64:
+        numbers = x if isinstance(x, list | tuple) else [x]
+        exact = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+        if exact and tf.as_dtype(dtype) == tf.float64:
             return tf.constant(x, tf.float64)
         return original(x, dtype, name)
 

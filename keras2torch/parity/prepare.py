@@ -183,6 +183,8 @@ def input_specs(understood: Understood) -> list[InputSpec]:
                     vocabulary = min(rows, vocabulary or rows)
                     if config.get("mask_zero"):
                         masked_value = 0.0
+                elif class_name == "CategoryEncoding" and "num_tokens" in config:
+                    vocabulary = min(int(config["num_tokens"]), vocabulary or int(config["num_tokens"]))
                 elif class_name == "Masking":
                     masked_value = float(config.get("mask_value", 0.0))
             if layer.class_name in VALUE_KEEPING:

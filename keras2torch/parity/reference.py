@@ -10,6 +10,7 @@ reading.
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
         classes["SpectralNormalization"] = library.keras.layers.SpectralNormalization
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model
     # A scope and not an argument: what is wrapped must be found too.
-    with library.keras.utils.custom_object_scope(classes):
+    with library.keras.utils.custom_object_scope(classes), _built_for_inference(library):
         model = kind.from_config(config["config"])
     if not model.built:
         model.build([None, *job["inputs"][0]["shape"][1:]])
@@ -117,6 +118,15 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
         _set_weights(library, model, job, arrays)
     _compile_long_loops(library, model)
     return model
+
+
+def _built_for_inference(library: Library) -> AbstractContextManager[None]:
+    """tf_keras builds a graph as if it trained, and augmentation then mixes float32 numbers of its own into float64."""
+    if library.name == "keras":
+        return nullcontext()
+    backend = importlib.import_module("tf_keras.src.backend")
+    scope: AbstractContextManager[None] = backend.deprecated_internal_learning_phase_scope(0)
+    return scope
 
 
 def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
