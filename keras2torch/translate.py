@@ -5,11 +5,12 @@ Collects every refusal of the model instead of stopping at the first; looks at n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, values_in
+from keras2torch.emit.code import Code, ModuleDecl, Raw, Statement, Value, call, render, values_in
 from keras2torch.emit.names import attribute_names
 from keras2torch.emit.parts import Part
 from keras2torch.errors import (
@@ -28,6 +29,7 @@ from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import FeatureAxis, Masks
 from keras2torch.layers._replacement import parts_of, replaced
 from keras2torch.options import Replacement
+from keras2torch.source.model import Array
 from keras2torch.weights import Weight, WeightKey
 
 StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
@@ -112,6 +114,7 @@ class Translator:
         self._program = Program(graph, [], [])
         self._names = attribute_names()
         self._declared: dict[tuple[str, str], tuple[str, str]] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], str], str] = {}
         self._bound: set[int] = set()
         self._torch_names: dict[str, str] = {}
         self._reasons: dict[Reason, None] = {}
@@ -173,6 +176,20 @@ class Translator:
         self._program.modules.append(ModuleDecl(name, code))
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
         return name
+
+    def declare_constant(self, layer: Layer, array: Array) -> str:
+        """A buffer of these numbers: one for each layer and value, however often the layer is called."""
+        content = hashlib.sha256(array.tobytes()).hexdigest()
+        known = self._constants.get((layer.path, array.shape, content))
+        if known is None:
+            known = self._names.unique(f"{layer.path}_constant")
+            self._constants[layer.path, array.shape, content] = known
+            kind = {} if array.dtype.kind == "f" else {"dtype": Raw(f"torch.{array.dtype.name}")}
+            self._program.modules.append(
+                ModuleDecl(known, call("nn.Buffer", call("torch.empty", tuple(array.shape), **kind)))
+            )
+            self._program.state[known] = Weight.constant(array, "a constant of the model")
+        return known
 
     def warn(self, layer: Layer, message: str) -> None:
         text = f"{layer.path} ({layer.class_name}): {message}"
@@ -253,7 +270,7 @@ class Translator:
         if len(given) < len(inputs) or _has_missing(kwargs):
             self._check_class_only(layer)
             return None
-        if not given and not kwargs and layer.class_name != "InputLayer":
+        if not given and layer.class_name != "InputLayer" and not _has_tensor(kwargs):
             self._check_class_only(layer)
             raise LayerRefused("called on no tensor")
         return self.apply_rule(layer, given, kwargs, stays=stays)
@@ -419,6 +436,14 @@ def _resolve(value: Any, values: Mapping[int, list[Value] | None]) -> Any:
     if isinstance(value, Mapping):
         return {key: _resolve(item, values) for key, item in value.items()}
     return value
+
+
+def _has_tensor(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_tensor(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_tensor(item) for item in value)
+    return isinstance(value, Value)
 
 
 def _has_missing(value: Any) -> bool:

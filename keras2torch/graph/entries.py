@@ -15,6 +15,24 @@ MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 """Containers. `Model` is what Functional was called before TensorFlow 2.3."""
 
 
+LAYERS_AND_OPERATIONS = frozenset(
+    {
+        "Add",
+        "Average",
+        "Concatenate",
+        "Dot",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Reshape",
+        "Softmax",
+        "Subtract",
+    }
+)
+"""Names that Keras 3 has for a layer and for an operation."""
+OPERATION = "ops."
+
+
 @dataclass(frozen=True)
 class Entry:
     """One layer or nested model of a container. Only a Sequential may have a list for a `config`."""
@@ -40,7 +58,23 @@ def parse_entry(entry: Mapping[str, Any], generation: Generation) -> Entry:
     name = entry.get("name") or (config.get("name") if isinstance(config, Mapping) else class_name.lower())
     if not isinstance(name, str) or not name:
         raise BadConfig("a layer without a name", spot=class_name)
+    if generation is Generation.KERAS3:
+        class_name = operation_class(entry) or class_name
     return Entry(name, class_name, config, wiring.saved_calls(entry, generation), is_model(entry))
+
+
+def operation_class(entry: Mapping[str, Any]) -> str | None:
+    """The class of an entry of Keras 3 that may be an operation and no layer, or None if it is a layer.
+
+    Ten operations have the name of a layer: those get `ops.` in front. Every layer says whether it is trainable and of
+    what type; operations never do, except that some have a `dtype` among their arguments.
+    """
+    class_name, config = entry.get("class_name"), entry.get("config")
+    if not isinstance(class_name, str) or not isinstance(config, Mapping) or "trainable" in config:
+        return None
+    if class_name not in LAYERS_AND_OPERATIONS:
+        return class_name
+    return None if "dtype" in config else f"{OPERATION}{class_name}"
 
 
 def input_entry(name: str, config: Mapping[str, Any], shape: Any) -> Entry:

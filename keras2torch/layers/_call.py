@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ from keras2torch.graph.model import Layer, Shape
 from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers import _functions
 from keras2torch.layers._options import Options
-from keras2torch.source.model import Generation
+from keras2torch.source.model import Array, Generation
 from keras2torch.weights import Weight, WeightKey
 
 if TYPE_CHECKING:
     from keras2torch.translate import Translator
 
 CHANNELS = ("channels_last", "channels_first")
+_PLACE = re.compile(r"args\[([0-9]{1,3})\]")
 
 
 class LayerCall:
@@ -74,6 +76,18 @@ class LayerCall:
     def arguments(self) -> Mapping[str, Any]:
         """The call arguments that nobody has read so far."""
         return self._kwargs
+
+    def take_arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """All call arguments, inputs and constants in the order in which they stand, then the named ones.
+
+        For rules that take whatever comes and refuse themselves what they do not know.
+        """
+        given, self._kwargs = self._kwargs, {}
+        placed = {int(match[1]): given.pop(key) for key in list(given) if (match := _PLACE.fullmatch(key))}
+        args: list[Any] = list(self.inputs)
+        for position, value in sorted(placed.items()):
+            args.insert(position, value)
+        return args, given
 
     def check_arguments(self) -> None:
         """Refuse call arguments that nobody read and that ask for something."""
@@ -141,6 +155,10 @@ class LayerCall:
         roles = [part for part in (*self._role_prefix.split("/"), suffix) if part]
         code = call(constructor, *args, **kwargs)
         return Raw(f"self.{self._translator.declare(self._layer, '_'.join(roles), code, state or {})}")
+
+    def constant(self, array: Array) -> Code:
+        """`self.<name>`, a buffer that holds `array` and is stored with the weights."""
+        return Code((f"self.{self._translator.declare_constant(self._layer, array)}",))
 
     def part(self, name: str) -> str:
         """Name of a class or function of `keras2torch.parts`, whose source the emitted file will then hold."""

@@ -68,6 +68,10 @@ class Options:
             raise UnsupportedOption(f"option {names[0]} is missing", names[0])
         return default
 
+    def names(self) -> list[str]:
+        """Every option that is there, for rules that read them all."""
+        return list(self._config)
+
     def unread(self) -> list[str]:
         """Options that are set to something and that no rule read."""
         return [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -120,19 +120,21 @@ _active: ContextVar[Mapping[str, LayerRule]] = ContextVar("_active")
 
 def converts(
     *classes: str,
-    examples: list[Example],
+    examples: Sequence[Example],
     masks: Masks = Masks.REFUSE,
     feature_axis: FeatureAxis = FeatureAxis.NEEDS,
     generations: Generations = EVERY_GENERATION,
+    examples_elsewhere: bool = False,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule for Keras layers of these class names (aliases after the first).
 
     The first line of its docstring says what the layer becomes; `generations` are the Kerases that have the class.
+    `examples_elsewhere`: for what carries any operation; those have examples of their own (`operations`).
     Raises `ValueError` at import for a class that has a rule already, a rule without an example or without a docstring.
     """
 
     def register(function: Rule) -> Rule:
-        if not examples:
+        if not examples and not examples_elsewhere:
             raise ValueError(f"the rule for {classes[0]} has no example")
         if not function.__doc__:
             raise ValueError(f"the rule for {classes[0]} does not say what the layer becomes")

@@ -7,8 +7,12 @@ returns a new tree. They know the spelling of Keras and nothing of its code.
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
-from keras2torch.graph.entries import MODEL_CLASSES, layer_entries
+import numpy as np
+
+from keras2torch.errors import BadConfig
+from keras2torch.graph.entries import MODEL_CLASSES, OPERATION, layer_entries, operation_class
 from keras2torch.graph.stored_masks import MASK_OPERATIONS
+from keras2torch.operations import Dialect, find
 from keras2torch.parity.given import given_entry
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
@@ -24,6 +28,17 @@ TRANSPOSED_FOR_CPU = frozenset(
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
 
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
+_OPTIONS_OF_MASKS = frozenset({"axis", "keepdims"})
+_PLAIN_OBJECTS = {
+    "__keras_tensor__": ("shape", "dtype", "keras_history"),
+    "__numpy__": ("value", "dtype"),
+    "__tensor__": ("value", "dtype"),
+    "__slice__": ("start", "stop", "step"),
+    "__ellipsis__": (),
+}
+_OF_NODES = ("name", "op", "input", "attr")
+OPERATIONS_MODULE = "keras.src.ops."
+_NODE_FLOATS = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 _KEPT_OF_MODELS = ("name", "trainable", "input_layers", "output_layers", "build_input_shape")
 
 
@@ -73,16 +88,22 @@ class _Rewrite:
             new = self.container(layer, name, f"{prefix}{name}/", allowed)
         elif allowed is None and prefix + name in self._given:
             new = given_entry(name, prefix + name, self._given[prefix + name])
-        # The conversion takes stored masks out where it knows them; here they stay, so that Keras follows what the
-        # file says. Operations are never trainable.
-        elif layer["class_name"] in MASK_OPERATIONS and "trainable" not in inner:
-            options = {key: inner[key] for key in ("name", "axis", "keepdims") if key in inner}
-            new = {"module": "keras.src.ops.numpy", "class_name": layer["class_name"], "config": options}
+        elif (operation := keras_operation(layer)) is not None:
+            new = self._operation(layer, operation, self._options_read.get(prefix + name, frozenset()))
         else:
             own = self._options_read.get(prefix + name, frozenset()) if allowed is None else allowed
             new = self._object(layer, own)
-        wiring = {"inbound_nodes": layer["inbound_nodes"]} if "inbound_nodes" in layer else {}
+        wiring = {"inbound_nodes": plain_wiring(layer["inbound_nodes"])} if "inbound_nodes" in layer else {}
         return {**new, "name": name, **wiring}
+
+    def _operation(self, layer: Mapping[str, Any], operation: str, read: Set[str]) -> dict[str, Any]:
+        """An operation of Keras 3. Those that compute masks the conversion takes out where it knows them; here they
+        stay, so that Keras follows what the file says.
+        """
+        module, _, class_name = operation.rpartition(".")
+        allowed = read | {"name"} | (_OPTIONS_OF_MASKS if class_name in MASK_OPERATIONS else set())
+        config = {key: value for key, value in layer["config"].items() if key in allowed}
+        return {"module": f"{OPERATIONS_MODULE}{module}", "class_name": class_name, "config": config}
 
     def _object(self, thing: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
         config: dict[str, Any] = {}
@@ -95,6 +116,10 @@ class _Rewrite:
                 config[key] = value["config"]["name"]
             elif key in allowed or key in _ALWAYS_KEPT:
                 config[key] = self._value(value, allowed)
+        if thing["class_name"] == "TensorFlowOpLayer":
+            config["node_def"] = {
+                key: config["node_def"][key] for key in _OF_NODES if key in config["node_def"]
+            }
         if self._keras2 and thing["class_name"] == "GRU":
             config.setdefault("reset_after", False)
         return {"class_name": thing["class_name"], "config": config}
@@ -119,6 +144,43 @@ class _Rewrite:
         return value
 
 
+def keras_operation(entry: Mapping[str, Any]) -> str | None:
+    """The operation of Keras 3 that an entry is, as "numpy.Add", or None for a layer."""
+    nodes = entry.get("inbound_nodes")
+    if not isinstance(nodes, list) or not nodes or not isinstance(nodes[0], Mapping):
+        return None
+    found = find(Dialect.KERAS3, (operation_class(entry) or "").removeprefix(OPERATION))
+    return found[1].name if found and operation_class(entry) else None
+
+
+def plain_wiring(value: Any) -> Any:
+    """Call arguments with no objects in them but tensors, arrays and slices, whose form they have by the rules.
+
+    Raises `BadConfig` for any other, since Keras would make it.
+    """
+    if isinstance(value, list):
+        return [plain_wiring(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    kind = value.get("class_name")
+    if kind is None:
+        return {key: plain_wiring(item) for key, item in value.items()}
+    if kind not in _PLAIN_OBJECTS:
+        raise BadConfig(f"a call argument of class {str(kind)[:40]!r}", spot="inbound_nodes")
+    config = value.get("config", {})
+    kept = {key: config[key] for key in _PLAIN_OBJECTS[kind] if key in config}
+    return {"class_name": kind, "config": kept}
+
+
+def with_ellipsis(value: Any) -> Any:
+    """`...` where tf_keras's reader of JSON text would have put it."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__ellipsis__":
+            return ...
+        return {key: with_ellipsis(item) for key, item in value.items()}
+    return [with_ellipsis(item) for item in value] if isinstance(value, list) else value
+
+
 def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """Apply `change` to every object with a class name in the tree, innermost first."""
     if isinstance(value, Mapping):
@@ -135,9 +197,15 @@ def with_float_type(model: Any, floats: str) -> Any:
     """
 
     def change(thing: dict[str, Any]) -> dict[str, Any]:
+        if thing["class_name"] == "TFOpLambda":
+            thing = {**thing, "inbound_nodes": _with_float_arguments(thing.get("inbound_nodes"), floats)}
+        if thing["class_name"] == "TensorFlowOpLayer":
+            thing = {**thing, "config": _with_float_node(thing["config"], floats)}
         config = thing["config"]
         if not isinstance(config, dict) or "dtype" not in config:
             return thing
+        if str(thing.get("module")).startswith(OPERATIONS_MODULE) and config["dtype"] is None:
+            return thing  # an operation that decides by its arguments
         dtype = config["dtype"]
         if isinstance(dtype, dict):
             dtype = dtype["config"].get("name", "float32")
@@ -146,6 +214,45 @@ def with_float_type(model: Any, floats: str) -> Any:
         return thing
 
     return rewrite_objects(model, change)
+
+
+def _with_float_arguments(value: Any, floats: str) -> Any:
+    """The call arguments of an operation in another type of floats.
+
+    `dtype` may say one, and TensorFlow takes a bare number for float32 where no tensor before it says otherwise.
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: floats if key == "dtype" and item in FLOATS else _with_float_arguments(item, floats)
+            for key, item in value.items()
+        }
+    if isinstance(value, list) and not _only_numbers(value):
+        return [_with_float_arguments(item, floats) for item in value]
+    return np.array(value, floats)[()] if _has_floats(value) else value
+
+
+def _only_numbers(value: Any) -> bool:
+    return all(map(_only_numbers, value)) if isinstance(value, list) else isinstance(value, int | float)
+
+
+def _with_float_node(config: Mapping[str, Any], floats: str) -> dict[str, Any]:
+    """A TensorFlow node for other floats: its attributes say types, and its constants become arrays of one."""
+    node = config["node_def"]
+    attributes = {
+        key: {"type": _NODE_FLOATS[floats]} if value.get("type") in _NODE_FLOATS.values() else value
+        for key, value in node.get("attr", {}).items()
+    }
+    constants = {
+        key: {"class_name": "__numpy__", "config": {"value": value, "dtype": floats}}
+        if _has_floats(value)
+        else value
+        for key, value in (config.get("constants") or {}).items()
+    }
+    return {**config, "node_def": {**node, "attr": attributes}, "constants": constants}
+
+
+def _has_floats(value: Any) -> bool:
+    return any(map(_has_floats, value)) if isinstance(value, list) else isinstance(value, float)
 
 
 def with_channels_last(model: Any) -> Any:

@@ -11,13 +11,14 @@ import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key
-from keras2torch.parity.canonical import with_channels_last, with_float_type, with_modules
+from keras2torch.parity.canonical import with_channels_last, with_ellipsis, with_float_type, with_modules
 from keras2torch.parity.channels_first import channels_first_class
 from keras2torch.parity.float64 import exact_float64
 from keras2torch.parity.given import give, given_class
@@ -106,6 +107,7 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     if library.name == "keras":
         config = with_modules(config, classes.keys())
     else:
+        config = with_ellipsis(config)
         # The one layer that tf_keras leaves out of those it knows by name.
         classes["SpectralNormalization"] = library.keras.layers.SpectralNormalization
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model
@@ -117,6 +119,7 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     with np.load(weights) as arrays:
         _set_weights(library, model, job, arrays)
     _compile_long_loops(library, model)
+    _call_stand_ins(library, model)
     return model
 
 
@@ -156,6 +159,14 @@ def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: M
     for layer in library.layers_of(model):
         if hasattr(layer, "finalize_state") and getattr(layer, "built", True):
             layer.finalize_state()
+
+
+def _call_stand_ins(library: Library, model: Any) -> None:
+    """Have layers of a single TensorFlow symbol call what stands there now, see `float64`."""
+    for layer in library.layers_of(model):
+        symbol = getattr(layer, "symbol", None)
+        if symbol:
+            layer.function = reduce(getattr, symbol.split("."), library.tf)
 
 
 def _compile_long_loops(library: Library, model: Any) -> None:

@@ -68,7 +68,7 @@ def residual() -> Config:
             filters=8,
             kernel_size=[1, 1],
         ),
-        layer("Add", "add", call3([tensor3("stem"), tensor3("shared", 1)])),
+        layer("Add", "add", call3([tensor3("stem"), tensor3("shared", 1)]), trainable=True),
         layer("ReLU", "relu", call3(tensor3("add")), max_value=6.0),
         layer("GlobalAveragePooling2D", "gap", call3(tensor3("relu"))),
         layer("Dense", "class", call3(tensor3("gap")), units=2, activation="sigmoid"),

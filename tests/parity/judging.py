@@ -1,0 +1,57 @@
+"""Many saved models converted and run on both sides, in one child a step."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras2torch import convert
+from keras2torch.parity.prepare import prepare
+from keras2torch.sandbox import Limits, Sandbox
+
+LIMITS = Limits(wall_s=900)
+
+
+def judge(
+    build: str, library: str, names: list[str], sandboxes: Mapping[str, Sandbox], folder: Path
+) -> dict[str, Any]:
+    """What became of each of `names`: an answer of `build`, what was raised, or the folders that `compare` takes.
+
+    `build` (`module:function`) saves them as `<name>.h5` in `folder` and answers "saved" for those.
+    """
+    built = sandboxes[library].run(
+        build,
+        {"library": library, "folder": str(folder), "names": names},
+        workdir=folder,
+        limits=LIMITS,
+    )
+    assert built.ok, built.log_tail
+    answers: dict[str, Any] = dict(built.result)
+    payloads = {}
+    for name, answer in built.result.items():
+        if answer == "saved":
+            workdir, bundle = folder / name, folder / f"{name}.bundle"
+            workdir.mkdir()
+            try:
+                convert(folder / f"{name}.h5", bundle)
+                prepare(folder / f"{name}.h5", bundle, workdir)
+            except Exception as error:  # noqa: BLE001  the test of this example raises it
+                answers[name] = error
+                continue
+            payloads[name] = {"workdir": str(workdir), "bundle": str(bundle)}
+            answers[name] = (workdir, bundle)
+    for step, server, file in (("reference", library, "expected"), ("candidate", "torch", "actual")):
+        outcome = sandboxes[server].run(
+            "tests.parity.registry_models:run_all",
+            {"step": f"keras2torch.parity.{step}:run_{step}", "payloads": payloads},
+            workdir=folder,
+            limits=LIMITS,
+        )
+        assert outcome.ok, outcome.log_tail
+        for name, answer in outcome.result.items():
+            if isinstance(answer, str):
+                answers[name] = f"{step}: {answer}"
+                del payloads[name]
+            else:
+                (folder / name / f"{file}.json").write_text(json.dumps(answer))
+    return answers

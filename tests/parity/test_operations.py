@@ -1,0 +1,47 @@
+"""Every example of every operation, by every name it has in each library: saved, converted, and proven."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from keras2torch.parity.compare import compare
+from keras2torch.sandbox import Sandbox
+from tests.parity.judging import judge
+from tests.parity.operation_models import DIALECTS, known_to
+
+TEST = "test_operation_is_proven["
+BUILD = "tests.parity.operation_models:build_all"
+CASES = [
+    pytest.param(library, name, id=f"{name}-{library}") for library in DIALECTS for name in known_to(library)
+]
+
+
+@pytest.fixture(scope="session")
+def judged(
+    request: pytest.FixtureRequest, sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """For each library: what became of each operation that is to be tested."""
+    selected = [vars(item)["callspec"].params for item in request.session.items if item.name.startswith(TEST)]
+    return {
+        library: judge(
+            BUILD,
+            library,
+            sorted({params["name"] for params in selected if params["library"] == library}),
+            sandboxes,
+            tmp_path_factory.mktemp(library),
+        )
+        for library in DIALECTS
+    }
+
+
+@pytest.mark.parametrize(("library", "name"), CASES)
+def test_operation_is_proven(library: str, name: str, judged: dict[str, Any]) -> None:
+    answer = judged[library][name]
+    if isinstance(answer, Exception):
+        raise answer
+    assert isinstance(answer, tuple), answer
+    report = compare(*answer)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
+    assert report.outputs
