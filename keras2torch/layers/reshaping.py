@@ -8,10 +8,11 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from keras2torch.emit.code import Value, call, index, method
+from keras2torch.emit.code import Argument, Value, call, index, method, template
 from keras2torch.emit.order import FeatureOrder, Segment
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.graph.model import Shape
+from keras2torch.layers import _resampling
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import Masks, converts, example
 from keras2torch.source.model import Generation
@@ -273,17 +274,23 @@ def up_sampling_1d(layer: LayerCall) -> Value:
         example((4, 3, 2)),
         example((4, 3, 2), size=[3, 1]),
         example((4, 3, 2), interpolation="bilinear"),
+        example((4, 3, 2), size=[2, 4], interpolation="bicubic"),
+        example((5, 4, 2), size=[3, 5], interpolation="bicubic"),
+        example((None, None, 2), size=[3, 2], interpolation="lanczos3"),
+        *[
+            example((5, 4, 2), size=[3, 2], interpolation=kernel, _only=Generation.TF_KERAS)
+            for kernel in ("area", "gaussian", "lanczos5", "mitchellcubic")
+        ],
+        example((2, 4, 3), size=3, interpolation="lanczos5", data_format="channels_first"),
         example((2, 4, 3), data_format="channels_first"),
         example((None, None, 2), size=2),
     ],
     masks=Masks.STOP,
 )
 def up_sampling_2d(layer: LayerCall) -> Value:
-    """`nn.Upsample`; bilinear with half-pixel centres."""
-    mode = layer.options.take("interpolation", default="nearest")
-    if mode not in ("nearest", "bilinear"):
-        raise UnsupportedOption(f"interpolation {mode!r} is not supported", "interpolation")
-    if mode == "bilinear" and layer.generation is Generation.KERAS2:
+    """`nn.Upsample`, or a part for the kernels that it lacks; all with half-pixel centres."""
+    kernel = _resampling.interpolation(layer, "nearest")
+    if kernel == "bilinear" and layer.generation is Generation.KERAS2:
         layer.warn(
             "Keras 2.2-2.3 scaled without half-pixel centres; later Keras, and so this conversion, with them"
         )
@@ -294,11 +301,22 @@ def up_sampling_2d(layer: LayerCall) -> Value:
     for axis, size in zip(axes, sizes, strict=True):
         extent = shape[axis]
         shape[axis] = None if extent is None else extent * size
-    settings: dict[str, Any] = {"scale_factor": sizes[0] if sizes[0] == sizes[1] else sizes}
-    if mode != "nearest":
-        settings["mode"] = mode
-    upsample = layer.module("nn.Upsample", **settings)
-    return layer.value(upsample(x), tuple(shape), axes=x.axes)
+    factor = sizes[0] if sizes[0] == sizes[1] else sizes
+    if kernel in ("nearest", "area", "bilinear"):
+        # Enlarged a whole number of times, the area that a new pixel covers lies in one old one.
+        settings: dict[str, Any] = {"mode": kernel} if kernel == "bilinear" else {}
+        upsample = layer.module("nn.Upsample", scale_factor=factor, **settings)
+        return layer.value(upsample(x), tuple(shape), axes=x.axes)
+    if kernel == "bicubic" and all(size in (1, 2, 4, 8, 16) for size in sizes):
+        # TensorFlow's table of weights holds these exactly; antialiasing chooses its kernel, and does nothing else.
+        code = call("F.interpolate", x, scale_factor=factor, mode="bicubic", antialias=True)
+        return layer.value(code, tuple(shape), axes=x.axes)
+    height, width = (shape[axis] for axis in axes)
+    target: Argument = (height, width)
+    if height is None or width is None:
+        x = layer.bind(x)
+        target = template("({} * {}.shape[2], {} * {}.shape[3])", sizes[0], x, sizes[1], x)
+    return layer.value(_resampling.resized(layer, x, target, kernel), tuple(shape), axes=x.axes)
 
 
 @converts(

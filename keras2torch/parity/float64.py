@@ -5,6 +5,7 @@ run uses TensorFlow's own, so a stand-in that meant something else would fail th
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import sqrt
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras2torch.parity.arrays import Array
+from keras2torch.parity.float64_images import image_stand_ins
 
 
 @contextmanager
@@ -24,11 +25,16 @@ def exact_float64(tf: Any) -> Iterator[None]:
         (nn_ops, "leaky_relu"): _leaky_relu(tf),
         (nn_ops, "max_pool3d"): _pool3d(tf.nn.max_pool2d, tf),
         (nn_ops, "avg_pool3d"): _pool3d(tf.nn.avg_pool2d, tf),
-        (image_ops, "resize_bilinear"): _resize_bilinear(tf, image_ops.resize_bilinear),
         # The two Keras libraries reach this one by different ways.
         (tf.nn, "gelu"): _gelu(tf),
         (tf.compat.v2.nn, "gelu"): _gelu(tf),
     }
+    for name, stand_in in image_stand_ins(tf, image_ops).items():
+        stand_ins[image_ops, name] = stand_in
+    keras_images = sys.modules.get("tf_keras.src.layers.preprocessing.image_preprocessing")
+    if keras_images is not None:
+        # tf_keras rounds images to float32 before it resizes them.
+        stand_ins[keras_images, "convert_inputs"] = lambda inputs, *_, **__: inputs
     casts = [(tf, "cast"), (tf.compat.v2, "cast")]
     originals = {place: getattr(*place) for place in (*stand_ins, *casts)}
     try:
@@ -116,34 +122,3 @@ def _pool3d(pool2d: Callable[..., Any], tf: Any) -> Callable[..., Any]:
 def _extents(tf: Any, tensor: Any) -> list[Any]:
     """The shape, as numbers where they are known (while Keras builds a model, some are not)."""
     return [tf.shape(tensor)[axis] if n is None else n for axis, n in enumerate(tensor.shape)]
-
-
-def _resize_bilinear(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel computes in float32 whatever it is given."""
-
-    def resize_bilinear(
-        images: Any, size: Any, align_corners: bool = False, half_pixel_centers: bool = False, **_: Any
-    ) -> Any:
-        if not tf.executing_eagerly():
-            return original(
-                images, size, align_corners, half_pixel_centers
-            )  # Keras builds; nothing is computed
-        if align_corners or not half_pixel_centers:
-            raise ValueError("only half-pixel centres are known here")
-        rows, columns = (
-            _interpolation(old, int(new))
-            for old, new in zip(images.shape[1:3], np.asarray(size), strict=True)
-        )
-        return tf.einsum("yh,bhwc,xw->byxc", tf.constant(rows), images, tf.constant(columns))
-
-    return resize_bilinear
-
-
-def _interpolation(old: int, new: int) -> Array:
-    """The matrix that resamples `old` points linearly at `new`, pixel centres half a step inside."""
-    matrix = np.zeros((new, old))
-    at = (np.arange(new) + 0.5) * old / new - 0.5
-    lower = np.floor(at).astype(int)
-    for step, share in ((0, 1 - (at - lower)), (1, at - lower)):
-        np.add.at(matrix, (np.arange(new), np.clip(lower + step, 0, old - 1)), share)
-    return matrix

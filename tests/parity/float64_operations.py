@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,53 @@ def bilinear_truth(x: Array, new: tuple[int, int]) -> Array:
     return x
 
 
+def sampled_truth(
+    x: Array, new: tuple[int, int], weight: Callable[[Array], Array], *, antialias: bool = False
+) -> Array:
+    """Every new pixel as the weighted mean of all old ones, by how many pixels they lie apart: old pixels, or with
+    `antialias` those of the two that are larger.
+    """
+    for axis, size in ((1, new[0]), (2, new[1])):
+        old = x.shape[axis]
+        apart = np.arange(old) + 0.5 - ((np.arange(size) + 0.5) * old / size)[:, None]
+        shares = weight(np.abs(apart) / (max(old / size, 1) if antialias else 1))
+        shares = shares / shares.sum(1, keepdims=True)
+        x = np.moveaxis(np.tensordot(shares, x, (1, axis)), 0, axis)
+    return x
+
+
+def area_truth(x: Array, new: tuple[int, int]) -> Array:
+    for axis, size in ((1, new[0]), (2, new[1])):
+        old = x.shape[axis]
+        x = x.repeat(size, axis)  # as fine as both
+        x = x.reshape(*x.shape[:axis], size, old, *x.shape[axis + 1 :]).mean(axis + 1)
+    return x
+
+
+def nearest_truth(x: Array, new: tuple[int, int]) -> Array:
+    for axis, size in ((1, new[0]), (2, new[1])):
+        x = x.take([(2 * i + 1) * x.shape[axis] // (2 * size) for i in range(size)], axis)
+    return x
+
+
+def keys(x: Array) -> Array:
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def mitchell(x: Array) -> Array:
+    near, far = 7 * x**3 - 12 * x**2 + 16 / 3, -7 / 3 * x**3 + 12 * x**2 - 20 * x + 32 / 3
+    return np.where(x < 1, near, np.where(x < 2, far, 0)) / 6
+
+
+def lanczos(radius: int) -> Callable[[Array], Array]:
+    return lambda x: np.where(x < radius, np.sinc(x) * np.sinc(x / radius), 0)
+
+
+def gaussian(x: Array) -> Array:
+    return np.where(x < 1.5, np.exp(-((x / 0.5) ** 2) / 2), 0)
+
+
 def gelu_truth(x: Array) -> Any:
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
@@ -68,6 +116,36 @@ OPERATIONS: dict[str, tuple[tuple[int, ...], Operation, Callable[[Array], Any]]]
         lambda tf, x: tf.image.resize(x, (7, 12), method="bilinear"),
         lambda x: bilinear_truth(x, (7, 12)),
     ),
+    "resize_area": (
+        (2, 3, 8, 2),
+        lambda tf, x: tf.image.resize(x, (7, 5), method="area"),
+        lambda x: area_truth(x, (7, 5)),
+    ),
+    "resize_nearest": (
+        (2, 3, 8, 2),
+        lambda tf, x: tf.image.resize(x, (7, 5), method="nearest"),
+        lambda x: nearest_truth(x, (7, 5)),
+    ),
+    "resize_bilinear_antialias": (
+        (2, 9, 8, 2),
+        lambda tf, x: tf.image.resize(x, (4, 11), method="bilinear", antialias=True),
+        lambda x: sampled_truth(x, (4, 11), lambda apart: np.maximum(1 - apart, 0), antialias=True),
+    ),
+    # Twice and four times as large: at positions that float32, and a table, hold exactly.
+    **{
+        f"resize_{method}": (
+            (2, 3, 4, 2),
+            partial(lambda method, tf, x: tf.image.resize(x, (6, 16), method=method), method),
+            partial(lambda weight, x: sampled_truth(x, (6, 16), weight), weight),
+        )
+        for method, weight in {
+            "bicubic": keys,
+            "lanczos3": lanczos(3),
+            "lanczos5": lanczos(5),
+            "mitchellcubic": mitchell,
+            "gaussian": gaussian,
+        }.items()
+    },
 }
 
 
