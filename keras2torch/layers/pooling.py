@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from keras2torch.emit.code import Value, call, index, method, template
-from keras2torch.errors import UnsupportedOption
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, Masks, converts, example
 
 _POOLS = [
+    example((3, 9), pool_size=3, strides=2, padding="same", data_format="channels_first"),
     example((9, 3), pool_size=2),
     example((9, 3), pool_size=3, strides=2, padding="same"),
     example((8, 3), pool_size=3, strides=1, padding="same"),
@@ -24,6 +24,7 @@ _POOLS_2D = [
     example((3, 8, 6), pool_size=2, data_format="channels_first"),
 ]
 _POOLS_3D = [
+    example((2, 5, 6, 4), pool_size=[2, 3, 1], strides=[1, 2, 1], data_format="channels_first"),
     example((6, 5, 4, 2), pool_size=2),
     example((5, 6, 4, 2), pool_size=3, strides=2, padding="same"),
 ]
@@ -112,20 +113,92 @@ def _average_pool(layer: LayerCall, rank: int) -> Value:
     return _padding.channels_first_value(layer, code, x, x.torch_shape[1], out)
 
 
-_GLOBAL_1D = [example((6, 3)), example((6, 3), keepdims=True)]
+# ------------------------------------------------------------------------------------------ as many cells as asked for
+
+_ADAPTIVE_1D = [
+    example((9, 3), output_size=4),
+    example((3, 5), output_size=7, data_format="channels_first"),
+]
+_ADAPTIVE_2D = [
+    example((7, 9, 3), output_size=[3, 4]),
+    example((6, 5, 2), output_size=3),
+    example((2, 5, 7), output_size=[2, 7], data_format="channels_first"),
+]
+_ADAPTIVE_3D = [example((4, 5, 7, 2), output_size=[2, 3, 4])]
+
+
+def _adaptive(layer: LayerCall, kind: str, rank: int) -> Value:
+    x = layer.channels_first(layer.input, layer.data_format())
+    size = layer.options.integers("output_size", count=rank)
+    pool = layer.module(f"nn.Adaptive{kind}Pool{rank}d", _padding.short(size))
+    return _padding.channels_first_value(layer, pool(x), x, x.torch_shape[1], size)
+
+
+@converts("AdaptiveAveragePooling1D", examples=_ADAPTIVE_1D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_average_pooling_1d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveAvgPool1d`."""
+    return _adaptive(layer, "Avg", 1)
+
+
+@converts("AdaptiveAveragePooling2D", examples=_ADAPTIVE_2D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_average_pooling_2d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveAvgPool2d`."""
+    return _adaptive(layer, "Avg", 2)
+
+
+@converts("AdaptiveAveragePooling3D", examples=_ADAPTIVE_3D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_average_pooling_3d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveAvgPool3d`."""
+    return _adaptive(layer, "Avg", 3)
+
+
+@converts("AdaptiveMaxPooling1D", examples=_ADAPTIVE_1D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_max_pooling_1d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveMaxPool1d`."""
+    return _adaptive(layer, "Max", 1)
+
+
+@converts("AdaptiveMaxPooling2D", examples=_ADAPTIVE_2D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_max_pooling_2d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveMaxPool2d`."""
+    return _adaptive(layer, "Max", 2)
+
+
+@converts("AdaptiveMaxPooling3D", examples=_ADAPTIVE_3D, masks=Masks.STOP, generations=ONLY_KERAS3)
+def adaptive_max_pooling_3d(layer: LayerCall) -> Value:
+    """`nn.AdaptiveMaxPool3d`."""
+    return _adaptive(layer, "Max", 3)
+
+
+# ---------------------------------------------------------------------------------------------------- all cells at once
+
+_GLOBAL_1D = [
+    example((6, 3)),
+    example((6, 3), keepdims=True),
+    example((3, 6), data_format="channels_first"),
+]
 _GLOBAL_2D = [
     example((5, 6, 3)),
     example((5, 6, 3), keepdims=True),
     example((None, None, 3)),
-    example((3, 5, 6), data_format="channels_first"),
+    example((3, 5, 6), data_format="channels_first", keepdims=True),
 ]
-_GLOBAL_3D = [example((4, 5, 3, 2)), example((4, 5, 3, 2), keepdims=True)]
+_GLOBAL_3D = [
+    example((4, 5, 3, 2)),
+    example((4, 5, 3, 2), keepdims=True),
+    example((2, 4, 5, 3), data_format="channels_first"),
+]
 
 
 @converts(
     "GlobalAveragePooling1D",
     "GlobalAvgPool1D",
-    examples=[*_GLOBAL_1D, example((6, 3), _masked=True)],
+    examples=[
+        *_GLOBAL_1D,
+        example((6, 3), _masked=True),
+        example((6, 3), keepdims=True, _masked=True),
+        example((4, 4), data_format="channels_first", _masked=True),
+    ],
     masks=Masks.HANDLE,
 )
 def global_average_pooling_1d(layer: LayerCall) -> Value:
@@ -133,16 +206,19 @@ def global_average_pooling_1d(layer: LayerCall) -> Value:
     if layer.input.mask is None:
         return _global(layer, "mean")
     x, mask = layer.keras_layout(layer.input), layer.input.mask
-    if layer.data_format() == "channels_first":
-        raise UnsupportedOption("a mask with channels_first", "data_format")
-    weights = layer.bind(
-        layer.value(method(index(mask, "..., None"), "type_as", x), (*mask.shape, 1), hint="weights")
+    # Keras lays the mask along the steps, wherever they stand, though masks are made for channels_last.
+    steps, channels = (2, 1) if layer.data_format() == "channels_first" else (1, 2)
+    where = "..., None" if steps == 1 else ":, None"
+    shape = tuple(
+        mask.shape[1] if axis == steps else 1 if axis == channels else x.shape[0] for axis in range(3)
     )
+    weights = layer.bind(layer.value(method(index(mask, where), "type_as", x), shape, hint="weights"))
     keep = layer.options.flag("keepdims", default=False)
     extra = {"keepdim": True} if keep else {}
-    total = method(template("{} * {}", x, weights), "sum", dim=1, **extra)
-    code = template("{} / {}", total, method(weights, "sum", dim=1, **extra))
-    return layer.value(code, (x.shape[0], 1, x.shape[2]) if keep else (x.shape[0], x.shape[2]))
+    total = method(template("{} * {}", x, weights), "sum", dim=steps, **extra)
+    code = template("{} / {}", total, method(weights, "sum", dim=steps, **extra))
+    kept = tuple(1 if axis == steps else n for axis, n in enumerate(x.shape) if keep or axis != steps)
+    return layer.value(code, kept)
 
 
 @converts("GlobalAveragePooling2D", "GlobalAvgPool2D", examples=_GLOBAL_2D, masks=Masks.STOP)
