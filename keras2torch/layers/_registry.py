@@ -66,6 +66,8 @@ class Example:
     call: Mapping[str, Any] | None = None
     """How to call a layer that takes its tensors one by one: arguments by name, "#1" being the second input. What is
     not named so comes first, in order; the first input always does."""
+    behind: tuple[str, Mapping[str, Any]] | None = None
+    """Class and arguments of a layer to put behind, so that the example covers what becomes of the mask."""
     inner: tuple[str, Mapping[str, Any]] | None = None
     """For wrappers: class and arguments of the wrapped layer, passed as their `layer`."""
     only: Generation | None = None

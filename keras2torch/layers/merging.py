@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from keras2torch.emit.code import Code, Value, call, index, method, template
+from keras2torch.emit.code import Code, Value, call, expression, index, method, template
 from keras2torch.emit.order import FeatureOrder, Segment, plain
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.model import Shape
@@ -18,12 +19,14 @@ _TWO = [
     example((5, 3), (3,)),
     example((4, 3, 2), (1, 1, 2)),
 ]
-_THREE = [*_TWO, example((4, 3), (4, 3), (4, 3))]
+_THREE = [*_TWO, example((4, 3), (4, 3), (4, 3)), example((4, 3), _only=Generation.KERAS3)]
+_MEAN = ("GlobalAveragePooling1D", dict[str, Any]())
+_MASKED = example((5, 3), (5, 3), _masked=True, _behind=_MEAN)
 
 Combine = Callable[[Sequence[Value]], Code]
 
 
-@converts("Add", examples=_THREE, masks=Masks.HANDLE)
+@converts("Add", examples=[*_THREE, _MASKED], masks=Masks.HANDLE)
 def add(layer: LayerCall) -> Value:
     """`+`."""
     return _elementwise(layer, lambda values: template(" + ".join(["{}"] * len(values)), *values))
@@ -67,17 +70,17 @@ def _chain(function: str, values: Sequence[Value]) -> Code:
     code: Value | Code = values[0]
     for value in values[1:]:
         code = call(function, code, value)
-    if isinstance(code, Value):
-        raise LayerRefused("called on a single tensor")
-    return code
+    return expression(code)
 
 
 def _elementwise(layer: LayerCall, combine: Combine) -> Value:
-    if len(layer.inputs) < 2:
-        raise LayerRefused("called on a single tensor")
+    if len(layer.inputs) == 1:
+        return layer.input  # Keras 3 allows lists of one
     values = _same_rank(layer, layer.inputs)
     shape = _broadcast([value.shape for value in values])
-    result = layer.value(combine(values), shape, axes=values[0].axes)
+    dtypes = {value.dtype for value in values}
+    dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
+    result = layer.value(combine(values), shape, axes=values[0].axes, dtype=dtype)
     result.mask = _merged_mask(layer, layer.inputs)
     return result
 
@@ -117,13 +120,19 @@ def _merged_mask(layer: LayerCall, inputs: Sequence[Value]) -> Value | None:
     masks = [value.mask for value in inputs if value.mask is not None]
     if not masks or (layer.generation is Generation.KERAS3 and len(masks) < len(inputs)):
         return None
-    if any(value.rank != inputs[0].rank for value in inputs):
-        raise UnsupportedMask("a mask meets tensors of different rank")
+    if any(mask.rank != masks[0].rank for mask in masks):
+        raise UnsupportedMask("masks of different rank meet")
+    return _all_or_any(layer, masks)
+
+
+def _all_or_any(layer: LayerCall, masks: Sequence[Value]) -> Value:
+    """A step counts where it does in all masks (Keras 1 and 2) or in any (Keras 3)."""
     if all(mask is masks[0] for mask in masks):
         return masks[0]
     sign = " | " if layer.generation is Generation.KERAS3 else " & "
     code = template(sign.join(["{}"] * len(masks)), *masks)
-    return layer.bind(layer.value(code, masks[0].shape, dtype="bool", hint="mask"), optional=True)
+    shape = _broadcast([mask.shape for mask in masks])
+    return layer.bind(layer.value(code, shape, dtype="bool", hint="mask"), optional=True)
 
 
 @converts(
@@ -134,6 +143,10 @@ def _merged_mask(layer: LayerCall, inputs: Sequence[Value]) -> Value | None:
         example((3, 4, 2), (2, 4, 2), axis=1),
         example((5, 3), (5, 2), (5, 1)),
         example((2, 3, 4), (5, 3, 4), axis=1),
+        example((4, 3), _only=Generation.KERAS3),
+        example((5, 3), (5, 2), _masked=True, _behind=_MEAN),
+        example((5, 3), (4, 3), axis=1, _masked=True, _behind=_MEAN),
+        example((5, 2, 3), (5, 2, 4), _masked=True),
     ],
     masks=Masks.HANDLE,
     feature_axis=FeatureAxis.KEEPS,
@@ -143,14 +156,11 @@ def concatenate(layer: LayerCall) -> Value:
     inputs = layer.inputs
     axis = layer.options.integer("axis", default=-1, minimum=-8, maximum=7)
     rank = inputs[0].rank
-    if (
-        len(inputs) < 2
-        or any(value.rank != rank for value in inputs)
-        or not -rank <= axis < rank
-        or axis % rank == 0
-    ):
+    if len(inputs) == 1:
+        return layer.input  # Keras 3 allows lists of one
+    if any(value.rank != rank for value in inputs) or not -rank <= axis < rank or axis % rank == 0:
         raise UnsupportedOption(f"concatenation of {len(inputs)} tensors along axis {axis}", "axis")
-    axis %= rank
+    given, axis = axis, axis % rank
     values = layer.bring_together(inputs)
     extents = [value.shape[axis] for value in values]
     total = None if None in extents else sum(n or 0 for n in extents)
@@ -166,7 +176,7 @@ def concatenate(layer: LayerCall) -> Value:
         ]
         result.order = FeatureOrder(tuple(segments))
     if any(value.mask for value in inputs):
-        result.mask = _joined_mask(layer, inputs, axis)
+        result.mask = _joined_mask(layer, inputs, given)
     return result
 
 
@@ -185,28 +195,30 @@ def list_of(values: Sequence[Value]) -> Code:
 
 
 def _joined_mask(layer: LayerCall, inputs: Sequence[Value], axis: int) -> Value:
-    """Masks joined along time.
-
-    Along features a step counts where it does in all inputs (Keras 1 and 2) or in any (Keras 3).
-    """
-    masks = []
-    for value in inputs:
-        if value.mask is None:
-            # every step of an unmasked input counts
-            full = call("torch.ones_like", index(layer.keras_layout(value), "..., 0"), dtype=_BOOL)
-            masks.append(layer.value(full, value.shape[:-1], dtype="bool", hint="mask"))
-        else:
-            masks.append(value.mask)
-    if axis == 1:
-        shape = (masks[0].shape[0], None, *masks[0].shape[2:])
-        code = call("torch.cat", list_of(masks), dim=1)
-    elif axis == inputs[0].rank - 1 and inputs[0].rank == 3:
-        shape = masks[0].shape
-        sign = " | " if layer.generation is Generation.KERAS3 else " & "
-        code = template(sign.join(["{}"] * len(masks)), *masks)
+    """The masks joined along an axis that they have; along any other, a step counts as in other merges."""
+    rank = inputs[0].rank
+    masks = [value.mask or _no_mask(layer, value) for value in inputs]
+    if any(mask.rank != masks[0].rank for mask in masks):
+        raise UnsupportedMask("masks of different rank meet")
+    own = masks[0].rank
+    if own < rank - 1:
+        # Keras gives these masks one more axis and joins them along the same `axis`, counted as it is written.
+        if layer.generation is Generation.KERAS3 or not -own - 1 <= axis <= own or (axis < -1):
+            raise UnsupportedMask(f"masks of rank {own} meet a concatenation along axis {axis}")
+        along = axis % (own + 1)
     else:
-        raise UnsupportedMask("a mask meets a concatenation along this axis")
+        along = axis % rank
+    if along == own:
+        return _all_or_any(layer, masks)
+    shape = tuple(None if i == along else n for i, n in enumerate(masks[0].shape))
+    code = call("torch.cat", list_of(masks), dim=along)
     return layer.bind(layer.value(code, shape, dtype="bool", hint="mask"), optional=True)
+
+
+def _no_mask(layer: LayerCall, value: Value) -> Value:
+    """Every step of an unmasked input counts."""
+    full = call("torch.ones_like", index(layer.keras_layout(value), "..., 0"), dtype=_BOOL)
+    return layer.value(full, value.shape[:-1], dtype="bool", hint="mask")
 
 
 _BOOL = Code(("torch.bool",))
@@ -220,6 +232,9 @@ _BOOL = Code(("torch.bool",))
         example((3, 5), (4, 5), axes=2),
         example((5, 3), (4, 5), axes=[1, 2]),
         example((3, 5), (4, 5), axes=-1, normalize=True),
+        example((4,), (3, 4), axes=[1, 2]),
+        example((2, 5, 3), (4, 5), axes=[2, 2]),
+        example((2, 3, 5), (3, 5, 2), axes=[1, -1], normalize=True),
     ],
     masks=Masks.STOP,
 )
@@ -228,15 +243,19 @@ def dot(layer: LayerCall) -> Value:
     if len(layer.inputs) != 2:
         raise LayerRefused(f"called on {len(layer.inputs)} tensors, expected two")
     left, right = (layer.keras_layout(value) for value in layer.inputs)
-    if left.rank > 3 or right.rank > 3 or left.rank < 2 or right.rank < 2:
+    if left.rank < 2 or right.rank < 2 or left.rank + right.rank > len(_LETTERS):
         raise LayerRefused(f"called on tensors of shape {left.shape} and {right.shape}")
-    axes = layer.options.integers("axes", count=2, minimum=-3)
+    if max(left.rank, right.rank) > 3 and layer.generation in (Generation.KERAS1, Generation.KERAS2):
+        raise LayerRefused(
+            "of tensors of rank 4 and more, Keras 2.3 changed the product; the file cannot tell"
+        )
+    axes = layer.options.integers("axes", count=2, minimum=-max(left.rank, right.rank))
     first, second = axes[0] % left.rank, axes[1] % right.rank
     if first == 0 or second == 0 or left.shape[first] != right.shape[second]:
         raise UnsupportedOption(f"axes {list(axes)} of {left.shape} and {right.shape}", "axes")
     if layer.options.flag("normalize", default=False):
         left, right = _unit(layer, left, first), _unit(layer, right, second)
-    letters = ["nab"[: left.rank], "ncd"[: right.rank]]
+    letters = ["n" + _LETTERS[: left.rank - 1], "n" + _LETTERS[left.rank : left.rank + right.rank - 1]]
     letters = [letters[0].replace(letters[0][first], "k"), letters[1].replace(letters[1][second], "k")]
     kept = "".join(letter for letter in letters[0][1:] + letters[1][1:] if letter != "k")
     shape = tuple(
@@ -250,6 +269,9 @@ def dot(layer: LayerCall) -> Value:
         return layer.value(code, (left.shape[0], 1))
     code = call("torch.einsum", f"{letters[0]}, {letters[1]} -> n{kept}", left, right)
     return layer.value(code, (left.shape[0], *shape))
+
+
+_LETTERS = "abcdefghijlmopqrst"  # without k, which is summed over, and n, the batch
 
 
 def _unit(layer: LayerCall, value: Value, axis: int) -> Value:

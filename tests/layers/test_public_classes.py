@@ -42,19 +42,12 @@ VANISHED = {
 }
 
 ELSEWHERE = {
-    "AdaptiveAveragePooling1D",
-    "AdaptiveAveragePooling2D",
-    "AdaptiveAveragePooling3D",
-    "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D",
-    "AdaptiveMaxPooling3D",
     "AdditiveAttention",
     "AtrousConv1D",
     "AtrousConv2D",
     "AtrousConvolution1D",
     "AtrousConvolution2D",
     "Attention",
-    "CenterCrop",
     "ContrastLimitedAdaptiveHistogramEqualization",
     "ConvLSTM1D",
     "ConvLSTM2D",
@@ -91,7 +84,6 @@ ELSEWHERE = {
     "RNN",
     "RandomFourierFeatures",
     "ResidualWrapper",
-    "Resizing",
     "ReversibleEmbedding",
     "SReLU",
     "STFTSpectrogram",

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from keras2torch.layers._registry import Example, LayerRule, converts_all
+from keras2torch.layers._registry import Example, LayerRule, converts_all, rules
 from keras2torch.parity.library import Library
 from keras2torch.parity.stand_ins import standing_in
 from tests.parity.keras_models import randomise
@@ -86,7 +86,12 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
         named = {value for value in example.call.values() if isinstance(value, str)}
         first = [tensor for token, tensor in tokens.items() if token == "#0" or token not in named]
         return k.Model(inputs, layer(*first, **given))
-    return k.Model(inputs, layer(tensors if len(tensors) > 1 else tensors[0]))
+    merges = rules()[class_name].family == "merging"
+    result = layer(tensors if merges or len(tensors) > 1 else tensors[0])
+    if example.behind is not None:
+        class_behind, config_behind = example.behind
+        result = getattr(k.layers, class_behind)(**config_behind)(result)
+    return k.Model(inputs, result)
 
 
 def run_all(payload: dict[str, Any]) -> dict[str, Any]:
