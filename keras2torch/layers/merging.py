@@ -74,7 +74,7 @@ def _chain(function: str, values: Sequence[Value]) -> Code:
 
 
 def _elementwise(layer: LayerCall, combine: Combine) -> Value:
-    if len(layer.inputs) == 1:
+    if len(layer.inputs) < 2:
         return layer.input  # Keras 3 allows lists of one
     values = _same_rank(layer, layer.inputs)
     shape = _broadcast([value.shape for value in values])
@@ -155,9 +155,9 @@ def concatenate(layer: LayerCall) -> Value:
     """`torch.cat` along the axis where Keras's axis stands."""
     inputs = layer.inputs
     axis = layer.options.integer("axis", default=-1, minimum=-8, maximum=7)
-    rank = inputs[0].rank
-    if len(inputs) == 1:
+    if len(inputs) < 2:
         return layer.input  # Keras 3 allows lists of one
+    rank = inputs[0].rank
     if any(value.rank != rank for value in inputs) or not -rank <= axis < rank or axis % rank == 0:
         raise UnsupportedOption(f"concatenation of {len(inputs)} tensors along axis {axis}", "axis")
     given, axis = axis, axis % rank
