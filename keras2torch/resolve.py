@@ -114,7 +114,7 @@ def _by_name(
 
 
 def _check_shape(key: WeightKey, weight: StoredWeight) -> None:
-    if weight.shape != key.shape:
+    if weight.shape not in (key.shape, *key.other_shapes):
         raise errors.WrongShape(
             f"{weight.name} is {weight.shape}, {key.role} should be {key.shape}", spot=key.layer
         )

@@ -24,6 +24,8 @@ class WeightKey:
     role: str
     shape: tuple[int, ...]
     trainable: bool = True
+    other_shapes: tuple[tuple[int, ...], ...] = ()
+    """Shapes in which a file may hold it instead, see `by_stored_shape`."""
 
     def __str__(self) -> str:
         return f"{self.layer}/{self.role}"
@@ -99,6 +101,10 @@ class Weight:
     def flip(self, *axes: int) -> Weight:
         return self._map(self.shape, f"flip{axes}", lambda array: np.flip(array, axes))
 
+    def rearranged(self, shape: tuple[int, ...], step: str, function: Callable[[Array], Array]) -> Weight:
+        """What no view expresses: `function` makes an array of `shape` of the stored one; `step` says how."""
+        return self._map(shape, step, function)
+
     def in_order(self, order: FeatureOrder | None) -> Weight:
         """Permute the last axis from Keras's flattening to torch's."""
         if order is None:
@@ -138,6 +144,26 @@ def stacked(weights: list[Weight], shape: tuple[int, ...], step: str) -> Weight:
 
     sources = tuple(key for weight in weights for key in weight.sources)
     return Weight(sources, shape, evaluate, (step,))
+
+
+def in_shape(key: WeightKey, shape: tuple[int, ...]) -> Weight:
+    """The stored array where it has one of the `other_shapes` of its variable."""
+    return Weight((key,), shape, lambda arrays: [arrays[key]])
+
+
+def by_stored_shape(key: WeightKey, forms: Mapping[tuple[int, ...], Weight]) -> Weight:
+    """One of several recipes for the same tensor: which one, the shape tells in which the file holds `key`."""
+    first, *others = forms.values()
+    if any(other.shape != first.shape for other in others):
+        raise ValueError("the recipes make tensors of different shapes")
+    sources = dict.fromkeys(source for weight in forms.values() for source in (*weight.sources, key))
+    steps = tuple(
+        f"where {key.role} is {shape}: {'; '.join(weight.steps) or 'as stored'}"
+        for shape, weight in forms.items()
+    )
+    return Weight(
+        tuple(sources), first.shape, lambda arrays: forms[arrays[key].shape].evaluate(arrays), steps
+    )
 
 
 def sum_of(first: Weight, second: Weight) -> Weight:

@@ -80,6 +80,16 @@ class Graph:
     outputs: tuple[TensorRef, ...]
     tree: Container
 
+    @property
+    def batch_size(self) -> int | None:
+        """The extent of the batch axis where an input fixes it, as models must whose layers keep states."""
+        for reference in self.inputs:
+            config = self.layers[self.nodes[reference.node].layer].config
+            shape = config.get("batch_shape", config.get("batch_input_shape"))
+            if isinstance(shape, list | tuple) and shape and type(shape[0]) is int and shape[0] > 0:
+                return shape[0]
+        return None
+
     def consumers(self) -> dict[int, list[int]]:
         """Node number -> numbers of the nodes that read any of its outputs."""
         readers: dict[int, list[int]] = {number: [] for number in range(len(self.nodes))}

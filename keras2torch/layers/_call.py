@@ -99,6 +99,11 @@ class LayerCall:
             if value is not None and not (name == "training" and any(value is flag for flag in harmless)):
                 raise UnsupportedOption(f"call argument {name}={_short(value)} is not supported", name)
 
+    @property
+    def batch_size(self) -> int | None:
+        """The number of samples that the model was built for, where it was built for one."""
+        return self._translator.graph.batch_size
+
     def data_format(self) -> str:
         """`channels_last` or `channels_first`; Keras writes null where its own default applied."""
         if self.options.take("data_format", default=None) is None:
@@ -114,10 +119,22 @@ class LayerCall:
 
         `after`: one of `weights_so_far` that this one follows, where that is not the last.
         """
+        return Weight.stored(self.weight_key(role, shape, trainable=trainable, after=after))
+
+    def weight_key(
+        self,
+        role: str,
+        shape: tuple[int, ...],
+        *,
+        trainable: bool = True,
+        after: WeightKey | None = None,
+        other_shapes: tuple[tuple[int, ...], ...] = (),
+    ) -> WeightKey:
+        """As `weight`, for a variable that some files hold in another shape and form: see `weights.by_stored_shape`."""
         trainable = trainable and self._layer.trainable
-        key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable)
+        key = WeightKey(self._layer.path, self._role_prefix + role, shape, trainable, other_shapes)
         self._translator.expect(key, after)
-        return Weight.stored(key)
+        return key
 
     def weights_so_far(self) -> list[WeightKey]:
         """What this layer, and any layer inside it, has asked for."""

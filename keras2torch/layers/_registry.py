@@ -70,6 +70,10 @@ class Example:
     """Class and arguments of a layer to put behind, so that the example covers what becomes of the mask."""
     inner: tuple[str, Mapping[str, Any]] | None = None
     """For wrappers: class and arguments of the wrapped layer, passed as their `layer`."""
+    cells: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """For layers made of cells: class and arguments of each, passed as their `cell`."""
+    batch: int | None = None
+    """For layers that keep states: how many samples they keep them for."""
     only: Generation | None = None
     """Where only one library has the layer or the option."""
 

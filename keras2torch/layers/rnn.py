@@ -1,21 +1,12 @@
-"""Keras family "rnn": recurrent layers in one direction or two, and layers applied at every step."""
+"""Keras family "rnn": recurrent layers, whatever they are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
-
-from keras2torch.emit.code import Code, Value, call, method, template
-from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
-from keras2torch.graph.stored_masks import IMPLICIT
-from keras2torch.layers import _recurrent
+from keras2torch.emit.code import Value
+from keras2torch.layers import _recurrent, _recurrent_ends, _recurrent_run
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._recurrent import Recurrent
-from keras2torch.layers._registry import Masks, converts, example, find
+from keras2torch.layers._registry import BEFORE_KERAS3, Masks, cannot, converts, example
 from keras2torch.source.model import Generation
-
-_MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
 @converts(
@@ -36,6 +27,9 @@ def simple_rnn(layer: LayerCall) -> list[Value]:
 
 @converts(
     "LSTM",
+    "LSTMV1",
+    "LSTMV2",
+    "UnifiedLSTM",
     examples=[
         example((7, 3), units=4),
         example((7, 3), units=4, return_sequences=True, use_bias=False),
@@ -50,6 +44,11 @@ def simple_rnn(layer: LayerCall) -> list[Value]:
         example((7, 3), units=4, return_sequences=True, return_state=True, go_backwards=True, _masked=True),
         example((7, 3), units=4, return_sequences=True, zero_output_for_mask=True, _masked=True),
         example((7, 3), (4,), (4,), units=4, return_sequences=True, _only=Generation.TF_KERAS),
+        example((7, 3), units=4, stateful=True, _batch=2),
+        example((7, 3), units=4, stateful=True, go_backwards=True, return_state=True, _masked=True, _batch=2),
+        example(
+            (7, 3), units=4, time_major=True, return_sequences=True, _masked=True, _only=Generation.TF_KERAS
+        ),
     ],
     masks=Masks.HANDLE,
 )
@@ -60,6 +59,9 @@ def lstm(layer: LayerCall) -> list[Value]:
 
 @converts(
     "GRU",
+    "GRUV1",
+    "GRUV2",
+    "UnifiedGRU",
     examples=[
         example((7, 3), units=4),
         example((7, 3), units=4, return_sequences=True, return_state=True, use_bias=False),
@@ -69,6 +71,7 @@ def lstm(layer: LayerCall) -> list[Value]:
         example((7, 3), units=4, _masked=True),
         example((7, 3), units=4, reset_after=False, return_sequences=True, _masked=True),
         example((7, 3), (4,), units=4, _only=Generation.TF_KERAS),
+        example((7, 3), units=4, stateful=True, reset_after=False, return_sequences=True, _batch=3),
     ],
     masks=Masks.HANDLE,
 )
@@ -77,227 +80,132 @@ def gru(layer: LayerCall) -> list[Value]:
     return _one_direction(layer)
 
 
-def _one_direction(layer: LayerCall) -> list[Value]:
-    x, mask, initial = _inputs(layer)
-    recurrent = _recurrent.read(layer)
-    _check_count(initial, recurrent.kind.states)
-    output, states = _recurrent.run(layer, recurrent, x, mask, initial)
-    # Keras hands the mask on as it came, even where the outputs stand in reversed order.
-    output.mask = x.mask if recurrent.sequences else None
-    return [output, *states]
-
-
-def _inputs(layer: LayerCall) -> tuple[Value, Value | None, list[Value]]:
-    """The sequence (N, T, C), the mask that acts on it, and the initial states.
-
-    The states are further inputs before Keras 3, a call argument since. `mask` of the sequence is what it hands on.
-    """
-    given = layer.inputs[0]
-    states: Any = layer.argument("initial_state") or []
-    initial = [*layer.inputs[1:], *(states if isinstance(states, list) else [states])]
-    if given.rank != 3:
-        raise LayerRefused(f"called on a tensor of rank {given.rank}, expected (batch, time, features)")
-    if any(not isinstance(value, Value) or value.rank != 2 for value in initial):
-        raise LayerRefused("initial_state is not made of (batch, units) tensors")
-    x = layer.bind(layer.keras_layout(given))
-    x.mask = mask = given.mask
-    stored = layer.argument("mask")
-    if stored is not None and (stored != IMPLICIT or mask is None):
-        raise UnsupportedOption("call argument mask is not supported", "mask")
-    if mask is not None:
-        layer.bind(mask)
-    if layer.generation is Generation.KERAS3 and initial and stored is None:
-        mask = None  # Keras 3 fills in the mask only where the sequence is the one tensor of the call
-    return x, mask, initial
-
-
-def _check_count(initial: list[Value], states: int) -> None:
-    if initial and len(initial) != states:
-        raise LayerRefused(f"initial_state has {len(initial)} tensors, expected {states}")
-
-
-# ----------------------------------------------------------------------------------------------- two directions
+@converts(
+    "ConvLSTM1D",
+    examples=[
+        example((4, 9, 3), filters=2, kernel_size=3, strides=2, padding="same", return_sequences=True),
+        example((4, 9, 3), filters=2, kernel_size=2, return_state=True, use_bias=False),
+    ],
+    masks=Masks.HANDLE,
+)
+def conv_lstm1d(layer: LayerCall) -> list[Value]:
+    """A loop over the steps, with two `nn.Conv1d`."""
+    return _one_direction(layer)
 
 
 @converts(
-    "Bidirectional",
+    "ConvLSTM2D",
     examples=[
-        example((7, 3), _inner=("LSTM", {"units": 4, "return_sequences": True})),
-        example((7, 3), _inner=("LSTM", {"units": 4})),
-        example((None, 3), merge_mode="sum", _inner=("GRU", {"units": 4, "return_sequences": True})),
-        example((7, 3), merge_mode="mul", _inner=("SimpleRNN", {"units": 4})),
+        example((4, 7, 6, 3), filters=2, kernel_size=[3, 2]),
+        example((4, 7, 6, 3), filters=2, kernel_size=3, padding="same", return_sequences=True),
+        example((4, 8, 7, 3), filters=2, kernel_size=3, padding="same", strides=[2, 1], return_state=True),
+        example((None, 7, 6, 3), filters=2, kernel_size=2, dilation_rate=2, go_backwards=True),
+        example((4, 5, 5, 3), filters=2, kernel_size=1, activation="relu", dropout=0.2, use_bias=False),
+        example((4, 5, 5, 3), filters=2, kernel_size=3, padding="same", return_sequences=True, _masked=True),
+        example((4, 3, 5, 5), filters=2, kernel_size=3, data_format="channels_first", return_sequences=True),
+    ],
+    masks=Masks.HANDLE,
+)
+def conv_lstm2d(layer: LayerCall) -> list[Value]:
+    """A loop over the steps, with two `nn.Conv2d`."""
+    return _one_direction(layer)
+
+
+@converts(
+    "ConvLSTM3D",
+    examples=[example((3, 4, 6, 5, 2), filters=2, kernel_size=2, padding="same", return_sequences=True)],
+    masks=Masks.HANDLE,
+)
+def conv_lstm3d(layer: LayerCall) -> list[Value]:
+    """A loop over the steps, with two `nn.Conv3d`."""
+    return _one_direction(layer)
+
+
+@converts(
+    "CuDNNLSTM",
+    examples=[
+        example((7, 3), units=4, return_sequences=True),
+        example((None, 5), units=4, go_backwards=True, return_state=True),
+    ],
+    generations=BEFORE_KERAS3,
+)
+def cudnn_lstm(layer: LayerCall) -> list[Value]:
+    """`nn.LSTM`."""
+    return _one_direction(layer)
+
+
+@converts(
+    "CuDNNGRU",
+    examples=[example((7, 3), units=4), example((7, 3), units=4, return_sequences=True, return_state=True)],
+    generations=BEFORE_KERAS3,
+)
+def cudnn_gru(layer: LayerCall) -> list[Value]:
+    """`nn.GRU`."""
+    return _one_direction(layer)
+
+
+_LSTM_CELL, _GRU_CELL = ("LSTMCell", {"units": 4}), ("GRUCell", {"units": 3, "reset_after": False})
+
+
+@converts(
+    "RNN",
+    examples=[
+        example((7, 3), return_state=True, _cells=(_LSTM_CELL,)),
+        example((7, 3), return_sequences=True, go_backwards=True, _cells=(_GRU_CELL, _LSTM_CELL)),
         example(
             (7, 3),
-            merge_mode="ave",
-            _inner=("LSTM", {"units": 4, "activation": "relu", "return_sequences": True}),
+            return_state=True,
+            _cells=(_LSTM_CELL, ("SimpleRNNCell", {"units": 5, "activation": "relu"})),
+            _masked=True,
         ),
-        example((7, 3), merge_mode=None, _inner=("GRU", {"units": 4, "return_sequences": True})),
-        example((7, 3), _inner=("LSTM", {"units": 4, "return_sequences": True, "return_state": True})),
-        example((7, 3), _inner=("GRU", {"units": 4, "reset_after": False})),
-        example((7, 3), _inner=("LSTM", {"units": 4, "return_sequences": True}), _masked=True),
-        example((7, 3), _inner=("GRU", {"units": 4}), _masked=True),
+        example(
+            (7, 3),
+            zero_output_for_mask=True,
+            return_sequences=True,
+            _cells=(_LSTM_CELL, _GRU_CELL),
+            _masked=True,
+        ),
+        example((7, 3), stateful=True, _cells=(_GRU_CELL, _LSTM_CELL), _batch=2),
     ],
     masks=Masks.HANDLE,
 )
-def bidirectional(layer: LayerCall) -> list[Value]:
-    """`bidirectional=True` of the same module; two modules where masks are used or the halves differ."""
-    forward, backward = _halves(layer)
-    given, mask, initial = _inputs(layer)
-    merge = layer.options.take("merge_mode", default="concat")
-    if merge is not None and merge not in _MERGE_MODES:
-        raise UnsupportedOption(
-            f"merge_mode {merge!r} is not one of {', '.join(_MERGE_MODES)} or null", "merge_mode"
-        )
-    layer.options.must_be("num_constants", 0, None)
-    _check_count(initial, 2 * forward.kind.states)
-    x = given
-    if mask is not None and forward.sequences and layer.generation in (Generation.KERAS1, Generation.KERAS2):
-        layer.warn("yields zeros at masked steps, as tf.keras does; Keras 2 repeated the output before")
-    if forward.backwards:
-        # Both halves then see time reversed and neither output is turned back: the usual case on a reversed input.
-        x = layer.bind(_recurrent.flipped(layer, x))
-        mask = None if mask is None else layer.bind(_recurrent.flipped(layer, mask))
-        forward, backward = replace(forward, backwards=False), replace(backward, backwards=True)
-    if mask is None and _recurrent.fit_one_module(forward, backward):
-        outputs, states = _recurrent.run_both(layer, forward, backward, x, initial)
-    else:
-        half = len(initial) // 2
-        first, states = _recurrent.run(layer, forward, x, mask, initial[:half])
-        second, more = _recurrent.run(layer, backward, x, mask, initial[half:])
-        second = _recurrent.flipped(layer, second) if backward.sequences else second
-        outputs = [layer.bind(first), layer.bind(second)]
-        states += more
-    outputs = _merged(layer, outputs, merge)
-    for output in outputs:
-        output.mask = given.mask if forward.sequences else None
-    return [*outputs, *states]
+def rnn(layer: LayerCall) -> list[Value]:
+    """What its cells become: one module a cell, each over the outputs of the one before."""
+    return _one_direction(layer)
 
 
-def _halves(layer: LayerCall) -> tuple[Recurrent, Recurrent]:
-    """The layer that runs forward and the one that runs backward, which is the same with time reversed unless given."""
-    entry, other = layer.options.take("layer"), layer.options.take("backward_layer", default=None)
-    call = layer.wrapped(entry, "forward/")
-    forward = _recurrent.read(call)
-    call.close()
-    call = layer.wrapped(other or entry, "backward/")
-    if other is None:
-        backward = replace(forward, layer=call, backwards=not forward.backwards)
-    else:
-        backward = _recurrent.read(call)
-        call.close()
-    for option in ("sequences", "states"):
-        if getattr(forward, option) != getattr(backward, option):
-            raise UnsupportedOption(f"layer and backward_layer differ in return_{option}", "backward_layer")
-    if forward.backwards == backward.backwards or forward.kind.states != backward.kind.states:
-        raise UnsupportedOption(
-            "layer and backward_layer do not run in opposite directions", "backward_layer"
-        )
-    # Keras overrides the option inside this wrapper.
-    zero = forward.sequences
-    return replace(forward, zero_masked=zero), replace(backward, zero_masked=zero)
-
-
-def _merged(layer: LayerCall, outputs: list[Value], merge: str | None) -> list[Value]:
-    """The two halves made one as `merge_mode` says. `outputs` may hold both side by side already."""
-    if len(outputs) == 1:
-        (both,) = outputs
-        units = (both.shape[2] or 0) // 2
-        if merge == "concat":
-            return outputs
-        code = method(both, "chunk", 2, dim=-1)
-        outputs = [layer.value(code, (*both.shape[:2], units)) for _ in range(2)]
-        layer.bind(outputs[0], "{}, {}", outputs[1])
-    first, second = outputs
-    if merge is None:
-        return outputs
-    if merge == "concat":
-        width = (first.shape[-1] or 0) + (second.shape[-1] or 0)
-        code = call("torch.cat", template("[{}, {}]", first, second), dim=-1)
-        return [layer.value(code, (*first.shape[:-1], width))]
-    if first.shape != second.shape:
-        raise UnsupportedOption(
-            f"the halves have different numbers of units: merge_mode {merge!r}", "merge_mode"
-        )
-    text = {"sum": "{} + {}", "mul": "{} * {}", "ave": "({} + {}) / 2"}[merge]
-    return [layer.like(first, template(text, first, second))]
-
-
-# ------------------------------------------------------------------------------------------- a layer at each step
-
-
-@converts(
-    "TimeDistributed",
-    examples=[
-        example((7, 5), _inner=("Dense", {"units": 4, "activation": "relu"})),
-        example((None, 5), _inner=("Dense", {"units": 4})),
-        example((4, 6, 5, 3), _inner=("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same"})),
-        example((None, 6, 5, 3), _inner=("MaxPooling2D", {})),
-        example((4, 6, 5, 3), _inner=("Flatten", {})),
-        example((4, 6, 5), _inner=("BatchNormalization", {})),
-        example((4, 6, 5), _inner=("LSTM", {"units": 3})),
-        example((7, 5), _inner=("Dense", {"units": 4}), _masked=True),
-    ],
-    masks=Masks.HANDLE,
+_ONE_STEP = "outside of an RNN it is one step of a recurrence, not a layer; wrap it in RNN"
+cannot(__name__, "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", reason=_ONE_STEP)
+cannot(
+    __name__,
+    "LSTMCellV1",
+    "LSTMCellV2",
+    "GRUCellV1",
+    "GRUCellV2",
+    reason=_ONE_STEP,
+    generations=BEFORE_KERAS3,
 )
-def time_distributed(layer: LayerCall) -> Value:
-    """The inner layer, with time folded into the batch where it does not work on the last axis alone."""
-    x = layer.input
-    if x.rank < 3:
-        raise LayerRefused(f"called on a tensor of rank {x.rank}, expected (batch, time, ...)")
-    entry = layer.options.take("layer")
-    if not isinstance(entry, Mapping):
-        raise UnsupportedOption("a wrapped layer without class_name and config", "layer")
-    if _works_on_last_axis(entry):
-        return layer.sublayer(entry, [x], "")
-    _check_mask(layer, entry, x)
-    mask = x.mask
-    x = layer.arranged(x, _time_in_front(x, entry))
-    if x.shape[1] is None:
-        layer.bind(x)  # its shape is read again
-    axes = (0, *(axis - 1 for axis in x.axes[2:]))
-    result = layer.sublayer(
-        entry, [Value((None, *x.shape[2:]), x.dtype, axes, method(x, "flatten", 0, 1))], ""
-    )
-    unfolded = _unfolded(result, x)
-    if result.mask is not None and layer.generation is not Generation.KERAS3:
-        mask = layer.bind(_unfolded(result.mask, x), optional=True)
-    unfolded.mask = mask
-    return unfolded
+cannot(
+    __name__,
+    "ConvLSTM2DCell",
+    "ConvRNN2D",
+    reason="only ConvLSTM2D itself is known to run these cells",
+    generations=BEFORE_KERAS3,
+)
+cannot(
+    __name__,
+    "DeviceWrapper",
+    "DropoutWrapper",
+    "ResidualWrapper",
+    reason="it is a wrapper of TensorFlow 1 round one step of a recurrence",
+    generations=BEFORE_KERAS3,
+)
 
 
-def _works_on_last_axis(entry: Mapping[str, Any]) -> bool:
-    """Whether the layer does the same with a time axis before the others as at each step."""
-    config = entry.get("config")
-    if entry.get("class_name") == "Dropout":
-        return isinstance(config, Mapping) and config.get("noise_shape") is None
-    return entry.get("class_name") in ("Activation", "Dense", "ELU", "LeakyReLU", "ReLU")
-
-
-def _check_mask(layer: LayerCall, entry: Mapping[str, Any], x: Value) -> None:
-    """Keras hands a step's part of the mask to the inner layer: that one must have no use for it."""
-    if x.mask is None:
-        return
-    rule = find(str(entry.get("class_name")))
-    passes = (Masks.PASS, Masks.STOP) if layer.generation is Generation.KERAS3 else (Masks.PASS,)
-    if rule is None or rule.masks not in passes or x.mask.rank != 2:
-        raise UnsupportedMask(f"a mask reaches {entry.get('class_name')} inside a TimeDistributed")
-
-
-def _time_in_front(x: Value, entry: Mapping[str, Any]) -> tuple[int, ...]:
-    """The layout (N, T, ...) that suits the inner layer: pictures channels-first."""
-    if x.axes[:2] == (0, 1):
-        return x.axes
-    config = entry.get("config")
-    channels_first = isinstance(config, Mapping) and config.get("data_format") == "channels_first"
-    if x.rank < 5 or channels_first:
-        return tuple(range(x.rank))
-    return (0, 1, x.rank - 1, *range(2, x.rank - 1))
-
-
-def _unfolded(value: Value, like: Value) -> Value:
-    """`value` with its first axis taken apart into the batch and the steps of `like`."""
-    steps = like.shape[1]
-    sizes = Code((like, ".shape[:2]")) if steps is None else (-1, steps)
-    shape = (like.shape[0], steps, *value.shape[1:])
-    axes = (0, 1, *(axis + 1 for axis in value.axes[1:]))
-    return Value(shape, value.dtype, axes, method(value, "unflatten", 0, sizes), value.order, hint=value.hint)
+def _one_direction(layer: LayerCall) -> list[Value]:
+    recurrent = _recurrent.read(layer)
+    x, mask, initial = _recurrent_ends.inputs(layer, recurrent)
+    _recurrent_ends.check_count(initial, recurrent.state_count)
+    output, states = _recurrent_run.run(layer, recurrent, x, mask, initial)
+    (output,) = _recurrent_ends.handed_out(layer, recurrent, [output])
+    return [output, *states]

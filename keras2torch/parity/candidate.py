@@ -74,6 +74,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
             progress(step="candidate", floats=floats, case=name)
             inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
             wanted = set(_keys(answer)) if floats == "float64" else set()
+            _begin_anew(model, inputs)
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 with observer.watching(model, wanted, writer):
                     outputs = _flatten(model(*inputs))
@@ -108,6 +109,7 @@ def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
             inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, "cpu")
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 try:
+                    _begin_anew(model, inputs)
                     with observer.watching(model, wanted, writer, whole=True):
                         model(*inputs)
                 except RuntimeError as error:
@@ -115,6 +117,16 @@ def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
                         raise
                     refused[name] = str(error).splitlines()[0]
     return {"refused": refused}
+
+
+def _begin_anew(model: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    """Where parts keep states, put them into those that the same inputs leave behind, as the reference does."""
+    resets: list[Any] = [module.reset_states for module in model.modules() if hasattr(module, "reset_states")]
+    for reset in resets:
+        reset()
+    if resets:
+        with torch.inference_mode():
+            model(*inputs)
 
 
 def _keys(answer: Mapping[str, Any]) -> Iterator[str]:

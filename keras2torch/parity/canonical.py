@@ -21,11 +21,28 @@ TRANSPOSED_FOR_CPU = frozenset(
     {
         *(f"Conv{n}D" for n in (1, 2, 3)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
+        *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
         *(f"{kind}Conv{n}D" for kind in ("Depthwise", "Separable") for n in (1, 2)),
         *(f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)),
     }
 )
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
+
+STAND_INS = {
+    "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
+    "GRUCellV1": "GRUCell",
+    "GRUCellV2": "GRUCell",
+    "GRUV1": "GRU",
+    "GRUV2": "GRU",
+    "LSTMCellV1": "LSTMCell",
+    "LSTMCellV2": "LSTMCell",
+    "LSTMV1": "LSTM",
+    "LSTMV2": "LSTM",
+    "UnifiedGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+}
+"""Classes that compute what another does, but only on a GPU or under a name that is gone; Keras converts weights."""
 
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
 _OPTIONS_OF_MASKS = frozenset({"axis", "keepdims"})
@@ -116,13 +133,19 @@ class _Rewrite:
                 config[key] = value["config"]["name"]
             elif key in allowed or key in _ALWAYS_KEPT:
                 config[key] = self._value(value, allowed)
-        if thing["class_name"] == "TensorFlowOpLayer":
+        class_name = thing["class_name"]
+        if class_name == "TensorFlowOpLayer":
             config["node_def"] = {
                 key: config["node_def"][key] for key in _OF_NODES if key in config["node_def"]
             }
-        if self._keras2 and thing["class_name"] == "GRU":
+        if class_name.startswith("ConvLSTM"):
+            # tf_keras makes a mask for the first batch that it sees and fails on one of another size.
+            config |= dict.fromkeys(config.keys() & {"dropout", "recurrent_dropout"}, 0.0)
+        if class_name == "CuDNNGRU":
+            config["reset_after"] = True
+        elif self._keras2 and class_name in {"GRU", "GRUCell"}:
             config.setdefault("reset_after", False)
-        return {"class_name": thing["class_name"], "config": config}
+        return {"class_name": STAND_INS.get(class_name, class_name), "config": config}
 
     def _value(self, value: Any, allowed: Set[str]) -> Any:
         if isinstance(value, Mapping):

@@ -13,18 +13,56 @@ def channels_first_class(library: Library) -> Any:
     keras, tf = library.keras, library.tf
 
     class ChannelsFirst(keras.layers.Layer):  # type: ignore[misc, name-defined]
-        def __init__(self, layer: dict[str, Any], **kwargs: Any) -> None:
+        def __init__(self, layer: dict[str, Any], go_backwards: bool | None = None, **kwargs: Any) -> None:
             super().__init__(**kwargs)
+            # Recurrent layers have the time before the channels, in their input and in outputs of that rank.
+            self.in_time = str(layer["class_name"]).startswith("ConvLSTM")
+            if go_backwards is not None:
+                layer = {**layer, "config": {**layer["config"], "go_backwards": go_backwards}}
+            self.inner_config = layer
             self.layer = keras.layers.deserialize(layer)
+            if self.in_time:  # what a Bidirectional asks its halves for
+                for attribute in ("go_backwards", "return_sequences", "return_state", "stateful"):
+                    setattr(self, attribute, getattr(self.layer, attribute))
+
+        def get_config(self) -> dict[str, Any]:
+            direction = {"go_backwards": self.go_backwards} if self.in_time else {}
+            return {**super().get_config(), "layer": self.inner_config, **direction}
 
         def build(self, shape: Any) -> None:
-            first = tuple(shape)
-            self.layer.build((first[0], *first[2:], first[1]))
+            first, axis = tuple(shape), 2 if self.in_time else 1
+            self.layer.build((*first[:axis], *first[axis + 1 :], first[axis]))
             self.built = True
 
-        def call(self, inputs: Any) -> Any:
+        def compute_output_shape(self, shape: Any) -> Any:
+            if library.name == "tf_keras":  # which finds out by itself
+                return super().compute_output_shape(shape)
+            first, axis = tuple(shape), 2 if self.in_time else 1
+            shapes = self.layer.compute_output_shape((*first[:axis], *first[axis + 1 :], first[axis]))
+
+            def channels_first(own: tuple[Any, ...]) -> tuple[Any, ...]:
+                axis = 2 if self.in_time and len(own) == len(first) else 1
+                return (*own[:axis], own[-1], *own[axis:-1])
+
+            if isinstance(shapes[0], tuple):
+                return tuple(channels_first(own) for own in shapes)
+            return channels_first(shapes)
+
+        def call(self, inputs: Any, mask: Any = None, initial_state: Any = None) -> Any:
             rank = len(inputs.shape)
-            outputs = self.layer(tf.transpose(inputs, [0, *range(2, rank), 1]))
-            return tf.transpose(outputs, [0, rank - 1, *range(1, rank - 1)])
+            axis = 2 if self.in_time else 1
+            given = {} if mask is None else {"mask": mask}
+            if initial_state is not None:
+                given["initial_state"] = [
+                    tf.transpose(state, [0, *range(2, rank - 1), 1]) for state in initial_state
+                ]
+            outputs = self.layer(tf.transpose(inputs, [*range(axis), *range(axis + 1, rank), axis]), **given)
+
+            def channels_first(output: Any) -> Any:
+                own = len(output.shape)
+                axis = 2 if self.in_time and own == rank else 1
+                return tf.transpose(output, [*range(axis), own - 1, *range(axis, own - 1)])
+
+            return tf.nest.map_structure(channels_first, outputs)
 
     return ChannelsFirst

@@ -15,6 +15,7 @@ from typing import Any
 from keras2torch.bundle import read_manifest
 from keras2torch.conversion import Understood, understand
 from keras2torch.errors import Unreadable, UsageError
+from keras2torch.graph.model import Graph
 from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
@@ -190,8 +191,19 @@ def input_specs(understood: Understood) -> list[InputSpec]:
             if layer.class_name in VALUE_KEEPING:
                 waiting += readers[number]
         name = graph.layers[graph.nodes[reference.node].layer].name
-        specs.append(InputSpec(name, tuple(value.shape), value.dtype, vocabulary, masked_value))
+        shape = (_fixed_batch(graph), *value.shape[1:])
+        specs.append(InputSpec(name, shape, value.dtype, vocabulary, masked_value))
     return specs
+
+
+def _fixed_batch(graph: Graph) -> int | None:
+    """How many samples a case must have: the number that layers keep states for."""
+    keeps_states = any(
+        config.get("stateful") is True
+        for layer in graph.layers.values()
+        for _, config in _with_wrapped(layer.class_name, layer.config)
+    )
+    return graph.batch_size if keeps_states else None
 
 
 def _with_wrapped(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

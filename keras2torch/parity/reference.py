@@ -79,6 +79,7 @@ def _run_cases(
         try:
             give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
             inputs = _inputs(model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
+            _begin_anew(library, model, inputs)
             with ArrayWriter(folder / f"{name}.npz") as writer:
                 with recorder.recording(writer, budget) as traces:
                     outputs = library.tensors(model(inputs, training=False))
@@ -92,6 +93,20 @@ def _run_cases(
         answer["traces"] += traces.layers
         answer["logits"] += traces.logits
         answer["outputs"] = len(outputs)
+
+
+def _begin_anew(library: Library, model: Any, inputs: Any) -> None:
+    """Make every case start alike where layers keep states: in those that the same inputs leave behind.
+
+    What is compared is then the second call, which shows that states are kept, and how they start.
+    """
+    stateful = [layer for layer in library.layers_of(model) if getattr(layer, "stateful", False)]
+    for layer in stateful:
+        # A wrapper's layers are among them; Keras 3 cannot reset the states of stacked cells itself.
+        for state in library.tensors(getattr(layer, "states", None)):
+            state.assign(library.tf.zeros_like(state))
+    if stateful:
+        model(inputs, training=False)
 
 
 def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path) -> Any:

@@ -32,18 +32,17 @@ def over_valid_steps(
 class StepByStep(nn.Module):
     """A recurrent layer as a loop over (N, T, C), called as `nn.RNN(batch_first=True)` is, or with a mask.
 
-    Subclasses say what a step does.
+    Subclasses say what a step does. `of_input` and `of_state` make all gates, side by side along axis 1, of a step's
+    input and of the state before.
     """
 
     states = 1
 
-    def __init__(
-        self, input_size: int, hidden_size: int, gates: int, *, bias: bool, recurrent_bias: bool = False
-    ):
+    def __init__(self, hidden_size: int, of_input: nn.Module, of_state: nn.Module):
         super().__init__()
         self.hidden_size = hidden_size
-        self.input = nn.Linear(input_size, gates * hidden_size, bias=bias)
-        self.recurrent = nn.Linear(hidden_size, gates * hidden_size, bias=recurrent_bias)
+        self.input = of_input
+        self.recurrent = of_state
 
     def forward(
         self,
@@ -58,18 +57,18 @@ class StepByStep(nn.Module):
         Where `mask` (N, T) is false the state stays as it is and the output before is repeated, zeros if there
         is none; with `zero_masked` such a step yields zeros.
         """
-        zeros = x.new_zeros(x.shape[0], self.hidden_size)
+        inputs = self.input(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # of all steps at once
+        zeros = inputs.new_zeros(inputs.shape[0], self.hidden_size, *inputs.shape[3:])
         state = (zeros,) * self.states
         if start is not None:
             state = tuple(part[0] for part in (start if isinstance(start, tuple) else (start,)))
-        inputs = self.input(x)  # of all steps at once
         output, outputs = zeros, []
         for t in range(x.shape[1]):
             new = self.step(inputs[:, t], state)
             if mask is None:
                 output, state = new[0], new
             else:
-                valid = mask[:, t, None]
+                valid = mask[:, t].unsqueeze(1)
                 output = torch.where(valid, new[0], zeros if zero_masked else output)
                 state = tuple(torch.where(valid, a, b) for a, b in zip(new, state, strict=True))
             outputs.append(output)
@@ -92,7 +91,11 @@ class StepByStepRNN(StepByStep):
         *,
         bias: bool = True,
     ):
-        super().__init__(input_size, hidden_size, 1, bias=bias)
+        super().__init__(
+            hidden_size,
+            nn.Linear(input_size, hidden_size, bias=bias),
+            nn.Linear(hidden_size, hidden_size, bias=False),
+        )
         self.activation = activation
 
     def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -113,7 +116,11 @@ class StepByStepLSTM(StepByStep):
         *,
         bias: bool = True,
     ):
-        super().__init__(input_size, hidden_size, 4, bias=bias)
+        super().__init__(
+            hidden_size,
+            nn.Linear(input_size, 4 * hidden_size, bias=bias),
+            nn.Linear(hidden_size, 4 * hidden_size, bias=False),
+        )
         self.activation = activation
         self.recurrent_activation = recurrent_activation
 
@@ -130,6 +137,9 @@ class StepByStepGRU(StepByStep):
     With `reset_after=False` the reset gate acts on the state before the weights do, as in the original paper.
     """
 
+    input: nn.Linear
+    recurrent: nn.Linear
+
     def __init__(
         self,
         input_size: int,
@@ -140,7 +150,11 @@ class StepByStepGRU(StepByStep):
         reset_after: bool = True,
         bias: bool = True,
     ):
-        super().__init__(input_size, hidden_size, 3, bias=bias, recurrent_bias=bias and reset_after)
+        super().__init__(
+            hidden_size,
+            nn.Linear(input_size, 3 * hidden_size, bias=bias),
+            nn.Linear(hidden_size, 3 * hidden_size, bias=bias and reset_after),
+        )
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.reset_after = reset_after
@@ -157,6 +171,65 @@ class StepByStepGRU(StepByStep):
             h_n = F.linear(self.recurrent_activation(x_r + F.linear(h, weight_r)) * h, weight_n)
         z = self.recurrent_activation(x_z + h_z)
         return (z * h + (1 - z) * self.activation(x_n + h_n),)
+
+
+class StepByStepConvLSTM(StepByStep):
+    """An LSTM over pictures, (N, T, C, spatial...) to (N, T, F, spatial...), with convolutions in place of products.
+
+    `of_input` may change the size of the pictures, `of_state` may not; both yield 4 F channels, the gates i, f, g, o.
+    """
+
+    states = 2
+
+    def __init__(
+        self,
+        of_input: nn.Module,
+        of_state: nn.Conv1d | nn.Conv2d | nn.Conv3d,
+        activation: Callable[[torch.Tensor], torch.Tensor] = torch.tanh,
+        recurrent_activation: Callable[[torch.Tensor], torch.Tensor] = torch.sigmoid,
+    ):
+        super().__init__(of_state.in_channels, of_input, of_state)
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+
+    def step(self, inputs: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        h, c = state
+        i, f, g, o = (inputs + self.recurrent(h)).chunk(4, dim=1)
+        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+        return self.recurrent_activation(o) * self.activation(c), c
+
+
+class Stateful(nn.Module):
+    """A recurrent layer that starts each call in the state in which the last one ended, the first one in zeros.
+
+    `rnn` is called as `nn.LSTM` is; `shape` is that of each part of its state, (1, N, units). Gradients do not reach
+    back into earlier calls.
+    """
+
+    h: torch.Tensor
+    c: torch.Tensor | None
+
+    def __init__(self, rnn: nn.Module, shape: tuple[int, ...], *, cell_state: bool = False):
+        super().__init__()
+        self.rnn = rnn
+        self.register_buffer("h", torch.zeros(shape))
+        self.register_buffer("c", torch.zeros(shape) if cell_state else None)
+
+    def forward(
+        self, x: torch.Tensor, **options: torch.Tensor | bool
+    ) -> tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]]:
+        outputs, state = self.rnn(x, self.h if self.c is None else (self.h, self.c), **options)
+        if self.c is None:
+            self.h = state.detach()
+        else:
+            self.h, self.c = (part.detach() for part in state)
+        return outputs, state
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Start the next call in zeros, for `batch_size` sequences from then on if it is given."""
+        shape = (self.h.shape[0], batch_size or self.h.shape[1], *self.h.shape[2:])
+        self.h = self.h.new_zeros(shape)
+        self.c = None if self.c is None else self.h.clone()
 
 
 def hard_sigmoid(x: torch.Tensor) -> torch.Tensor:

@@ -176,6 +176,45 @@ def test_states_may_come_from_elsewhere() -> None:
     assert lines[-1] == "x, _ = self.layer(x0, torch.stack([x1, x2]))"
 
 
+def test_states_are_kept_for_the_samples_that_the_model_was_built_for() -> None:
+    lines = body_of("LSTM", {**LSTM, "stateful": True, "return_sequences": True}, shapes=([2, 7, 3],))
+    assert lines == [
+        "self.layer = Stateful(nn.LSTM(3, 4, batch_first=True), (1, 2, 4), cell_state=True)",
+        "x, _ = self.layer(x0)",
+    ]
+
+
+def test_cells_run_one_over_the_other() -> None:
+    cells = [layer("LSTMCell", LSTM), layer("GRUCell", {**GRU, "units": 2})]
+    config = {"cell": layer("StackedRNNCells", {"cells": cells}), "return_sequences": True}
+    assert body_of("RNN", config) == [
+        "self.layer_cell_0 = nn.LSTM(3, 4, batch_first=True)",
+        "self.layer_cell_1 = nn.GRU(4, 2, batch_first=True)",
+        "x, _ = self.layer_cell_0(x0)",
+        "x, _ = self.layer_cell_1(x)",
+    ]
+
+
+def test_convolutional_cells_are_two_convolutions() -> None:
+    config = {**LSTM, "filters": 4, "kernel_size": [3, 2], "padding": "same", "return_sequences": True}
+    del config["units"]
+    lines = body_of("ConvLSTM2D", config, shapes=([None, 5, 7, 6, 3],))
+    assert lines[0] == "self.layer = StepByStepConvLSTM("
+    assert "x, _ = self.layer(x)" in lines
+
+
+def test_weights_of_either_form_are_known() -> None:
+    """CuDNN's bias is twice as long, and tells that the matrices are cuDNN's too."""
+    (keys,) = program_of("CuDNNGRU", {"units": 4}, generation=Generation.KERAS2).expected.values()
+    assert [(key.shape, key.other_shapes) for key in keys] == [
+        ((3, 12), ()),
+        ((4, 12), ()),
+        ((2, 12), ((24,),)),
+    ]
+    (keys,) = program_of("GRU", {**GRU, "reset_after": False}).expected.values()
+    assert not any(key.other_shapes for key in keys)
+
+
 def test_weights_are_asked_for_in_keras_order() -> None:
     (keys,) = program_of("Bidirectional", wrapped("GRU", GRU)).expected.values()
     assert [(key.role, key.shape) for key in keys] == [
@@ -228,7 +267,15 @@ def test_a_masked_bidirectional_of_keras_2_is_warned_about() -> None:
     ("class_name", "config", "options", "says"),
     [
         ("LSTM", {**LSTM, "stateful": True}, {}, "stateful=True"),
-        ("LSTM", {**LSTM, "time_major": True}, {}, "time_major=True"),
+        ("CuDNNLSTM", {"units": 4}, {"masked": True}, "mask"),
+        ("Bidirectional", wrapped("CuDNNLSTM", {"units": 4}), {"masked": True}, "mask"),
+        ("LSTM", {**LSTM, "stateful": True}, {"shapes": ([2, 7, 3], [2, 4], [2, 4])}, "initial states"),
+        ("RNN", {"cell": layer("MyCell", {})}, {}, "runs cells of class MyCell"),
+        ("RNN", {"cell": layer("LSTMCell", LSTM), "num_constants": 1}, {}, "num_constants"),
+        ("RNN", {"cell": layer("StackedRNNCells", {"cells": []})}, {}, "no cells"),
+        ("RNN", {"cell": layer("LSTMCell", {**LSTM, "new_option": 1})}, {}, "new_option"),
+        ("LSTMCell", LSTM, {}, "wrap it in RNN"),
+        ("ConvLSTM2D", {"filters": 2, "kernel_size": 3, **LSTM}, {}, "rank 3, expected 5"),
         ("LSTM", LSTM, {"shapes": (X, STATE)}, "initial_state has 1 tensors, expected 2"),
         ("GRU", GRU, {"shapes": ([None, 7, 3, 2],)}, "rank 4"),
         ("LSTM", LSTM, {"shapes": ([None, 7, None],)}, "features is not known"),

@@ -1,6 +1,7 @@
 """Models that put recurrent layers and wrappers together as people do, built with a real Keras library in a child."""
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,50 @@ def sentences(k: Any) -> Any:
     return k.Model(text, k.layers.Bidirectional(k.layers.GRU(3))(k.layers.TimeDistributed(sentence)(text)))
 
 
+@model
+def stacked_cells(k: Any) -> Any:
+    """States of several cells travel from a masked encoder to a decoder, and cells run in both directions."""
+    cells = k.layers
+    ids, x = _words(k, 6)
+    encoder = k.layers.RNN([cells.LSTMCell(4), cells.GRUCell(3)], return_state=True)
+    both = k.layers.RNN([cells.SimpleRNNCell(3), cells.LSTMCell(4)], return_sequences=True, return_state=True)
+    y, *states = encoder(x)
+    target = k.Input((5, 3))
+    z = k.layers.RNN([cells.LSTMCell(4), cells.GRUCell(3)], return_sequences=True)(
+        target, initial_state=states
+    )
+    return k.Model([ids, target], [y, z, *k.layers.Bidirectional(both)(x)])
+
+
+@model
+def pictures_with_states(k: Any) -> Any:
+    layers = k.layers
+    x = k.Input((4, 6, 5, 3))
+    conv = {"kernel_size": 3, "padding": "same", "return_sequences": True, "return_state": True}
+    y, h, c = layers.ConvLSTM2D(2, **conv)(x)
+    y = layers.BatchNormalization()(y)
+    y, *_ = layers.ConvLSTM2D(2, **conv)(y, initial_state=[h, c])
+    return k.Model(x, [layers.Conv3D(2, 3, padding="same")(y), c])
+
+
+@model
+def films_in_time(k: Any) -> Any:
+    """Layers that have a time of their own, at each step of another; and a wrapper in a wrapper."""
+    each, layers = k.layers.TimeDistributed, k.layers
+    x = k.Input((2, 3, 6, 5, 3))
+    y = each(layers.ConvLSTM2D(2, 3))(x)
+    z = each(each(layers.Conv2D(2, 2)))(x)
+    return k.Model(x, [y, each(layers.Bidirectional(layers.LSTM(2)))(each(each(layers.Flatten()))(z))])
+
+
+@model
+def memory(k: Any) -> Any:
+    """States that are kept from call to call, in both directions and in a stack."""
+    x = k.Input((5, 3), batch_size=2)
+    y = k.layers.Bidirectional(k.layers.GRU(3, stateful=True, return_sequences=True))(x)
+    return k.Model(x, k.layers.Dense(2)(k.layers.LSTM(4, stateful=True)(y)))
+
+
 def build_all(payload: dict[str, Any]) -> None:
     """Save every model with random weights as `<name>.h5` in `folder`."""
     k = importlib.import_module(payload["library"])
@@ -119,3 +164,30 @@ def build_all(payload: dict[str, Any]) -> None:
         built = build(k)
         randomise(built)
         built.save(Path(payload["folder"]) / f"{name}.h5")
+
+
+def build_cudnn(payload: dict[str, Any]) -> None:
+    """Save `<class>-as-<class>.h5` files of layers whose weights have the form of another class than their own."""
+    k = importlib.import_module("tf_keras")
+    h5py, layers = importlib.import_module("h5py"), importlib.import_module("tf_keras.src.layers")
+    gru = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True, "reset_after": True}
+    lstm = {key: gru[key] for key in gru if key != "reset_after"}
+    for kind, plain in (("LSTM", lstm), ("GRU", gru)):
+        for made, named in ((f"CuDNN{kind}", kind), (kind, f"CuDNN{kind}")):
+            k.backend.clear_session()
+            x = k.Input((6, 3))
+            y = k.layers.Bidirectional(getattr(layers, made)(4, return_sequences=True))(x)
+            built = k.Model(x, getattr(layers, made)(5)(y))
+            randomise(built)
+            path = Path(payload["folder"]) / f"{made}-as-{named}.h5"
+            built.save(path)
+            with h5py.File(path, "r+") as file:
+                config = json.loads(file.attrs["model_config"])
+                outer, inner = config["config"]["layers"][2], config["config"]["layers"][1]["config"]["layer"]
+                for entry in (outer, inner):
+                    kept = {key: value for key, value in entry["config"].items() if key not in plain}
+                    entry["class_name"] = named
+                    entry["config"] = kept if named.startswith("CuDNN") else {**kept, **plain}
+                file.attrs["model_config"] = json.dumps(config)
+                for owner in (file, file["model_weights"]):
+                    owner.attrs["keras_version"] = "2.2.4"

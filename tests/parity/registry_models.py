@@ -68,7 +68,10 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
     """A model of that one layer, with a Masking in front where the example wants a mask."""
     dtype = "float32" if example.integers_below is None else "int32"
     dtypes = example.dtypes or (dtype,) * len(example.shapes)
-    inputs = [k.Input(shape, dtype=dtype) for shape, dtype in zip(example.shapes, dtypes, strict=True)]
+    inputs = [
+        k.Input(shape, batch_size=example.batch, dtype=dtype)
+        for shape, dtype in zip(example.shapes, dtypes, strict=True)
+    ]
     if class_name == "InputLayer":
         return k.Model(inputs, k.layers.Activation("linear")(inputs[0]))
     tensors = [
@@ -79,6 +82,9 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
     if example.inner is not None:
         inner_class, inner_config = example.inner
         config["layer"] = getattr(k.layers, inner_class)(**inner_config)
+    if example.cells:
+        cells = [getattr(k.layers, cell)(**cell_config) for cell, cell_config in example.cells]
+        config["cell"] = cells if len(cells) > 1 else cells[0]
     layer = layer_class(**config)
     if example.call is not None:
         tokens = {f"#{number}": tensor for number, tensor in enumerate(tensors)}

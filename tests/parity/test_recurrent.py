@@ -35,3 +35,27 @@ def test_the_bundle_computes_what_keras_computes(
     report = verifier.verify(tmp_path / "bundle", source)
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= report.structure_limit
+
+
+@pytest.mark.parametrize(
+    "name", ["CuDNNLSTM-as-LSTM", "LSTM-as-CuDNNLSTM", "CuDNNGRU-as-GRU", "GRU-as-CuDNNGRU"]
+)
+def test_weights_may_have_the_form_of_the_other_class(
+    name: str, cudnn: Path, verifier: Verifier, tmp_path: Path
+) -> None:
+    """Keras converts between the two when it loads them, so files hold either."""
+    source = cudnn / f"{name}.h5"
+    convert(source, tmp_path / "bundle")
+    report = verifier.verify(tmp_path / "bundle", source)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
+
+
+@pytest.fixture(scope="session")
+def cudnn(sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cudnn")
+    outcome = sandboxes["tf_keras"].run(
+        "tests.parity.recurrent_models:build_cudnn", {"folder": str(folder)}, workdir=folder
+    )
+    assert outcome.ok, outcome.log_tail
+    return folder

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import relu, softsign
 
 from keras2torch.parts.recurrent import (
+    Stateful,
     StepByStep,
     StepByStepGRU,
     StepByStepLSTM,
@@ -200,3 +201,37 @@ def test_exports_for_any_batch_size(make: Callable[[], nn.Module], x: torch.Tens
     batch = torch.export.Dim("batch")
     program = torch.export.export(model, (x, MASK), dynamic_shapes=({0: batch}, {0: batch}))
     torch.testing.assert_close(program.module()(x[:3], MASK[:3]), model(x[:3], MASK[:3]))
+
+
+@pytest.mark.parametrize("inner", [nn.LSTM, nn.GRU, StepByStepLSTM])
+def test_states_are_kept_until_they_are_reset(inner: Callable[..., nn.Module], x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    extra = {} if inner is StepByStepLSTM else {"batch_first": True}
+    rnn = inner(FEATURES, UNITS, **extra).double()
+    stateful = Stateful(rnn, (1, 5, UNITS), cell_state=inner is not nn.GRU).double()
+    whole, _ = rnn(x)
+    for _ in range(2):
+        pieces = [stateful(x[:, :2])[0], stateful(x[:, 2:])[0]]
+        torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=0, atol=1e-14)
+        stateful.reset_states()
+    stateful.reset_states(batch_size=2)
+    torch.testing.assert_close(stateful(x[:2])[0], whole[:2], rtol=0, atol=1e-14)
+
+
+def test_states_survive_an_export(x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    stateful = Stateful(StepByStepGRU(FEATURES, UNITS), (1, 5, UNITS)).double().eval()
+    exported = torch.export.export(stateful, (x,)).module()
+    stateful.reset_states()
+    for _ in range(2):
+        torch.testing.assert_close(exported(x)[0], stateful(x)[0], rtol=0, atol=1e-14)
+
+
+def test_states_carry_no_gradient_from_call_to_call(x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    stateful = Stateful(nn.GRU(FEATURES, UNITS, batch_first=True), (1, 5, UNITS)).double()
+    first = x.clone().requires_grad_()
+    stateful(first)
+    stateful(x)[0].sum().backward()
+    assert first.grad is None
+    assert all(weight.grad is not None for weight in stateful.parameters())
