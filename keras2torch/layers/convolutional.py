@@ -5,12 +5,13 @@ Kernels: Keras stores (spatial..., in, out), torch (out, in, spatial...).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from keras2torch.emit.code import Value, index
+from keras2torch.emit.code import Code, Value, index, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _padding
-from keras2torch.layers._call import LayerCall
+from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import Masks, converts, example
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
@@ -27,6 +28,8 @@ _CONV = {1: "nn.Conv1d", 2: "nn.Conv2d", 3: "nn.Conv3d"}
         example((9, 3), filters=4, kernel_size=3, strides=2, padding="same"),
         example((9, 3), filters=4, kernel_size=3, padding="causal", dilation_rate=2),
         example((8, 4), filters=6, kernel_size=3, groups=2, use_bias=False),
+        example((3, 9), filters=4, kernel_size=3, strides=2, padding="same", data_format="channels_first"),
+        example((2, 9, 3), filters=4, kernel_size=3, padding="causal", _only=Generation.TF_KERAS),
     ],
     masks=Masks.STOP,
 )
@@ -46,6 +49,7 @@ def conv1d(layer: LayerCall) -> Value:
         example((6, 6, 4), filters=6, kernel_size=3, groups=2),
         example((None, None, 3), filters=4, kernel_size=3, strides=2, padding="same"),
         example((3, 7, 6), filters=4, kernel_size=3, data_format="channels_first"),
+        example((2, None, 6, 4), filters=6, kernel_size=[3, 2], groups=2, _only=Generation.TF_KERAS),
     ],
     masks=Masks.STOP,
 )
@@ -60,6 +64,7 @@ def conv2d(layer: LayerCall) -> Value:
     examples=[
         example((5, 6, 4, 2), filters=3, kernel_size=2),
         example((5, 6, 4, 2), filters=3, kernel_size=3, strides=2, padding="same"),
+        example((2, 5, 6, 4), filters=3, kernel_size=[3, 2, 1], data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -69,9 +74,29 @@ def conv3d(layer: LayerCall) -> Value:
 
 
 def _convolution(layer: LayerCall, rank: int) -> Value:
-    options = layer.options
     data_format = layer.data_format()
-    x = layer.channels_first(layer.input, data_format)
+    if layer.input.rank > rank + 2 and layer.generation is Generation.TF_KERAS:
+        if data_format == "channels_first":
+            raise UnsupportedOption("channels_first with more axes than the convolution has", "data_format")
+        return _over_more_axes(layer, rank)
+    return _convolved(layer, layer.channels_first(layer.input, data_format), rank)
+
+
+def _over_more_axes(layer: LayerCall, rank: int) -> Value:
+    """tf.keras convolves over the last axes, and takes all before them for samples."""
+    lead = layer.input.rank - rank - 1
+    inner = channels_first_axes(rank + 2, "channels_last")
+    axes = (*range(lead), *(lead - 1 + axis for axis in inner[1:]))
+    x = layer.bind(layer.arranged(layer.input, axes))
+    flat = Value((None, *x.shape[lead:]), x.dtype, inner, method(x, "flatten", 0, lead - 1))
+    result = _convolved(layer, flat, rank)
+    # The batch may be open, so all leading sizes are taken from the tensor.
+    sizes = Code((x, f".shape[:{lead}]"))
+    return layer.value(method(result, "unflatten", 0, sizes), (*x.shape[:lead], *result.shape[1:]), axes=axes)
+
+
+def _convolved(layer: LayerCall, x: Value, rank: int) -> Value:
+    options = layer.options
     channels = _channels(x, rank)
     filters = options.integer("filters")
     window = _padding.window(layer, rank, causal=rank == 1)
@@ -145,6 +170,7 @@ def _spatial(x: Value) -> tuple[int | None, ...]:
     examples=[
         example((9, 3), kernel_size=3, depth_multiplier=2),
         example((9, 3), kernel_size=3, strides=2, padding="same"),
+        example((3, 9), kernel_size=3, dilation_rate=2, padding="same", data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -159,6 +185,8 @@ def depthwise_conv1d(layer: LayerCall) -> Value:
         example((7, 6, 3), kernel_size=3),
         example((7, 6, 3), kernel_size=3, depth_multiplier=2, padding="same", activation="relu"),
         example((8, 8, 3), kernel_size=3, strides=2, padding="same", use_bias=False),
+        example((7, 6, 3), kernel_size=3, dilation_rate=[1, 2], padding="same"),
+        example((3, 7, 6), kernel_size=3, depth_multiplier=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -172,7 +200,7 @@ def _depthwise(layer: LayerCall, rank: int) -> Value:
     data_format = layer.data_format()
     x = layer.channels_first(layer.input, data_format)
     # tf_keras writes what its base class Conv wrote too.
-    options.must_be("groups", 1, layer.input.shape[-1])
+    options.must_be("groups", 1, x.torch_shape[1])
     options.must_be("filters", None)
     use_bias = options.flag("use_bias", default=True)
     result = _depthwise_step(
@@ -209,6 +237,7 @@ def _depthwise_step(
         example((9, 3), filters=4, kernel_size=3),
         example((9, 3), filters=4, kernel_size=3, depth_multiplier=2, padding="same", activation="relu"),
         example((9, 3), filters=4, kernel_size=3, padding="causal", strides=2, _only=Generation.TF_KERAS),
+        example((3, 9), filters=4, kernel_size=3, dilation_rate=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -225,6 +254,7 @@ def separable_conv1d(layer: LayerCall) -> Value:
         example((7, 6, 3), filters=4, kernel_size=3, depth_multiplier=2, padding="same", activation="relu"),
         example((8, 8, 3), filters=4, kernel_size=3, strides=2, padding="same", use_bias=False),
         example((9, 9, 3), filters=4, kernel_size=3, dilation_rate=2),
+        example((3, 7, 6), filters=4, kernel_size=3, padding="same", data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -257,6 +287,8 @@ def _separable(layer: LayerCall, rank: int) -> Value:
         example((5, 3), filters=4, kernel_size=3, strides=2),
         example((5, 3), filters=4, kernel_size=3, strides=2, padding="same"),
         example((5, 3), filters=4, kernel_size=2, strides=3, padding="valid", activation="relu"),
+        example((5, 3), filters=4, kernel_size=3, dilation_rate=2),
+        example((3, 5), filters=4, kernel_size=3, strides=2, padding="same", data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -277,6 +309,10 @@ def conv1d_transpose(layer: LayerCall) -> Value:
         example((5, 4, 3), filters=4, kernel_size=2, strides=3),
         example((5, 4, 3), filters=4, kernel_size=3, strides=2, padding="same", output_padding=1),
         example((None, None, 3), filters=4, kernel_size=3, strides=2, padding="same"),
+        example((6, 7, 3), filters=4, kernel_size=3, dilation_rate=2, padding="same"),
+        example((6, 7, 3), filters=4, kernel_size=3, dilation_rate=[1, 2], _only=Generation.KERAS3),
+        example((5, 4, 4), filters=4, kernel_size=3, groups=2, _only=Generation.TF_KERAS),
+        example((3, 5, 4), filters=4, kernel_size=3, strides=[2, 1], data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -291,6 +327,8 @@ def conv2d_transpose(layer: LayerCall) -> Value:
     examples=[
         example((3, 4, 3, 2), filters=3, kernel_size=3, strides=2, padding="same"),
         example((3, 4, 3, 2), filters=3, kernel_size=2, strides=2),
+        example((3, 4, 3, 2), filters=3, kernel_size=2, dilation_rate=2),
+        example((2, 3, 4, 3), filters=3, kernel_size=3, strides=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
 )
@@ -311,7 +349,9 @@ def _transposed(layer: LayerCall, rank: int) -> Value:
     x = layer.channels_first(layer.input, data_format)
     channels, filters = _channels(x, rank), options.integer("filters")
     window = _padding.window(layer, rank, causal=False)
-    options.must_be("groups", 1)
+    options.ignore("groups")  # tf_keras writes what its base class takes, and does not use it here
+    if rank == 3 and layer.generation is not Generation.KERAS3:
+        window = replace(window, dilation=(1,) * rank)  # taken and stored, but not used
     if all(n > 1 for n in window.strides) and any(n > 1 for n in window.dilation):
         raise UnsupportedOption("strides and dilation_rate cannot both be above 1", "dilation_rate")
     extra = options.take("output_padding", default=None)

@@ -10,10 +10,27 @@ from keras2torch.source.model import Generation
 
 
 def _rate(layer: LayerCall) -> float:
+    _ignore_seed(layer)
     rate = layer.options.number("rate", minimum=0.0)
     if rate > 1:
         raise UnsupportedOption(f"rate {rate} is above 1", "rate")
     return rate
+
+
+def _ignore_seed(layer: LayerCall) -> None:
+    layer.options.ignore("seed", "rng_type")
+
+
+def _shared_axes(layer: LayerCall) -> tuple[int, ...] | None:
+    """The axes of the torch tensor along which a `noise_shape` shares one draw; None where there is none."""
+    x, noise = layer.input, layer.options.take("noise_shape", default=None)
+    if noise is None:
+        return None
+    if not isinstance(noise, list | tuple) or len(noise) != x.rank:
+        raise UnsupportedOption(f"noise_shape {noise!r} for a tensor of rank {x.rank}", "noise_shape")
+    return tuple(
+        sorted(x.torch_axis(axis) for axis, extent in enumerate(noise) if extent == 1 and x.shape[axis] != 1)
+    )
 
 
 @converts(
@@ -30,15 +47,9 @@ def dropout(layer: LayerCall) -> Value:
     """`nn.Dropout`; a `noise_shape` becomes a part that shares one draw along the axes of extent 1."""
     x = layer.input
     rate = _rate(layer)
-    layer.options.ignore("seed")
-    noise = layer.options.take("noise_shape", default=None)
-    if noise is None:
+    shared = _shared_axes(layer)
+    if shared is None:
         return layer.like(x, layer.module("nn.Dropout", rate)(x))
-    if not isinstance(noise, list | tuple) or len(noise) != x.rank:
-        raise UnsupportedOption(f"noise_shape {noise!r} for a tensor of rank {x.rank}", "noise_shape")
-    shared = tuple(
-        sorted(x.torch_axis(axis) for axis, extent in enumerate(noise) if extent == 1 and x.shape[axis] != 1)
-    )
     return layer.like(x, layer.module(layer.part("SharedDropout"), rate, shared)(x))
 
 
@@ -67,7 +78,7 @@ def spatial_dropout_3d(layer: LayerCall) -> Value:
 def _spatial_dropout(layer: LayerCall) -> Value:
     x = layer.input
     rate = _rate(layer)
-    layer.options.ignore("seed", "noise_shape")
+    layer.options.ignore("noise_shape")  # Keras writes it and makes its own
     channel = x.torch_axis(1 if layer.data_format() == "channels_first" and x.rank > 3 else -1)
     if channel == 1 and x.rank in (4, 5):
         return layer.like(x, layer.module(f"nn.Dropout{x.rank - 2}d", rate)(x))
@@ -76,13 +87,20 @@ def _spatial_dropout(layer: LayerCall) -> Value:
 
 
 @converts(
-    "AlphaDropout", examples=[example((5,), rate=0.3)], masks=Masks.PASS, feature_axis=FeatureAxis.KEEPS
+    "AlphaDropout",
+    examples=[
+        example((5,), rate=0.3),
+        example((6, 3), rate=0.3, noise_shape=[None, 1, 3], _only=Generation.KERAS3),
+    ],
+    masks=Masks.PASS,
+    feature_axis=FeatureAxis.KEEPS,
 )
 def alpha_dropout(layer: LayerCall) -> Value:
-    """`nn.AlphaDropout`."""
-    layer.options.must_be("noise_shape", None)
-    layer.options.ignore("seed")
-    return layer.like(layer.input, layer.module("nn.AlphaDropout", _rate(layer))(layer.input))
+    """`nn.AlphaDropout`; a `noise_shape` becomes a part that shares one draw along the axes of extent 1."""
+    x, rate, shared = layer.input, _rate(layer), _shared_axes(layer)
+    if shared is None:
+        return layer.like(x, layer.module("nn.AlphaDropout", rate)(x))
+    return layer.like(x, layer.module(layer.part("SharedAlphaDropout"), rate, shared)(x))
 
 
 @converts(
@@ -93,8 +111,10 @@ def alpha_dropout(layer: LayerCall) -> Value:
 )
 def gaussian_dropout(layer: LayerCall) -> Value:
     """Multiplies by noise around one while training."""
-    layer.options.ignore("seed")
-    return layer.like(layer.input, layer.module(layer.part("GaussianDropout"), _rate(layer))(layer.input))
+    rate = _rate(layer)
+    if rate == 1:
+        raise UnsupportedOption("rate 1 multiplies by noise of infinite variance", "rate")
+    return layer.like(layer.input, layer.module(layer.part("GaussianDropout"), rate)(layer.input))
 
 
 @converts(
@@ -105,7 +125,7 @@ def gaussian_dropout(layer: LayerCall) -> Value:
 )
 def gaussian_noise(layer: LayerCall) -> Value:
     """Adds noise while training."""
-    layer.options.ignore("seed")
+    _ignore_seed(layer)
     stddev = layer.options.number("stddev", minimum=0.0)
     return layer.like(layer.input, layer.module(layer.part("GaussianNoise"), stddev)(layer.input))
 

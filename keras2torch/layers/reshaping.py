@@ -26,6 +26,8 @@ from keras2torch.source.model import Generation
         example((6, 3)),
         example((4, 3, 2, 2)),
         example((2, 4, 3), data_format="channels_first"),
+        example((), _only=Generation.TF_KERAS),
+        example((None, 3)),
     ],
     masks=Masks.STOP,
 )
@@ -57,6 +59,10 @@ def flatten(layer: LayerCall) -> Value:
         example((4, 3, 2), target_shape=[-1, 6]),
         example((6, 4), target_shape=[2, 3, 4]),
         example((4, 4, 2), target_shape=[2, 8, 2]),
+        example((1,), target_shape=[]),
+        example((None, 3), target_shape=[37, 1, 3]),
+        example((None, 4), target_shape=[2, -1]),
+        example((4, 3), target_shape=[None, 6], _only=Generation.KERAS3),
     ],
     masks=Masks.STOP,
 )
@@ -64,24 +70,24 @@ def reshape(layer: LayerCall) -> Value:
     """`reshape` in Keras's axis order."""
     x = layer.keras_layout(layer.input)
     target = layer.options.take("target_shape")
+    if layer.generation is Generation.KERAS3 and isinstance(target, list | tuple):
+        target = [-1 if n is None else n for n in target]
     if not isinstance(target, list | tuple) or any(type(n) is not int or n < -1 or n == 0 for n in target):
         raise UnsupportedOption(f"option target_shape is {target!r}", "target_shape")
     shape = _reshaped(x.shape, tuple(target))
     # The batch is the axis left to torch, unless the model itself leaves one open.
-    if None not in shape[1:]:
+    if None not in (*x.shape[1:], *shape[1:]):
         return layer.value(method(x, "reshape", -1, *(n or 0 for n in shape[1:])), shape)
+    x = layer.bind(x)
     return layer.value(method(x, "reshape", call("len", x), *target), shape)
 
 
 def _reshaped(shape: Shape, target: tuple[int, ...]) -> Shape:
     extents = [n for n in shape[1:] if n is not None]
-    open_axes = len(shape) - 1 - len(extents)
     fixed = prod(n for n in target if n != -1)
-    if target.count(-1) > 1 or (open_axes and -1 not in target):
-        raise UnsupportedOption(
-            f"target_shape {list(target)} does not say what {shape} becomes", "target_shape"
-        )
-    if open_axes:
+    if target.count(-1) > 1:
+        raise UnsupportedOption(f"target_shape {list(target)} leaves two extents open", "target_shape")
+    if len(extents) < len(shape) - 1:  # whether it fits is seen when it is called
         return (shape[0], *(None if n == -1 else n for n in target))
     total = prod(extents)
     if (-1 in target and total % fixed) or (-1 not in target and total != fixed):
@@ -95,6 +101,8 @@ def _reshaped(shape: Shape, target: tuple[int, ...]) -> Shape:
         example((4, 3), dims=[2, 1]),
         example((4, 3, 2), dims=[3, 1, 2]),
         example((4, 3, 2), dims=[1, 2, 3]),
+        example((4,), dims=[1]),
+        example((2, None, 3, 2, 2), dims=[5, 1, 3, 2, 4]),
     ],
     masks=Masks.STOP,
 )
@@ -172,7 +180,13 @@ def _zero_padding(layer: LayerCall, count: int) -> Value:
 
 
 @converts(
-    "ZeroPadding1D", examples=[example((5, 3), padding=2), example((5, 3), padding=[1, 2])], masks=Masks.STOP
+    "ZeroPadding1D",
+    examples=[
+        example((5, 3), padding=2),
+        example((5, 3), padding=[1, 2]),
+        example((3, 5), padding=[1, 2], data_format="channels_first", _only=Generation.KERAS3),
+    ],
+    masks=Masks.STOP,
 )
 def zero_padding_1d(layer: LayerCall) -> Value:
     """`F.pad`."""
@@ -196,7 +210,11 @@ def zero_padding_2d(layer: LayerCall) -> Value:
 
 @converts(
     "ZeroPadding3D",
-    examples=[example((3, 4, 5, 2), padding=1), example((3, 4, 5, 2), padding=[[1, 0], [2, 1], [0, 3]])],
+    examples=[
+        example((3, 4, 5, 2), padding=1),
+        example((3, 4, 5, 2), padding=[[1, 0], [2, 1], [0, 3]]),
+        example((2, 3, 4, 5), padding=[1, 0, 2], data_format="channels_first"),
+    ],
     masks=Masks.STOP,
 )
 def zero_padding_3d(layer: LayerCall) -> Value:
@@ -223,7 +241,13 @@ def _cropping(layer: LayerCall, count: int) -> Value:
 
 
 @converts(
-    "Cropping1D", examples=[example((7, 3), cropping=2), example((7, 3), cropping=[1, 0])], masks=Masks.STOP
+    "Cropping1D",
+    examples=[
+        example((7, 3), cropping=2),
+        example((7, 3), cropping=[1, 0]),
+        example((None, 3), cropping=[2, 3]),
+    ],
+    masks=Masks.STOP,
 )
 def cropping_1d(layer: LayerCall) -> Value:
     """A slice."""
@@ -244,7 +268,14 @@ def cropping_2d(layer: LayerCall) -> Value:
     return _cropping(layer, 2)
 
 
-@converts("Cropping3D", examples=[example((5, 6, 7, 2), cropping=[[1, 0], [2, 1], [0, 3]])], masks=Masks.STOP)
+@converts(
+    "Cropping3D",
+    examples=[
+        example((5, 6, 7, 2), cropping=[[1, 0], [2, 1], [0, 3]]),
+        example((2, 5, 6, 7), cropping=[1, 0, 2], data_format="channels_first"),
+    ],
+    masks=Masks.STOP,
+)
 def cropping_3d(layer: LayerCall) -> Value:
     """A slice."""
     return _cropping(layer, 3)
@@ -320,7 +351,13 @@ def up_sampling_2d(layer: LayerCall) -> Value:
 
 
 @converts(
-    "UpSampling3D", examples=[example((3, 2, 4, 2)), example((3, 2, 4, 2), size=[1, 3, 2])], masks=Masks.STOP
+    "UpSampling3D",
+    examples=[
+        example((3, 2, 4, 2)),
+        example((3, 2, 4, 2), size=[1, 3, 2]),
+        example((2, 3, 2, 4), size=[1, 3, 2], data_format="channels_first"),
+    ],
+    masks=Masks.STOP,
 )
 def up_sampling_3d(layer: LayerCall) -> Value:
     """`repeat_interleave` along each axis."""

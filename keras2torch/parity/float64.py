@@ -36,12 +36,15 @@ def exact_float64(tf: Any) -> Iterator[None]:
         # tf_keras rounds images to float32 before it resizes them.
         stand_ins[keras_images, "convert_inputs"] = lambda inputs, *_, **__: inputs
     casts = [(tf, "cast"), (tf.compat.v2, "cast")]
-    originals = {place: getattr(*place) for place in (*stand_ins, *casts)}
+    dilated = [(nn_ops, "conv2d_backprop_input"), (nn_ops, "conv3d_backprop_input_v2")]
+    originals = {place: getattr(*place) for place in (*stand_ins, *casts, *dilated)}
     try:
         for (module, name), stand_in in stand_ins.items():
             setattr(module, name, _by_dtype(tf, stand_in, originals[module, name]))
         for module, name in casts:
             setattr(module, name, _cast(tf, originals[module, name]))
+        for module, name in dilated:
+            setattr(module, name, _dilated(tf, originals[module, name]))
         yield
     finally:
         for (module, name), original in originals.items():
@@ -67,6 +70,29 @@ def _cast(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(x, dtype, name)
 
     return cast
+
+
+def _dilated(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """There is no dilated transposed convolution on a CPU, in any type: the kernel is spread out instead."""
+
+    def conv_backprop_input(
+        input_sizes: Any,
+        filter: Any,  # noqa: A002  the operation's own name, by which it is called
+        out_backprop: Any,
+        *args: Any,
+        dilations: Sequence[int] = (),
+        **kwargs: Any,
+    ) -> Any:
+        kernel = filter
+        for axis, step in enumerate(dilations[1:-1]):
+            if step > 1:
+                size = kernel.shape[axis]
+                spread = tf.constant(np.eye((size - 1) * step + 1)[:, ::step], kernel.dtype)
+                order = [*range(1, axis + 1), 0, *range(axis + 1, len(kernel.shape))]
+                kernel = tf.transpose(tf.tensordot(spread, kernel, [[1], [axis]]), order)
+        return original(input_sizes, kernel, out_backprop, *args, **kwargs)
+
+    return conv_backprop_input
 
 
 def _leaky_relu(tf: Any) -> Callable[..., Any]:

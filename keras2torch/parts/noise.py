@@ -22,6 +22,24 @@ class SharedDropout(nn.Module):
         return F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), self.rate) * x
 
 
+class SharedAlphaDropout(nn.Module):
+    """Alpha dropout (Klambauer et al., 2017) with one draw shared along the axes in `shared`."""
+
+    def __init__(self, rate: float, shared: tuple[int, ...]) -> None:
+        super().__init__()
+        self.rate = rate
+        self.shared = shared
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
+        keep = torch.rand(shape, dtype=x.dtype, device=x.device) >= self.rate
+        dropped = -1.7580993408473766  # what SELU saturates at
+        scale = ((1 - self.rate) * (1 + self.rate * dropped**2)) ** -0.5
+        return scale * torch.where(keep, x, dropped) - scale * dropped * self.rate
+
+
 class GaussianDropout(nn.Module):
     """Multiplies by normal noise of mean one and the variance that dropping at `rate` would give."""
 
