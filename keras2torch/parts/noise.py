@@ -36,7 +36,7 @@ class SharedAlphaDropout(nn.Module):
         shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
         keep = torch.rand(shape, dtype=x.dtype, device=x.device) >= self.rate
         dropped = -1.7580993408473766  # what SELU saturates at
-        scale = ((1 - self.rate) * (1 + self.rate * dropped**2)) ** -0.5
+        scale: float = ((1 - self.rate) * (1 + self.rate * dropped**2)) ** -0.5
         return scale * torch.where(keep, x, dropped) - scale * dropped * self.rate
 
 
