@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check format docs migrate bench help
+.PHONY: setup demo test check format docs migrate bench applications help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -51,5 +51,8 @@ migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=mode
 bench: setup ## measure what the README claims (time and memory of a conversion, beside the least any converter must do)
 	@$(BIN)/python -m benchmarks.conversion
 
+applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)
+	@$(BIN)/python -m benchmarks.applications $(APPLICATIONS)
+
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

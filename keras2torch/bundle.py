@@ -25,6 +25,7 @@ from keras2torch.card import write_card
 from keras2torch.emit.code import Value
 from keras2torch.emit.module import ModuleSource
 from keras2torch.errors import CannotWrite, UsageError
+from keras2torch.options import ARCHITECTURE_FILE
 from keras2torch.source.model import SourceModel
 from keras2torch.tensors import stored_dtype, write_safetensors
 from keras2torch.translate import Program
@@ -37,6 +38,7 @@ _BUNDLE_FILES = frozenset(
         MANIFEST,
         "README.md",
         "__pycache__",
+        ARCHITECTURE_FILE,
         "model.onnx",
         "model.pt2",
         "model.py",
@@ -71,6 +73,9 @@ def write_bundle(
             {"path": "model.safetensors", "bytes": tensors.bytes, "sha256": tensors.sha256},
             _file_entry(folder / "README.md"),
         ]
+        if source.architecture is not None:
+            (folder / ARCHITECTURE_FILE).write_bytes(source.architecture)
+            manifest["files"].append(_file_entry(folder / ARCHITECTURE_FILE))
         text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
         (folder / MANIFEST).write_text(text, encoding="utf-8")
     return manifest

@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("model", type=Path, metavar="MODEL")
     about_the_file(sub)
     own_code(sub)
+    _add_architecture(sub)
 
     sub = command("convert", _convert, "Convert a model into a bundle.")
     sub.add_argument("model", type=Path, metavar="MODEL")
@@ -141,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         default="torch",
         help="torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
     )
+    _add_architecture(sub)
     sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
     about_the_file(sub)
     own_code(sub)
@@ -157,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_architecture(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--architecture",
+        metavar="FILE",
+        help="for a file of weights alone: what model.to_json() gave, or applications:NAME (as applications:ResNet50)",
+    )
+
+
 def _print_json(document: Any) -> None:
     print(json.dumps(document, indent=1))
 
@@ -170,6 +180,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         replace=arguments.replace,
         backend=arguments.backend,
         input_shape=arguments.input_shape,
+        architecture=arguments.architecture,
     )
     if arguments.json:
         _print_json(found.as_json())
@@ -208,6 +219,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         replace=arguments.replace,
         backend=arguments.backend,
         input_shape=arguments.input_shape,
+        architecture=arguments.architecture,
     )
     if not arguments.verify:
         if arguments.json:

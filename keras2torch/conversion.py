@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +16,11 @@ from keras2torch.errors import Keras2TorchError, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
-from keras2torch.options import ConversionOptions, InputShape, Replacement, UserFile
-from keras2torch.resolve import resolve
+from keras2torch.options import Architecture, ConversionOptions, InputShape, Replacement, UserFile
+from keras2torch.resolve import paired, resolve
 from keras2torch.source.dialects import in_one_spelling, reasons_of
-from keras2torch.source.h5file import read_h5
 from keras2torch.source.model import Array, SourceModel
+from keras2torch.source.reading import read_source
 from keras2torch.translate import Program, translate
 
 _HASH_BLOCK = 4 << 20
@@ -47,7 +48,8 @@ def understand(path: Path, options: ConversionOptions) -> Understood:
     try:
         source = read_model(path, options)
         graph = build_graph(source.config, source.generation)
-        return Understood(source, graph, translated(source, graph, options))
+        program = translated(source, graph, options)
+        return Understood(paired(source, graph, program.expected), graph, program)
     except Keras2TorchError as error:
         raise error.in_file(str(path)) from error.__cause__
 
@@ -74,7 +76,7 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
 
 def read_model(path: Path, options: ConversionOptions) -> SourceModel:
     """The model in `path`, in one spelling. Raises `RefusedFile`, and `UsageError` for options that contradict it."""
-    return in_one_spelling(read_h5(path), options)
+    return in_one_spelling(read_source(path, architecture=options.architecture), options)
 
 
 def convert(
@@ -86,6 +88,7 @@ def convert(
     replace: Sequence[str] = (),
     backend: str | None = None,
     input_shape: Sequence[str] = (),
+    architecture: str | Path | None = None,
 ) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
@@ -93,7 +96,9 @@ def convert(
     axes. `layers`: Python files of yours with rules for layers of yours. `replace`: `NAME=file.py:ClassName`, a torch
     class of yours in place of a layer. `backend`: "tensorflow" or "theano", for a model with convolutions whose file
     does not say which trained it. `input_shape`: `NAME_OR_NUMBER=32,32,3`, for a Sequential that does not say what it
-    takes (no batch axis, `?` for an open extent). Raises a `Keras2TorchError`; `out` is then as it was before.
+    takes (no batch axis, `?` for an open extent). `architecture`: for a file
+    of weights alone, what `model.to_json()` gave, or "applications:NAME" for weights of keras.applications.
+    Raises a `Keras2TorchError`; `out` is then as it was before.
     """
     options = ConversionOptions(
         io_layout=io_layout,
@@ -101,10 +106,15 @@ def convert(
         replace=tuple(map(Replacement.parse, replace)),
         backend=backend,
         input_shape=tuple(map(InputShape.parse, input_shape)),
+        architecture=None if architecture is None else Architecture.of(architecture),
     )
     path = Path(path)
     understood = understand(path, options)
     source, program = understood.source, understood.program
+    if options.architecture is not None:
+        options = dataclasses.replace(
+            options, architecture=Architecture(options.architecture.name, source.architecture)
+        )
     # Hashing releases the GIL, so it runs beside the transposing.
     with ThreadPoolExecutor(1) as pool:
         digest: Future[str] = pool.submit(_sha256, source.content)

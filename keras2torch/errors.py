@@ -77,8 +77,8 @@ class DamagedHDF5(RefusedFile):
     """The HDF5 structure is damaged or uses a feature that Keras never writes."""
 
 
-class KerasZip(RefusedFile):
-    """Looks like a .keras zip archive, not a whole-model .h5."""
+class DamagedZip(RefusedFile):
+    """The zip archive is damaged, or is no .keras model."""
 
 
 class WeightsOnly(RefusedFile):

@@ -12,8 +12,8 @@ from typing import Any
 from keras2torch.conversion import read_model, translated
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
-from keras2torch.options import ConversionOptions, InputShape, Replacement, UserFile
-from keras2torch.resolve import resolve
+from keras2torch.options import Architecture, ConversionOptions, InputShape, Replacement, UserFile
+from keras2torch.resolve import paired, resolve
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def inspect(
     replace: Sequence[str] = (),
     backend: str | None = None,
     input_shape: Sequence[str] = (),
+    architecture: str | Path | None = None,
 ) -> Inspection:
     """Describe the model in `path`; the other arguments as in `convert`.
 
@@ -61,6 +62,7 @@ def inspect(
         replace=tuple(map(Replacement.parse, replace)),
         backend=backend,
         input_shape=tuple(map(InputShape.parse, input_shape)),
+        architecture=None if architecture is None else Architecture.of(architecture),
     )
     try:
         source = read_model(path, options)
@@ -73,7 +75,7 @@ def inspect(
         except UnsupportedModel as refusal:
             reasons = refusal.reasons
         else:
-            resolve(source, graph, program.expected)
+            resolve(paired(source, graph, program.expected), graph, program.expected)
             inputs = tuple({"name": v.hint, "dtype": v.dtype, "shape": list(v.shape)} for v in program.inputs)
             outputs = tuple({"dtype": v.dtype, "shape": list(v.shape)} for v in program.outputs)
     except Keras2TorchError as error:

@@ -13,6 +13,44 @@ from keras2torch.errors import UsageError
 IO_LAYOUTS = ("torch", "keras")
 BACKENDS = ("tensorflow", "theano")
 _LARGEST_EXTENT = 1 << 31
+ARCHITECTURE_FILE = "architecture.json"
+"""Where a bundle keeps the architecture that its source, a file of weights, does not hold."""
+_APPLICATIONS = "applications:"
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a weights-only file is the weights of: JSON as `model.to_json()` gives it, or a name that stands for it.
+
+    `text` is None for a name out of keras.applications until the weights have been seen.
+    """
+
+    name: str
+    text: bytes | None
+
+    @classmethod
+    def of(cls, given: str | Path) -> Self:
+        """`given`: a path, or "applications:NAME". Raises `UsageError` for a file that cannot be read."""
+        name = str(given)
+        if name.startswith(_APPLICATIONS):
+            return cls(name, None)
+        try:
+            with Path(given).open("rb") as file:
+                text = file.read(_MOST_BYTES + 1)
+        except OSError as error:
+            raise UsageError(f"the architecture cannot be read ({error.strerror})", file=name) from error
+        if len(text) > _MOST_BYTES:
+            raise UsageError(f"an architecture of more than {_MOST_BYTES} bytes", file=name)
+        return cls(Path(given).name, text)
+
+    @property
+    def is_application(self) -> bool:
+        """Whether it is a name out of keras.applications."""
+        return self.name.startswith(_APPLICATIONS)
+
+    def as_json(self) -> dict[str, str]:
+        return {"name": self.name, "sha256": hashlib.sha256(self.text or b"").hexdigest()}
 
 
 @dataclass(frozen=True)
@@ -91,6 +129,8 @@ class ConversionOptions:
     layers: tuple[UserFile, ...] = ()
     """Files with rules for layers of the caller's own."""
     replace: tuple[Replacement, ...] = ()
+    architecture: Architecture | None = None
+    """For a file that holds weights only."""
 
     backend: str | None = None
     """Which backend trained a model whose file does not say: "tensorflow" or "theano"."""
@@ -111,15 +151,22 @@ class ConversionOptions:
         cls,
         recorded: Mapping[str, Any],
         *,
+        bundle: Path,
         layers: Sequence[UserFile] = (),
         replace: Sequence[Replacement] = (),
     ) -> Self:
         """What `as_json` gave, with the caller's own files, which a manifest does not hold.
 
-        Raises `UsageError` where they are not the files that were recorded.
+        The architecture of weights is in the `bundle`. Raises `UsageError` where these are not what was recorded.
         """
         others = {key: recorded[key] for key in ("io_layout", "backend") if key in recorded}
         shapes = tuple(map(InputShape.parse, recorded.get("input_shape", ())))
+        if "architecture" in recorded:
+            kept = Architecture.of(bundle / ARCHITECTURE_FILE)
+            kept = Architecture(recorded["architecture"]["name"], kept.text)
+            if kept.as_json() != recorded["architecture"]:
+                raise UsageError(f"{ARCHITECTURE_FILE} is not the one of the conversion", file=str(bundle))
+            others["architecture"] = kept
         options = cls(**others, input_shape=shapes, layers=tuple(layers), replace=tuple(replace))
         now = options.as_json()
         for key in ("layers", "replace"):
@@ -142,4 +189,6 @@ class ConversionOptions:
             found["backend"] = self.backend
         if self.input_shape:
             found["input_shape"] = [str(shape) for shape in self.input_shape]
+        if self.architecture is not None:
+            found["architecture"] = self.architecture.as_json()
         return found

@@ -8,6 +8,7 @@ The shapes that the configuration implies are checked against the file here, bef
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from keras2torch import errors
 from keras2torch.graph.model import Container, Graph
@@ -24,9 +25,12 @@ def resolve(source: SourceModel, graph: Graph, expected: Expected) -> dict[Weigh
     """
     found: dict[WeightKey, Array] = {}
     containers = {child.name: child for child in graph.tree.children if isinstance(child, Container)}
+    if source.each_layer:
+        containers = {}
     groups: dict[str, list[WeightKey]] = {}
     for layer, keys in expected.items():
-        groups.setdefault(graph.layers[layer].group, []).extend(keys)
+        group = layer if source.each_layer else graph.layers[layer].group
+        groups.setdefault(group, []).extend(keys)
     for group, stored in source.weights.items():
         if stored and group not in groups:
             raise errors.UnexpectedWeight(f"{len(stored)} weights for a layer that has none", spot=group)
@@ -39,6 +43,28 @@ def resolve(source: SourceModel, graph: Graph, expected: Expected) -> dict[Weigh
             matched = _by_order(group, ordered, stored)
         found.update({key: weight.array for key, weight in matched.items()})
     return found
+
+
+def paired(source: SourceModel, graph: Graph, expected: Expected) -> SourceModel:
+    """`source` with its weights under the names of the layers they are for.
+
+    In a whole-model file they are. A file of weights may come from a model that gave other names to the same layers;
+    there the layers with weights are paired by name if those are the same, else in order, as Keras itself pairs them.
+    Raises `MissingWeight` or `UnexpectedWeight` where they are not equally many; `resolve` then checks every shape.
+    """
+    if source.architecture is None or source.each_layer:
+        return source
+    holding = {graph.layers[layer].group for layer, keys in expected.items() if keys}
+    order = [child.name if isinstance(child, Container) else child for child in graph.tree.children]
+    layers = [name for name in order if name in holding]
+    stored = [name for name, weights in source.weights.items() if weights]
+    if set(layers) == set(stored):
+        return source
+    if len(layers) != len(stored):
+        error = errors.MissingWeight if len(stored) < len(layers) else errors.UnexpectedWeight
+        raise error(f"{len(stored)} layers with weights in the file, {len(layers)} in the architecture")
+    weights = {layer: source.weights[name] for layer, name in zip(layers, stored, strict=True)}
+    return replace(source, weights=weights)
 
 
 def _layer_order(keys: Sequence[WeightKey]) -> list[WeightKey]:

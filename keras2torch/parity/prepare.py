@@ -58,7 +58,7 @@ def prepare(
         raise UsageError(
             f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
         )
-    options = ConversionOptions.from_json(manifest["options"], layers=layers, replace=replace)
+    options = ConversionOptions.from_json(manifest["options"], bundle=bundle, layers=layers, replace=replace)
     understood = understand(source, options)
     model = understood.source
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
@@ -76,6 +76,7 @@ def prepare(
             given=given,
         ),
         "inputs": [{"name": spec.name, "shape": spec.shape} for spec in input_specs(understood)],
+        "each_layer": model.each_layer,
         "weights": {layer: [f"{layer}:{n}" for n in range(len(own))] for layer, own in model.weights.items()},
         "cases": [
             {

@@ -9,7 +9,7 @@ reading.
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from keras2torch.parity.applications import application_classes
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key
 from keras2torch.parity.canonical import with_channels_last, with_ellipsis, with_float_type, with_modules
 from keras2torch.parity.channels_first import channels_first_class
@@ -117,6 +118,7 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     classes = {
         "ChannelsFirst": channels_first_class(library),
         "Given": given_class(library),
+        **application_classes(library.name),
         **stand_in_classes(library),
     }
     if library.name == "keras":
@@ -148,13 +150,14 @@ def _built_for_inference(library: Library) -> AbstractContextManager[None]:
 
 
 def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Give each top-level layer its arrays in stored order: trainable weights, then the others, as Keras's
-    loader does.
+    """Give each layer its arrays in stored order: trainable weights, then the others, as Keras's loader does.
+
+    Layers are the top-level ones, or with the plan's `each_layer` every single one, by path.
     """
     stored: dict[str, list[str]] = {layer: names for layer, names in job["weights"].items() if names}
-    for layer in model.layers:
+    for path, layer in _layers_by_path(library, model, within=job.get("each_layer", False)):
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-        values: Sequence[Array] = [arrays[name] for name in stored.pop(layer.name, [])]
+        values: Sequence[Array] = [arrays[name] for name in stored.pop(path, [])]
         if library.name == "tf_keras" and values:
             loader = importlib.import_module("tf_keras.src.saving.legacy.hdf5_format")
             values = loader.preprocess_weights_for_loading(
@@ -182,6 +185,17 @@ def _call_stand_ins(library: Library, model: Any) -> None:
         symbol = getattr(layer, "symbol", None)
         if symbol:
             layer.function = reduce(getattr, symbol.split("."), library.tf)
+
+
+def _layers_by_path(
+    library: Library, model: Any, *, within: bool, prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The layers of `model`; those of nested models, `within`, instead of the models."""
+    for layer in model.layers:
+        if within and isinstance(layer, library.keras.Model):
+            yield from _layers_by_path(library, layer, within=True, prefix=f"{prefix}{layer.name}/")
+        else:
+            yield prefix + layer.name, layer
 
 
 def _compile_long_loops(library: Library, model: Any) -> None:

@@ -7,13 +7,9 @@ groups, plain numbers) and hands weights out as views of one memory map. The att
 
 from __future__ import annotations
 
-import mmap
-import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -22,79 +18,38 @@ from keras2torch.source.datasets import Datasets
 from keras2torch.source.generation import generation_of
 from keras2torch.source.hdf5 import HDF5, Node
 from keras2torch.source.jsontext import parse_object
-from keras2torch.source.limits import DEFAULT, Limits
-from keras2torch.source.model import Array, SourceModel, StoredWeight
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-def read_h5(path: Path, limits: Limits = DEFAULT) -> SourceModel:
-    """Read the model in `path`; weights stay memory-mapped.
-
-    Raises a `RefusedFile` that names the file, and the place in it, for anything but a sound whole-model `.h5`.
-    """
-    with _naming(path), _open_regular(path, limits) as handle:
-        try:
-            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise errors.Unreadable(f"cannot be mapped into memory ({error})") from error
-        content = np.frombuffer(mapped, dtype=np.uint8)
-        return _Reader(HDF5(mapped, limits), content, limits).model(path)
+from keras2torch.source.limits import Limits
+from keras2torch.source.model import Array, Generation, SourceModel, StoredWeight, Weights
+from keras2torch.source.saved_state import LAYER_GROUPS, SavedState
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except errors.Keras2TorchError as error:
-        raise error.in_file(str(path)) from error.__cause__
-
-
-def _open_regular(path: Path, limits: Limits) -> BinaryIO:
-    try:
-        # Without blocking, because nobody may be at the other end of a named pipe.
-        handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    except IsADirectoryError as error:
-        raise errors.Unreadable("not a regular file") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise errors.Unreadable(f"cannot be opened ({reason})") from error
-    try:
-        # Judged on the open descriptor, so that a file swapped in later changes nothing.
-        status = os.fstat(handle.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise errors.Unreadable("not a regular file")
-        if status.st_size > limits.file_bytes:
-            raise errors.LimitExceeded(f"{status.st_size} bytes, more than {limits.file_bytes}")
-        head = handle.read(8)
-        if not head:
-            raise errors.NotHDF5("not an HDF5 file (empty)")
-        if head.startswith(b"PK\x03\x04"):
-            raise errors.KerasZip
-        if head != _SIGNATURE:
-            raise errors.NotHDF5
-        return handle
-    except OSError as error:
-        handle.close()
-        raise errors.Unreadable(f"cannot be read ({error.strerror})") from error
-    except BaseException:
-        handle.close()
-        raise
-
-
-class _Reader:
+class H5File:
     """Where Keras keeps what, each step checked before it is believed."""
 
-    def __init__(self, file: HDF5, content: Array, limits: Limits):
-        self._file = file
-        self._content = content
+    def __init__(self, data: memoryview, limits: Limits):
+        self._file = HDF5(data, limits)
         self._limits = limits
-        self._datasets = Datasets(content, limits)
+        self._datasets = Datasets(np.frombuffer(data, dtype=np.uint8), limits)
+        self._root = self._file.root.attributes
 
-    def model(self, path: Path) -> SourceModel:
-        root = self._file.root.attributes
-        if "model_config" not in root:
-            raise self._what_instead(root)
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds an architecture."""
+        return "model_config" in self._root
+
+    @property
+    def is_of_keras1(self) -> bool:
+        """Whether these are weights as Keras 1 saved them: without a version."""
+        return "keras_version" not in self._root and not LAYER_GROUPS & self._file.root.links.keys()
+
+    @property
+    def backend(self) -> str | None:
+        """What a weights-only file says of the library that its weights are for."""
+        return self._text(self._root["backend"], "backend", "/") if "backend" in self._root else None
+
+    def model(self, path: Path, content: Array) -> SourceModel:
+        """The whole model in the file, whose bytes are `content`."""
+        root = self._root
         group = self._file.child(self._file.root, "model_weights")
         if group is None:
             raise errors.NotAKerasModel("has model_config but no model_weights: an interrupted save")
@@ -109,7 +64,7 @@ class _Reader:
         backend = group.attributes.get("backend", root.get("backend"))
         return SourceModel(
             path=path,
-            content=self._content,
+            content=content,
             format="keras-h5",
             generation=generation_of(keras_version, config),
             keras_version=keras_version,
@@ -118,15 +73,44 @@ class _Reader:
             weights=self._weights(group),
         )
 
-    def _what_instead(self, attributes: Mapping[str, Any]) -> errors.RefusedFile:
+    def weights_only(self, config: Mapping[str, Any], generation: Generation) -> Weights:
+        """The weights of a file without an architecture, which is `config`. Raises `NotAKerasModel`, and others."""
+        root = self._file.root
+        if self._root.keys() & {"layer_names", "layer_names0"}:
+            return Weights(self._weights(root), each_layer=False)
+        if LAYER_GROUPS & root.links.keys():
+            return Weights(self.saved_state(config, generation), each_layer=True)
+        raise errors.NotAKerasModel("neither a model nor weights that Keras wrote")
+
+    def why_not_whole(self) -> errors.RefusedFile:
+        """What to say of a file that holds no architecture."""
         names = self._file.root.links.keys()
-        if attributes.keys() & {"layer_names", "layer_names0", "nb_layers"}:
+        if self._root.keys() & {"layer_names", "layer_names0", "nb_layers"}:
             return errors.WeightsOnly(
-                "weights-only file: it has no model_config, so the architecture is missing"
+                "weights-only file: it has no model_config, so the architecture is missing; "
+                "give it with --architecture"
             )
-        if names & {"layers", "_layer_checkpoint_dependencies"}:
-            return errors.WeightsOnly("a Keras 3 .weights.h5 file: it has no architecture")
+        if names & LAYER_GROUPS:
+            return errors.WeightsOnly(
+                "a Keras 3 .weights.h5 file: it has no architecture; give it with --architecture"
+            )
         return errors.NotAKerasModel("no model_config attribute: not a whole Keras model")
+
+    def weighted_layers(self) -> tuple[int, int | None]:
+        """How many layers hold weights in a weights-only file, and how many outputs the last of them has."""
+        if self._root.keys() & {"layer_names", "layer_names0"}:
+            stored = [own for own in self._weights(self._file.root).values() if own]
+            return len(stored), stored[-1][0].shape[-1] if stored and stored[-1][0].shape else None
+        return self._saved_state(Generation.KERAS3).weighted_layers(), None
+
+    def saved_state(
+        self, config: Mapping[str, Any], generation: Generation
+    ) -> dict[str, tuple[StoredWeight, ...]]:
+        """The weights of each layer of `config`, by path, in a file that is laid out by the classes of layers."""
+        return self._saved_state(generation).weights(config)
+
+    def _saved_state(self, generation: Generation) -> SavedState:
+        return SavedState(self._file, self._datasets, generation)
 
     def _weights(self, group: Node) -> dict[str, tuple[StoredWeight, ...]]:
         result: dict[str, tuple[StoredWeight, ...]] = {}

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from mmap import mmap
 from typing import Any
 
 from pyfive import btree, dataobjects, misc_low_level
@@ -42,7 +41,9 @@ class Window:
     left to the window that this one is `part` of.
     """
 
-    def __init__(self, data: mmap, most: int, *, read_cost: int = _READ_COST, whole: Window | None = None):
+    def __init__(
+        self, data: memoryview, most: int, *, read_cost: int = _READ_COST, whole: Window | None = None
+    ):
         self._data = data
         self._left = most
         self._read_cost = read_cost
@@ -63,7 +64,7 @@ class Window:
 
     def read(self, size: int = -1) -> bytes:
         stop = len(self._data) if size < 0 else self._position + size
-        found = self._data[self._position : stop]
+        found = bytes(self._data[self._position : stop])
         self._spend(len(found))
         self._position += len(found)
         return found
@@ -208,7 +209,7 @@ class _Names(misc_low_level.Heap):  # type: ignore[misc]
 class HDF5:
     """One mapped file."""
 
-    def __init__(self, data: mmap, limits: Limits):
+    def __init__(self, data: memoryview, limits: Limits):
         self._limits = limits
         self._window = Window(data, limits.structure_reads)
         self._heaps: dict[int, Any] = {}

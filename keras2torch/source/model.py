@@ -44,11 +44,20 @@ class StoredWeight:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The weights in a file: `by_layer` as in `SourceModel`, and by which layers."""
+
+    by_layer: Mapping[str, tuple[StoredWeight, ...]]
+    each_layer: bool
+
+
+@dataclass(frozen=True)
 class SourceModel:
     """A Keras model as it stands in its file, before anything is decided about PyTorch.
 
     `config` is the model's own configuration, still in the spelling of its Keras generation but parsed and bounded;
-    `weights` maps each top-level layer to its arrays in stored order (trainable, then non-trainable).
+    `weights` maps each top-level layer (but see `each_layer`) to its arrays in stored order (trainable, then
+    non-trainable).
     """
 
     path: Path
@@ -60,6 +69,11 @@ class SourceModel:
     backend: str | None
     config: Mapping[str, Any]
     weights: Mapping[str, tuple[StoredWeight, ...]]
+    each_layer: bool = False
+    """Whether `weights` is by the path of each single layer: in files that give layers of nested models groups of
+    their own, their order in the file is no matter."""
+    architecture: bytes | None = None
+    """For a weights-only file, the JSON that `config` comes from."""
 
     @property
     def size(self) -> int:

@@ -227,12 +227,16 @@ def menagerie(k: Any) -> Any:
 
 
 def save(payload: dict[str, Any]) -> None:
-    """Save one model with random weights as .h5."""
+    """Save one model with random weights: whole, or with `architecture` its weights there and its JSON here."""
     k = importlib.import_module(payload["library"])
     k.utils.set_random_seed(0)
     built = BUILDERS[payload["model"]](k)
     randomise(built)
-    built.save(payload["path"])
+    if "architecture" in payload:
+        Path(payload["architecture"]).write_text(built.to_json())
+        built.save_weights(payload["path"])
+    else:
+        built.save(payload["path"])
 
 
 @model
@@ -242,3 +246,18 @@ def long_recurrence(k: Any) -> Any:
     y = k.layers.Embedding(11, 3, mask_zero=True, name="embed")(x)
     y = k.layers.Bidirectional(k.layers.LSTM(2, return_sequences=True), name="both")(y)
     return k.Model(x, k.layers.GRU(2, name="gru")(y))
+
+
+@model
+def wrapped(k: Any) -> Any:
+    """What stands in other layers, and so deeper in the files that give every layer a group of its own."""
+    layers = k.layers
+    x = k.Input((6, 5))
+    y = layers.TimeDistributed(layers.BatchNormalization(), name="each")(x)
+    y = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both")(y)
+    y = layers.Dropout(0.2)(y)
+    y = layers.Dense(4, name="first")(y)
+    inner = k.Sequential([layers.Input((6, 4)), layers.Dense(4, name="dense"), layers.BatchNormalization()])
+    inner.layers[0].trainable = False
+    y = layers.Dense(4, name="second", activation="relu")(inner(y))
+    return k.Model(x, layers.LSTM(3, name="last")(y))

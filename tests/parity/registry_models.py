@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras2torch.layers._registry import Example, LayerRule, converts_all, rules
+from keras2torch.parity.applications import application_class
 from keras2torch.parity.library import Library
 from keras2torch.parity.stand_ins import standing_in
 from tests.parity.keras_models import randomise
@@ -58,7 +59,7 @@ def build_all(payload: dict[str, Any]) -> dict[str, str]:
 
 def _own_class(k: Any, name: str) -> Any:
     """The library's class of that name, or None; tf_keras reads files that name classes which it exports nowhere."""
-    found = getattr(k.layers, name, None)
+    found = getattr(k.layers, name, None) or application_class(k.__name__, name)
     if found is None and k.__name__ == "tf_keras":
         found = importlib.import_module("tf_keras.src.layers.serialization").get_builtin_layer(name)
     return found

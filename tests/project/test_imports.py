@@ -53,6 +53,7 @@ def test_modules_are_loaded_by_a_computed_name_in_few_known_places() -> None:
         "keras2torch/__init__.py",  # what is behind the public door
         "keras2torch/layers/_registry.py",  # its own families
         "keras2torch/operations/_registry.py",  # its own families
+        "keras2torch/parity/applications.py",  # the layers of keras.applications
         "keras2torch/parity/library.py",  # keras or tf_keras
         "keras2torch/parity/stand_ins/__init__.py",  # its own modules
         "keras2torch/sandbox/child.py",  # the function to run

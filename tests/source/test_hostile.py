@@ -11,8 +11,8 @@ import pytest
 
 from keras2torch import inspect
 from keras2torch.errors import Keras2TorchError, LimitExceeded
-from keras2torch.source.h5file import read_h5
 from keras2torch.source.limits import DEFAULT
+from keras2torch.source.reading import read_source
 from tests.crafted import dense_model, numbers
 from tests.source import structures as s
 
@@ -26,7 +26,7 @@ LIMITS = replace(DEFAULT, structure_reads=16 << 20)
 
 def refused(path: Path) -> str:
     with pytest.raises(LimitExceeded) as caught:
-        read_h5(path, LIMITS)
+        read_source(path, LIMITS)
     return str(caught.value)
 
 
@@ -105,7 +105,7 @@ def test_a_dataset_larger_than_any_memory_is_not_allocated(tmp_path: Path) -> No
     assert data.count(shape) == 2  # extents, and greatest extents
     path.write_bytes(data.replace(shape, struct.pack("<QQ", 1 << 40, 1 << 20)))
     with pytest.raises(Keras2TorchError):
-        read_h5(path)
+        read_source(path)
 
 
 def test_flipped_bytes_are_refused_or_read_but_never_crash_or_hang(tmp_path: Path) -> None:

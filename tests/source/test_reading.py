@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from keras2torch.source.h5file import read_h5
 from keras2torch.source.model import Generation
+from keras2torch.source.reading import read_source
 from tests.crafted import dense_model, layer, names, numbers, sequential, write_model
 
 KERNEL = "dense/kernel:0"
@@ -25,7 +25,7 @@ def replace(file: h5py.File, name: str, **options: object) -> None:
 @pytest.mark.parametrize("vlen", [True, False])
 def test_a_whole_model_is_read(tmp_path: Path, libver: str, vlen: bool) -> None:
     path = dense_model(tmp_path / "m.h5", libver=libver, vlen=vlen)
-    model = read_h5(path)
+    model = read_source(path)
     assert (model.generation, model.keras_version, model.backend) == (
         Generation.TF_KERAS,
         "2.15.0",
@@ -40,7 +40,7 @@ def test_a_whole_model_is_read(tmp_path: Path, libver: str, vlen: bool) -> None:
 
 
 def test_weights_are_views_of_the_file_and_not_to_be_written(tmp_path: Path) -> None:
-    model = read_h5(dense_model(tmp_path / "m.h5"))
+    model = read_source(dense_model(tmp_path / "m.h5"))
     kernel = model.weights["dense"][0].array
     assert np.shares_memory(kernel, model.content)
     assert not kernel.flags.writeable
@@ -49,7 +49,7 @@ def test_weights_are_views_of_the_file_and_not_to_be_written(tmp_path: Path) -> 
 def test_the_file_that_was_opened_is_read_whatever_becomes_of_its_name(tmp_path: Path) -> None:
     path = dense_model(tmp_path / "m.h5")
     before = path.read_bytes()
-    model = read_h5(path)
+    model = read_source(path)
     path.unlink()
     path.write_bytes(b"something else")
     assert model.content.tobytes() == before
@@ -65,7 +65,7 @@ def test_a_configuration_of_fixed_length_is_read(tmp_path: Path) -> None:
         file.attrs["model_config"] = np.bytes_(text)
         file["model_weights"].attrs["keras_version"] = np.bytes_("2.2.4")
 
-    model = read_h5(write_model(tmp_path / "m.h5", config, edit=fixed))
+    model = read_source(write_model(tmp_path / "m.h5", config, edit=fixed))
     assert model.config["config"]["layers"][0]["name"] == "dense"
     assert model.generation is Generation.KERAS2
 
@@ -82,7 +82,7 @@ def test_lists_of_names_come_in_chunks(tmp_path: Path, vlen: bool) -> None:
         group["a"].attrs["weight_names1"] = names(["x"], vlen=vlen)
 
     weights = {"a": {"x": numbers(2), "y": numbers(3)}, "b": {}}
-    model = read_h5(write_model(tmp_path / "m.h5", sequential(), weights, edit=chunked))
+    model = read_source(write_model(tmp_path / "m.h5", sequential(), weights, edit=chunked))
     assert list(model.weights) == ["b", "a"]
     assert [weight.name for weight in model.weights["a"]] == ["y", "x"]
     assert [weight.shape for weight in model.weights["a"]] == [(3,), (2,)]
@@ -90,7 +90,7 @@ def test_lists_of_names_come_in_chunks(tmp_path: Path, vlen: bool) -> None:
 
 def test_names_of_layers_and_weights_hold_slashes(tmp_path: Path) -> None:
     weights = {"block/conv": {"block/conv/a/b/kernel:0": numbers(2)}, "block/bn": {"gamma": numbers(1)}}
-    model = read_h5(write_model(tmp_path / "m.h5", sequential(), weights))
+    model = read_source(write_model(tmp_path / "m.h5", sequential(), weights))
     assert np.array_equal(model.weights["block/conv"][0].array, numbers(2))
     assert list(model.weights) == ["block/conv", "block/bn"]
 
@@ -104,7 +104,7 @@ def test_hundreds_of_layers_and_dozens_of_attributes_are_read(tmp_path: Path, li
         for i in range(40):
             file["model_weights"].attrs[f"other_{i}"] = i
 
-    model = read_h5(write_model(tmp_path / "m.h5", sequential(), weights, libver=libver, edit=attributes))
+    model = read_source(write_model(tmp_path / "m.h5", sequential(), weights, libver=libver, edit=attributes))
     assert list(model.weights) == list(weights)
     assert all(
         np.array_equal(model.weights[name][0].array, numbers(2, seed=i)) for i, name in enumerate(weights)
@@ -122,7 +122,7 @@ def test_hundreds_of_layers_and_dozens_of_attributes_are_read(tmp_path: Path, li
 )
 def test_repacked_weights_are_read(tmp_path: Path, options: dict[str, object]) -> None:
     path = dense_model(tmp_path / "m.h5", edit=lambda file: replace(file, KERNEL, **options))
-    assert np.array_equal(read_h5(path).weights["dense"][0].array, numbers(3, 2))
+    assert np.array_equal(read_source(path).weights["dense"][0].array, numbers(3, 2))
 
 
 def test_a_chunk_that_the_filter_left_as_it_was_is_read(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_chunk_that_the_filter_left_as_it_was_is_read(tmp_path: Path) -> None:
         file["model_weights/dense"][KERNEL].id.write_direct_chunk((0, 0), numbers(3, 2).tobytes(), 1)
 
     path = dense_model(tmp_path / "m.h5", edit=edit)
-    assert np.array_equal(read_h5(path).weights["dense"][0].array, numbers(3, 2))
+    assert np.array_equal(read_source(path).weights["dense"][0].array, numbers(3, 2))
 
 
 def test_weights_inside_their_headers_are_read(tmp_path: Path) -> None:
@@ -146,20 +146,20 @@ def test_weights_inside_their_headers_are_read(tmp_path: Path) -> None:
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, numbers(3, 2))
 
     path = dense_model(tmp_path / "m.h5", edit=compact)
-    assert np.array_equal(read_h5(path).weights["dense"][0].array, numbers(3, 2))
+    assert np.array_equal(read_source(path).weights["dense"][0].array, numbers(3, 2))
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f4", "<i8", "u1"])
 def test_every_plain_number_is_read(tmp_path: Path, dtype: str) -> None:
     stored = (numbers(3, 2) * 10).astype(dtype)
-    found = read_h5(write_model(tmp_path / "m.h5", sequential(), {"a": {"x": stored}})).weights["a"][0]
+    found = read_source(write_model(tmp_path / "m.h5", sequential(), {"a": {"x": stored}})).weights["a"][0]
     assert found.dtype == np.dtype(dtype)
     assert np.array_equal(found.array, stored)
 
 
 def test_scalars_and_empty_weights_are_read(tmp_path: Path) -> None:
     weights = {"a": {"count": np.asarray(7), "none": np.zeros((0, 3), np.float32)}}
-    count, none = read_h5(write_model(tmp_path / "m.h5", sequential(), weights)).weights["a"]
+    count, none = read_source(write_model(tmp_path / "m.h5", sequential(), weights)).weights["a"]
     assert (count.shape, int(count.array)) == ((), 7)
     assert none.shape == (0, 3)
 
@@ -173,7 +173,7 @@ def test_what_is_no_part_of_the_model_is_not_looked_at(tmp_path: Path) -> None:
         file["model_weights"].create_group("top_level_model_weights")
         file["model_weights/loop"] = file["model_weights"]
 
-    assert list(read_h5(dense_model(tmp_path / "m.h5", edit=extras)).weights) == ["dense"]
+    assert list(read_source(dense_model(tmp_path / "m.h5", edit=extras)).weights) == ["dense"]
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ def test_what_is_no_part_of_the_model_is_not_looked_at(tmp_path: Path) -> None:
 def test_the_recorded_version_tells_the_generation(
     tmp_path: Path, version: str | None, generation: Generation
 ) -> None:
-    assert read_h5(dense_model(tmp_path / "m.h5", keras_version=version)).generation is generation
+    assert read_source(dense_model(tmp_path / "m.h5", keras_version=version)).generation is generation

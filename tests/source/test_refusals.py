@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from keras2torch import errors
-from keras2torch.source.h5file import read_h5
 from keras2torch.source.limits import DEFAULT, Limits
+from keras2torch.source.reading import read_source
 from tests.crafted import dense_model, layer, names, numbers, sequential, write_model
 
 KERNEL = "model_weights/dense/dense/kernel:0"
@@ -25,7 +25,7 @@ Edit = Callable[[h5py.File], object]
 
 def refusal(path: Path, limits: Limits = DEFAULT) -> errors.RefusedFile:
     with pytest.raises(errors.RefusedFile) as caught:
-        read_h5(path, limits)
+        read_source(path, limits)
     text = str(caught.value)
     assert text.startswith(f"{path}: ")
     assert text.isprintable(), text
@@ -43,7 +43,7 @@ def refusal(path: Path, limits: Limits = DEFAULT) -> errors.RefusedFile:
         (b"\x89HDF", errors.NotHDF5, "Not an HDF5 file"),
         (b"#!/usr/bin/env python\nprint()\n", errors.NotHDF5, "Not an HDF5 file"),
         (b"CDF\x01" + bytes(100), errors.NotHDF5, "Not an HDF5 file"),
-        (b"PK\x03\x04" + bytes(100), errors.KerasZip, ".keras"),
+        (b"PK\x03\x04" + bytes(100), errors.DamagedZip, "zip"),
         (b"\x89HDF\r\n\x1a\n", errors.DamagedHDF5, "damaged"),
         (b"\x89HDF\r\n\x1a\n" + bytes(4096), errors.RefusedFile, ""),
         (b"\x89HDF\r\n\x1a\n" + b"\xff" * 4096, errors.RefusedFile, ""),
@@ -71,7 +71,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         "a\0b": "cannot be opened (embedded null byte)",
     }.items():
         with pytest.raises(errors.Unreadable) as caught:
-            read_h5(tmp_path / name)
+            read_source(tmp_path / name)
         assert words in str(caught.value)
 
 
@@ -173,7 +173,7 @@ def test_configurations(tmp_path: Path, config: Any, error: type[Exception], wor
 
 def test_brackets_in_strings_are_not_nesting(tmp_path: Path) -> None:
     config = {"class_name": "Sequential", "config": {"name": '[{"' * 100 + "\\" * 7}}
-    assert read_h5(write_model(tmp_path / "m.h5", json.dumps(config), {})).config == config
+    assert read_source(write_model(tmp_path / "m.h5", json.dumps(config), {})).config == config
 
 
 @pytest.mark.timeout(10)
@@ -450,7 +450,7 @@ def test_weights_that_share_their_bytes(tmp_path: Path) -> None:
     def made(count: int) -> Path:
         return write_model(tmp_path / "m.h5", sequential(), {"a": {"w0": numbers(1000)}}, edit=linked(count))
 
-    assert len(read_h5(made(2)).weights["a"]) == 2
+    assert len(read_source(made(2)).weights["a"]) == 2
     assert "the datasets overlap" in str(refusal(made(20)))
 
 
@@ -479,5 +479,5 @@ def test_every_limit_is_kept(tmp_path: Path, limit: dict[str, int]) -> None:
     }
     config = sequential(layer("Dense", "dense", units=2, batch_input_shape=[None, 3]))
     path = write_model(tmp_path / "m.h5", config, weights, edit=stored_as(chunks=(3, 2), compression="gzip"))
-    read_h5(path)
+    read_source(path)
     refusal(path, replace(DEFAULT, **limit))

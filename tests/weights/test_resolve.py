@@ -9,7 +9,7 @@ import pytest
 from keras2torch import errors
 from keras2torch.graph.build import build_graph
 from keras2torch.resolve import resolve
-from keras2torch.source.h5file import read_h5
+from keras2torch.source.reading import read_source
 from keras2torch.translate import translate
 from tests.crafted import Config, Weights, layer, nested, sequential, write_model
 
@@ -26,7 +26,7 @@ def batchnorm(name: str, **config: Any) -> Config:
 
 def resolved(tmp_path: Path, config: Config, weights: Weights, version: str = "2.15.0") -> dict[str, float]:
     """For every variable, the number that its stored array was filled with."""
-    source = read_h5(write_model(tmp_path / "m.h5", config, weights, keras_version=version))
+    source = read_source(write_model(tmp_path / "m.h5", config, weights, keras_version=version))
     graph = build_graph(source.config, source.generation)
     found = resolve(source, graph, translate(graph).expected)
     assert all(key.shape == array.shape and (array == array.flat[0]).all() for key, array in found.items())

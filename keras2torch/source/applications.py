@@ -1,0 +1,60 @@
+"""The architectures of keras.applications, so that the weights published for them can be read without Keras."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from keras2torch.errors import UsageError, WeightsOnly
+from keras2torch.options import Architecture
+from keras2torch.source.h5file import H5File
+
+PREFIX = "applications:"
+DATA = "applications.json.xz"
+_PUBLISHED_CLASSES = 1000
+
+
+@cache
+def architectures() -> Mapping[str, Any]:
+    """Name -> {"layers": how many layers hold weights with and without the classifier, "model": its to_json}."""
+    packed = files("keras2torch.source").joinpath(DATA).read_bytes()
+    known: dict[str, Any] = json.loads(lzma.decompress(packed))
+    return known
+
+
+def application(architecture: Architecture, file: H5File) -> bytes:
+    """The JSON of the application that is meant, with a classifier or without, as the weights in `file` need it.
+
+    Raises `UsageError` for a name that is not known, `WeightsOnly` where the file fits neither.
+    """
+    name = architecture.name.removeprefix(PREFIX)
+    known = {key.lower(): key for key in architectures()}
+    if name.lower() not in known:
+        raise UsageError(f"no application {name!r}; known are {', '.join(sorted(architectures()))}")
+    variants = architectures()[known[name.lower()]]
+    found, classes = file.weighted_layers()
+    for variant in variants:
+        if variant["weighted"] == found:
+            return json.dumps(_with_classes(variant["model"], classes)).encode()
+    counts = " or ".join(str(variant["weighted"]) for variant in variants)
+    raise WeightsOnly(f"{found} layers with weights, where {known[name.lower()]} has {counts}")
+
+
+def _with_classes(model: dict[str, Any], classes: int | None) -> dict[str, Any]:
+    """The model with a classifier for so many classes; published weights are for a thousand."""
+    if classes is None or classes == _PUBLISHED_CLASSES:
+        return model
+    layers = []
+    for layer in model["config"]["layers"]:
+        config = dict(layer["config"])
+        for key in ("units", "filters"):
+            if config.get(key) == _PUBLISHED_CLASSES and layer["name"] == model["classifier"]:
+                config[key] = classes
+        if layer["class_name"] == "Reshape" and list(config["target_shape"])[-1] == _PUBLISHED_CLASSES:
+            config["target_shape"] = [*list(config["target_shape"])[:-1], classes]
+        layers.append({**layer, "config": config})
+    return {**model, "config": {**model["config"], "layers": layers}}
