@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras2torch.emit.code import Value, call, index, method, template
+from keras2torch.errors import LayerRefused
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import ONLY_KERAS3, Masks, converts, example
@@ -50,6 +51,8 @@ def max_pooling_3d(layer: LayerCall) -> Value:
 
 def _window(layer: LayerCall, rank: int) -> _padding.Window:
     options = layer.options
+    if layer.input.rank != rank + 2:
+        raise LayerRefused(f"called on a tensor of rank {layer.input.rank}, which should be {rank + 2}")
     size = options.integers("pool_size", count=rank, default=2)
     strides = options.take("strides", default=None)
     return _padding.Window(
