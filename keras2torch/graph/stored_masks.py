@@ -21,6 +21,7 @@ MASK_OPERATIONS = frozenset(
         "All",
         "Any",
         "Concatenate",
+        "ConvertToTensor",
         "ExpandDims",
         "LogicalAnd",
         "LogicalOr",
@@ -38,7 +39,7 @@ def without_stored_masks(entries: Sequence[_Entry], ends: frozenset[str]) -> lis
 
     `ends` are the names of its inputs and outputs, which stay whatever they are.
     """
-    masks = {name for entry in entries for kwargs in _kwargs(entry) for name in _sources(kwargs.get("mask"))}
+    masks = {name for entry in entries for kwargs in _kwargs(entry) for name in _mask_sources(kwargs)}
     implied = _implied(entries) if masks else set()
     if not masks & implied:
         return list(entries)
@@ -125,13 +126,20 @@ def _kwargs(entry: _Entry) -> Iterator[Mapping[str, Any]]:
             yield node["kwargs"]
 
 
+def _mask_sources(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """What the argument `mask` comes from. Of several inputs Keras states no masks, so a list is the caller's own."""
+    mask = kwargs.get("mask")
+    if not isinstance(mask, list):
+        yield from _sources(mask)
+
+
 def _with_implicit(entry: _Entry, implied: set[str]) -> _Entry:
-    if not any(set(_sources(kwargs.get("mask"))) & implied for kwargs in _kwargs(entry)):
+    if not any(set(_mask_sources(kwargs)) & implied for kwargs in _kwargs(entry)):
         return entry
     nodes = []
     for node in entry["inbound_nodes"]:
         kwargs = node.get("kwargs") if isinstance(node, Mapping) else None
-        sources = set(_sources(kwargs.get("mask"))) if isinstance(kwargs, Mapping) else set()
+        sources = set(_mask_sources(kwargs)) if isinstance(kwargs, Mapping) else set()
         known = bool(sources) and sources <= implied
         nodes.append({**node, "kwargs": {**node["kwargs"], "mask": IMPLICIT}} if known else node)
     return {**entry, "inbound_nodes": nodes}

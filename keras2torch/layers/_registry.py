@@ -64,8 +64,8 @@ class Example:
     dtypes: tuple[str, ...] = ()
     """Types of the inputs, where they are not all alike."""
     call: Mapping[str, Any] | None = None
-    """How to call a layer that takes its tensors one by one: arguments by name, "#1" being the second input. What is
-    not named so comes first, in order; the first input always does."""
+    """How to call a layer with more than a list of tensors: arguments by name, "#1" being the second input. Inputs
+    that are not named so come first, one by one, as the very first does always; `inputs` stands for all of these."""
     behind: tuple[str, Mapping[str, Any]] | None = None
     """Class and arguments of a layer to put behind, so that the example covers what becomes of the mask."""
     inner: tuple[str, Mapping[str, Any]] | None = None

@@ -2,68 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import Any
 
-from keras2torch.emit.code import Argument, Code, Raw, Value, call, index, method, template
+from keras2torch.emit.code import Argument, Value, call, index, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
-from keras2torch.graph.model import Shape
+from keras2torch.layers import _heads
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, Masks, converts, example
 from keras2torch.source.model import Generation
-from keras2torch.weights import Weight, stacked
-
-_HIDDEN = -1e9
-"""What Keras adds to the score of a masked key. In float32 no score shows beside it."""
-
-
-@dataclass(frozen=True)
-class _Heads:
-    """What a layer of several heads is made of."""
-
-    heads: int
-    key_value_heads: int
-    width: int
-    value_width: int
-    output_shape: tuple[int, ...]
-    """What the output has in place of the features, as a rule one axis."""
-    bias: bool
-    gate: bool
-    dropout: float
-    window: int | None
-
-    @property
-    def output(self) -> int:
-        return math.prod(self.output_shape)
-
-    def standard(self, features: int) -> bool:
-        """Whether `nn.MultiheadAttention` is made of the same, for queries of so many features."""
-        return (
-            self.heads * self.width == features
-            and self.output_shape == (features,)
-            and self.value_width == self.width
-            and self.key_value_heads == self.heads
-            and not self.gate
-        )
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """The tensors (N, steps, features) and the flags of one call."""
-
-    query: Value
-    key: Value
-    value: Value
-    mask: Value | None
-    causal: bool
-    weights: bool
-    """Whether the weights are asked for too."""
-
-    @property
-    def tensors(self) -> tuple[Value, Value, Value]:
-        return self.query, self.key, self.value
-
+from keras2torch.weights import Weight
 
 _SELF = {"value": "#0"}
 _CROSS = {"value": "#1"}
@@ -140,30 +87,30 @@ _CROSS = {"value": "#1"}
 def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
     """`nn.MultiheadAttention` where widths and masks allow; else a part round `F.scaled_dot_product_attention`."""
     options = layer.options
-    given = _arguments(layer)
+    given = _heads.arguments(layer)
     # The shapes are written down for the builder of the weights only.
     options.ignore("query_shape", "key_shape", "value_shape", "seed", "flash_attention")
     count, width = options.integer("num_heads"), options.integer("key_dim")
-    heads = _Heads(
+    heads = _heads.Heads(
         heads=count,
         key_value_heads=count,
         width=width,
         value_width=width
         if options.take("value_dim", default=None) is None
         else options.integer("value_dim"),
-        output_shape=_output_shape(layer, given.query),
+        output_shape=_heads.output_shape(layer, given.query),
         bias=options.flag("use_bias", default=True),
         gate=options.flag("use_gate", default=False),
         dropout=options.number("dropout", default=0.0, minimum=0.0),
-        window=_window(layer),
+        window=_heads.window(layer),
     )
     robust = options.flag("softmax_robust_masking", default=False)
-    axes = _attention_axes(layer, given.query.rank)
+    axes = _heads.attention_axes(layer, given.query.rank)
     if given.query.rank > 3:
-        return _spread(layer, _over_axes(layer, heads, given, axes), heads.output_shape)
-    masked_score = _masked_score(layer, heads, given, robust=robust)
-    results = _attend(layer, heads, given, _mask(layer, given, robust=robust), masked_score)
-    results[0] = _spread(layer, results[0], heads.output_shape)
+        return _heads.spread(layer, _heads.over_axes(layer, heads, given, axes), heads.output_shape)
+    hidden = _heads.masked_score(layer, heads, given, robust=robust)
+    results = _heads.attend(layer, heads, given, _heads.combined_mask(layer, given, robust=robust), hidden)
+    results[0] = _heads.spread(layer, results[0], heads.output_shape)
     results[0].mask = given.query.mask
     if layer.generation is Generation.KERAS3:
         # While it runs, this layer takes the masks off the very tensors it was called on.
@@ -173,280 +120,190 @@ def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
     return results
 
 
-def _arguments(layer: LayerCall) -> _Arguments:
-    """What the layer is called on, by place or by name; keys default to the values."""
-    if len(layer.inputs) > 3:
-        raise LayerRefused(f"called on {len(layer.inputs)} tensors in a row, expected query, value and key")
-    found: dict[str, Value] = dict(zip(("query", "value", "key"), layer.inputs, strict=False))
-    for name in ("query", "value", "key"):
-        if name not in found:
-            named = layer.argument(name)
-            if isinstance(named, Value):
-                found[name] = named
-            elif named is not None:
-                raise UnsupportedOption(f"call argument {name} is not a tensor", name)
-    if "query" not in found or "value" not in found:
-        raise LayerRefused("called without a query or without a value")
-    query, value = found["query"], found["value"]
-    key = found.get("key", value)
-    if any(tensor.rank < 3 or tensor.rank != query.rank for tensor in (query, key, value)):
-        raise LayerRefused(f"called on tensors of shape {query.shape}, {value.shape} and {key.shape}")
-    mask = layer.argument("attention_mask")
-    if mask is not None and not isinstance(mask, Value):
-        raise UnsupportedOption("call argument attention_mask is not a tensor", "attention_mask")
-    return _Arguments(
-        query, key, value, mask, _flag(layer, "use_causal_mask"), _flag(layer, "return_attention_scores")
+@converts(
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
+    examples=[
+        example((5, 6), head_dim=3, num_query_heads=4, num_key_value_heads=2, _call=_SELF),
+        example(
+            (5, 6),
+            (4, 6),
+            head_dim=3,
+            num_query_heads=6,
+            num_key_value_heads=2,
+            use_bias=False,
+            use_gate=True,
+            dropout=0.2,
+            _masked=True,
+            _call={**_CROSS, "return_attention_scores": True},
+        ),
+        example(
+            (5, 6),
+            head_dim=3,
+            num_query_heads=3,
+            num_key_value_heads=1,
+            sliding_window=2,
+            _masked=True,
+            _call={**_SELF, "use_causal_mask": True},
+        ),
+    ],
+    masks=Masks.HANDLE,
+    generations=ONLY_KERAS3,
+)
+def group_query_attention(layer: LayerCall) -> list[Value]:
+    """The part that `MultiHeadAttention` becomes, groups of whose heads read the same keys and values."""
+    options = layer.options
+    given = _heads.arguments(layer)
+    if given.query.rank != 3:
+        raise LayerRefused(f"called on a tensor of rank {given.query.rank}")
+    if given.mask is not None and given.mask.dtype.startswith("float"):
+        raise UnsupportedMask("an attention_mask of floating-point numbers")
+    options.ignore("seed", "flash_attention")
+    count, width = options.integer("num_query_heads"), options.integer("head_dim")
+    groups = options.integer("num_key_value_heads")
+    if count % groups:
+        raise UnsupportedOption(f"{count} heads cannot share {groups}", "num_key_value_heads")
+    heads = _heads.Heads(
+        heads=count,
+        key_value_heads=groups,
+        width=width,
+        value_width=width,
+        output_shape=(_heads.features_of(given.query),),
+        bias=options.flag("use_bias", default=True),
+        gate=options.flag("use_gate", default=False),
+        dropout=options.number("dropout", default=0.0, minimum=0.0),
+        window=_heads.window(layer),
     )
+    hidden = _heads.masked_score(layer, heads, given, robust=False)
+    results = _heads.attend(layer, heads, given, _heads.combined_mask(layer, given, robust=False), hidden)
+    results[0].mask = given.query.mask
+    layer.mask_spent = given.query.mask_spent
+    return results
 
 
-def _flag(layer: LayerCall, name: str) -> bool:
-    value = layer.argument(name)
-    if value is not None and not isinstance(value, bool):
-        raise UnsupportedOption(f"call argument {name} is not true or false", name)
-    return bool(value)
+# --------------------------------------------------------------------------------------------------- one head
+
+_PAIR = {"inputs": ["#0", "#1"]}
+_DENSE = [
+    example((5, 4), (3, 4)),
+    example((5, 4), (3, 4), (3, 4), use_scale=True),
+    example((5, 4), (3, 4), dropout=0.2, _masked=True),
+    example(
+        (5, 4),
+        (3, 4),
+        (5,),
+        (3,),
+        _dtypes=("float32", "float32", "bool", "bool"),
+        _call={**_PAIR, "mask": ["#2", "#3"]},
+    ),
+    example(
+        (5, 4),
+        (3, 4),
+        _masked=True,
+        _call={**_PAIR, "return_attention_scores": True, "use_causal_mask": True},
+    ),
+]
 
 
-def _window(layer: LayerCall) -> int | None:
-    if layer.options.take("sliding_window", default=None) is None:
-        return None
-    return layer.options.integer("sliding_window")
+@converts(
+    "Attention",
+    examples=[
+        *_DENSE,
+        example((5, 4), (5, 4), score_mode="concat", _call={**_PAIR, "use_causal_mask": True}),
+        example((5, 4), (3, 4), score_mode="concat", use_scale=True, _masked=True),
+        example((5, 4), (5, 4), use_scale=True, _call={**_PAIR, "use_causal_mask": True}),
+        example((2, 5, 4), (2, 3, 6), (2, 3, 4)),
+    ],
+    masks=Masks.HANDLE,
+)
+def attention(layer: LayerCall) -> list[Value]:
+    """`F.scaled_dot_product_attention` without scale; a part for masks, weights, scores of another kind."""
+    mode = layer.options.choice("score_mode", among=("dot", "concat"), default="dot")
+    scale = layer.options.flag("use_scale", default=False)
+    state = {"scale": layer.weight("scale")} if scale else {}
+    if mode == "concat":
+        state["weight"] = layer.weight("concat_score_weight")
+        return _one_head(layer, "ConcatAttention", {"scale": True} if scale else {}, state)
+    return _one_head(layer, "DotProductAttention", {"scale": True} if scale else {}, state)
 
 
-def _output_shape(layer: LayerCall, query: Value) -> tuple[int, ...]:
-    """The axes that the output has in place of the features."""
-    shape = layer.options.take("output_shape", default=None)
-    if not shape:
-        return (_features(query),)
-    return layer.options.integers("output_shape", count=len(shape) if isinstance(shape, list | tuple) else 1)
+@converts(
+    "AdditiveAttention",
+    examples=[*_DENSE, example((5, 4), (3, 4), use_scale=False), example((5, 4), (3, 4))],
+    masks=Masks.HANDLE,
+)
+def additive_attention(layer: LayerCall) -> list[Value]:
+    """A part: the score of a key is a weighted sum of tanh(query + key)."""
+    features = _heads.features_of(layer.inputs[0])
+    if layer.options.flag("use_scale", default=True):
+        state = {"scale": layer.weight("scale", features)}
+        return _one_head(layer, "AdditiveAttention", {"features": features}, state)
+    return _one_head(layer, "AdditiveAttention", {}, {})
 
 
-def _features(tensor: Value) -> int:
-    if tensor.shape[-1] is None:
-        raise LayerRefused("the number of input features is not known")
-    return tensor.shape[-1]
-
-
-def _spread(layer: LayerCall, result: Value, output: tuple[int, ...]) -> Value:
-    if len(output) == 1:
-        return result
-    result = layer.keras_layout(result)
-    return layer.value(method(result, "unflatten", -1, output), (*result.shape[:-1], *output))
-
-
-# ------------------------------------------------------------------------------------------------------- masks
-
-
-def _live_mask(layer: LayerCall, tensor: Value) -> Value | None:
-    """The mask that reaches an attention layer with a tensor."""
-    if tensor.mask is None or tensor.mask_spent:
-        return None
-    return layer.bind(tensor.mask)
-
-
-def _mask(layer: LayerCall, given: _Arguments, *, robust: bool) -> Value | None:
-    """Which keys a query may see, (N, T, S) or (N, heads, T, S), as far as masks say it."""
-    pieces: list[Value | Code] = []
-    query_mask, value_mask, key_mask = (
-        _live_mask(layer, tensor) for tensor in (given.query, given.value, given.key)
-    )
-    if query_mask is not None:
-        pieces.append(index(query_mask, ":, :, None"))
-    if value_mask is not None:
-        pieces.append(index(value_mask, ":, None"))
-    if key_mask is not None and key_mask is not value_mask:
-        pieces.append(index(key_mask, ":, None"))
-    shape: Shape = (given.query.shape[0], given.query.shape[1], given.value.shape[1])
-    if given.mask is not None:
-        stated = layer.keras_layout(given.mask)
-        if stated.rank not in (3, 4) or (stated.rank == 4 and pieces):
-            raise UnsupportedMask(f"an attention_mask of shape {stated.shape} is not supported")
-        shape = stated.shape
-        if stated.dtype == "bool":
-            pieces.insert(0, stated)
-        elif pieces or given.causal or layer.generation is Generation.KERAS3:
-            pieces.insert(0, method(stated, "bool"))
-        elif robust:
-            pieces.insert(0, template("{} > 0.5", stated))
-        else:  # numbers: they say how much of the penalty a key is spared
-            return layer.like(stated, template("({} - 1) * {}", stated, -_HIDDEN), dtype="float32")
-    if not pieces:
-        return None
-    return layer.value(template(" & ".join(["{}"] * len(pieces)), *pieces), shape, dtype="bool")
-
-
-def _masked_score(layer: LayerCall, heads: _Heads, given: _Arguments, *, robust: bool) -> dict[str, float]:
-    """The part's setting for the score of a masked key. It shows where a query may see no key at all."""
-    if layer.generation is not Generation.KERAS3:
-        return {} if robust else {"masked_score": _HIDDEN}
-    # Keras 3 has two ways to compute the same, and only there do they differ.
-    return {"masked_score": -math.inf} if heads.dropout or given.weights else {}
-
-
-# --------------------------------------------------------------------------------------------------- the module
-
-
-def _attend(
-    layer: LayerCall, heads: _Heads, given: _Arguments, mask: Value | None, masked_score: Mapping[str, float]
+def _one_head(
+    layer: LayerCall, part: str, settings: dict[str, Argument], state: dict[str, Weight]
 ) -> list[Value]:
-    """What comes of (N, steps, features): (N, T, output), and the weights (N, heads, T, S) if they are asked for."""
-    query, key, value = (layer.bind(layer.keras_layout(tensor)) for tensor in given.tensors)
-    shape = (*query.shape[:2], heads.output)
-    if mask is None and not given.causal and heads.window is None and heads.standard(_features(query)):
-        module = _standard(layer, heads, query, key, value)
-        if not given.weights:
-            code = call(module.text, query, key, value, need_weights=False)
-            return [layer.value(index(code, "0"), shape)]
-        code = call(module.text, query, key, value, average_attn_weights=False)
+    """Attention whose scores `part` computes: what it yields, and the weights if they are asked for."""
+    if not 2 <= len(layer.inputs) <= 3:
+        raise LayerRefused(f"called on {len(layer.inputs)} tensors, expected query, value and perhaps key")
+    tensors = [layer.bind(layer.keras_layout(tensor)) for tensor in layer.inputs]
+    query, value = tensors[:2]
+    key = tensors[2] if len(tensors) == 3 else value
+    if query.rank < 3 or any(tensor.rank != query.rank for tensor in tensors):
+        raise LayerRefused(f"called on tensors of shape {query.shape}, {value.shape} and {key.shape}")
+    if query.shape[-1] != key.shape[-1]:
+        raise LayerRefused(f"queries of {query.shape[-1]} features and keys of {key.shape[-1]}")
+    query_mask, value_mask = _masks(layer)
+    causal = _heads.flag(layer, "use_causal_mask") or layer.options.flag("causal", default=False)
+    weights = _heads.flag(layer, "return_attention_scores")
+    dropout = layer.options.number("dropout", default=0.0, minimum=0.0)
+    layer.options.ignore("seed")
+    flags: dict[str, Argument] = {"causal": True} if causal else {}
+    shape = (*query.shape[:-1], value.shape[-1])
+    if part == "DotProductAttention" and not (state or dropout or weights or value_mask):
+        settings = {"is_causal": True} if causal else {}
+        code = call("F.scaled_dot_product_attention", query, key, value, **settings, scale=1.0)
+        results = [layer.value(code, shape)]
     else:
-        settings = {} if mask is None and heads.window is None else masked_score
-        module = _part(layer, heads, query, key, value, settings)
-        tensors = [query, key, value] if mask is None else [query, key, value, mask]
-        flags = {"causal": True} if given.causal else {}
-        if not given.weights:
-            return [layer.value(call(module.text, *tensors, **flags), shape)]
-        code = method(module, "with_weights", *tensors, **flags)
-    result = layer.value(code, shape)
-    weights = layer.value(code, (shape[0], heads.heads, shape[1], key.shape[1]), hint="weights")
-    layer.bind(result, "{}, {}", weights)
-    return [result, weights]
+        if dropout:
+            settings["dropout"] = dropout
+        module = layer.module(layer.part(part), state=state, **settings)
+        if value_mask is not None:
+            flags = {"mask": index(value_mask, ":, None"), **flags}
+        code = module(query, key, value, **flags)
+        if weights:
+            results = [
+                layer.value(code, shape),
+                layer.value(code, (*query.shape[:-1], value.shape[-2]), hint="weights"),
+            ]
+            layer.bind(results[0], "{}, {}", results[1])
+        else:
+            results = [layer.value(index(code, "0"), shape)]
+    if query_mask is not None:
+        results[0] = layer.value(template("{} * {}", results[0], index(query_mask, "..., None")), shape)
+    results[0].mask = query_mask or layer.inputs[0].mask
+    layer.mask_spent = query_mask is None and layer.inputs[0].mask_spent
+    return results
 
 
-def _standard(layer: LayerCall, heads: _Heads, query: Value, key: Value, value: Value) -> Raw:
-    """`nn.MultiheadAttention`, which keeps its three input projections in one tensor if their inputs are alike."""
-    width = _features(query)
-    weights, biases = _projections(layer, heads, query, key, value)
-    state = {"out_proj.weight": weights["output"]}
-    settings: dict[str, Argument] = {}
-    inputs = [weights[role] for role in ("query", "key", "value")]
-    if _features(key) == _features(value) == width:
-        state["in_proj_weight"] = stacked(inputs, (3 * width, width), "query, key and value")
+def _masks(layer: LayerCall) -> tuple[Value | None, Value | None]:
+    """The masks of query and value that act in this call: the ones it names, else the ones that come with them."""
+    stated = layer.argument("mask")
+    if stated is None:
+        query_mask, value_mask = (_heads.live_mask(layer, tensor) for tensor in layer.inputs[:2])
+    elif isinstance(stated, list) and len(stated) > 1:
+        query_mask, value_mask = (_stated(layer, mask) for mask in stated[:2])
     else:
-        state |= dict(zip(("q_proj_weight", "k_proj_weight", "v_proj_weight"), inputs, strict=True))
-        settings |= {"kdim": _features(key), "vdim": _features(value)}
-    if heads.bias:
-        inputs = [biases[role] for role in ("query", "key", "value")]
-        state["in_proj_bias"] = stacked(inputs, (3 * width,), "query, key and value")
-        state["out_proj.bias"] = biases["output"]
-    else:
-        settings["bias"] = False
-    if heads.dropout:
-        settings["dropout"] = heads.dropout
-    return layer.submodule(
-        "nn.MultiheadAttention", width, heads.heads, batch_first=True, state=state, **settings
-    )
+        raise UnsupportedOption("call argument mask is not a list of masks", "mask")
+    if (query_mask or value_mask) and layer.inputs[0].rank > 3:
+        raise UnsupportedMask(f"a mask reaches attention over tensors of rank {layer.inputs[0].rank}")
+    return query_mask, value_mask
 
 
-def _part(
-    layer: LayerCall,
-    heads: _Heads,
-    query: Value,
-    key: Value,
-    value: Value,
-    masked_score: Mapping[str, float],
-) -> Raw:
-    weights, biases = _projections(layer, heads, query, key, value)
-    state = {f"{role}.weight": weight for role, weight in weights.items()}
-    state |= {f"{role}.bias": bias for role, bias in biases.items()}
-    settings: dict[str, Argument] = {
-        "num_heads": heads.heads,
-        "head_dim": heads.width,
-        "output_dim": heads.output,
-    }
-    optional: dict[str, tuple[Argument, Argument]] = {  # value, default
-        "value_head_dim": (heads.value_width, heads.width),
-        "key_value_heads": (heads.key_value_heads, heads.heads),
-        "bias": (heads.bias, True),
-        "gate": (heads.gate, False),
-        "dropout": (heads.dropout, 0.0),
-        "window": (heads.window, None),
-    }
-    settings |= {name: wanted for name, (wanted, default) in optional.items() if wanted != default}
-    features = [_features(tensor) for tensor in (query, key, value)]
-    return layer.submodule(
-        layer.part("MultiHeadAttention"), *features, state=state, **{**settings, **masked_score}
-    )
-
-
-def _projections(
-    layer: LayerCall, heads: _Heads, query: Value, key: Value, value: Value
-) -> tuple[dict[str, Weight], dict[str, Weight]]:
-    """Kernels and biases by role, as `nn.Linear` holds them."""
-    inner = {
-        "query": (query, heads.heads, heads.width),
-        "key": (key, heads.key_value_heads, heads.width),
-        **({"gate": (query, heads.heads, heads.value_width)} if heads.gate else {}),
-        "value": (value, heads.key_value_heads, heads.value_width),
-    }
-    weights: dict[str, Weight] = {}
-    biases: dict[str, Weight] = {}
-    for role, (tensor, count, width) in inner.items():
-        features = _features(tensor)
-        kernel = layer.weight(f"{role}/kernel", features, count, width)
-        weights[role] = kernel.reshape(features, count * width).transpose(1, 0)
-        if heads.bias:
-            biases[role] = layer.weight(f"{role}/bias", count, width).reshape(count * width)
-    joined = heads.heads * heads.value_width
-    kernel = layer.weight("attention_output/kernel", heads.heads, heads.value_width, *heads.output_shape)
-    weights["output"] = kernel.reshape(joined, heads.output).transpose(1, 0)
-    if heads.bias:
-        biases["output"] = layer.weight("attention_output/bias", *heads.output_shape).reshape(heads.output)
-    return weights, biases
-
-
-# ------------------------------------------------------------------------------------------ more axes than one
-
-
-def _attention_axes(layer: LayerCall, rank: int) -> tuple[int, ...]:
-    """The axes along which queries look, from the batch axis on."""
-    axes = layer.options.take("attention_axes", default=None)
-    if axes is None:
-        return tuple(range(1, rank - 1))
-    axes = [axes] if isinstance(axes, int) else axes
-    if not isinstance(axes, list | tuple) or not axes or len(set(axes)) < len(axes):
-        raise UnsupportedOption(f"option attention_axes is {axes!r}", "attention_axes")
-    if any(type(axis) is not int or not 1 <= axis < rank - 1 for axis in axes):
-        raise UnsupportedOption(
-            f"attention_axes {list(axes)} of a tensor of rank {rank} is not supported", "attention_axes"
-        )
-    return tuple(axes)
-
-
-def _over_axes(layer: LayerCall, heads: _Heads, given: _Arguments, axes: tuple[int, ...]) -> Value:
-    """Attention over some axes of tensors that have more: the others join the batch, these become the steps."""
-    if given.causal or given.weights or given.mask is not None or heads.window is not None:
-        raise LayerRefused(f"masks and weights of attention over tensors of rank {given.query.rank}")
-    if any(_live_mask(layer, tensor) is not None for tensor in given.tensors):
-        raise UnsupportedMask(f"a mask reaches attention over tensors of rank {given.query.rank}")
-    rank = given.query.rank
-    others = tuple(axis for axis in range(1, rank - 1) if axis not in axes)
-    order = (0, *others, *axes, rank - 1)
-
-    def joined(tensor: Value) -> Value:
-        ordered = layer.arranged(tensor, order)
-        if len(axes) > 1:
-            shape = (None, *(tensor.shape[axis] for axis in others), None, tensor.shape[-1])
-            ordered = layer.value(method(ordered, "flatten", 1 + len(others), -2), shape)
-        if others:
-            ordered = layer.value(method(ordered, "flatten", 0, len(others)), (None, None, tensor.shape[-1]))
-        return ordered
-
-    query = given.query
-    value = layer.bind(joined(given.value))
-    key = value if given.key is given.value else layer.bind(joined(given.key))
-    first = value if query is given.value else layer.bind(joined(query))
-    (result,) = _attend(layer, heads, replace(given, query=first, key=key, value=value), None, {})
-    shape = (*query.shape[:-1], heads.output)
-    if others:
-        extents = _extents([None, *(query.shape[axis] for axis in others)])
-        code = method(result, "unflatten", 0, extents)
-        if len(axes) == 1:
-            return layer.value(code, shape, axes=order)
-        result = layer.value(code, (None, *extents[1:], None, heads.output))
-    code = method(result, "unflatten", 1 + len(others), _extents([query.shape[axis] for axis in axes]))
-    return layer.value(code, shape, axes=order)
-
-
-def _extents(extents: Sequence[int | None]) -> tuple[int, ...]:
-    if extents.count(None) > 1:
-        raise LayerRefused("attention over axes of open extent")
-    return tuple(-1 if extent is None else extent for extent in extents)
+def _stated(layer: LayerCall, mask: Any) -> Value | None:
+    if mask is None:
+        return None
+    if not isinstance(mask, Value) or mask.rank != 2 or mask.dtype != "bool":
+        raise UnsupportedMask("call argument mask does not hold boolean tensors (batch, steps)")
+    return layer.bind(mask)

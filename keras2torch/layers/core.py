@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
-from keras2torch.emit.code import Value, index, method, template
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.emit.code import Value, call, index, method, template
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, FeatureAxis, Masks, converts, example
+from keras2torch.source.model import Generation
 
 
 @converts("InputLayer", examples=[example((4,)), example((6, 5, 3))])
@@ -142,7 +145,157 @@ def activation(layer: LayerCall) -> Value:
     return layer.activation(layer.input)
 
 
-@converts("Identity", examples=[example((5,))], masks=Masks.HANDLE, feature_axis=FeatureAxis.KEEPS)
+@converts(
+    "Identity",
+    examples=[example((5,)), example((5, 3), _masked=True)],
+    masks=Masks.HANDLE,
+    feature_axis=FeatureAxis.KEEPS,
+)
 def identity(layer: LayerCall) -> Value:
-    """Nothing: the input goes on as it is."""
-    return layer.input
+    """Nothing: the input goes on as it is (before Keras 3, without its mask)."""
+    x = layer.input
+    if x.mask is None or layer.generation is Generation.KERAS3:
+        return x
+    return layer.like(x, template("{}", x))
+
+
+@converts(
+    "EinsumDense",
+    examples=[
+        example((5,), equation="ab,bc->ac", output_shape=4),
+        example((6, 5), equation="abc,cd->abd", output_shape=[None, 4], bias_axes="d", activation="relu"),
+        example((6, 5), equation="...x,xy->...y", output_shape=4, bias_axes="y", activation="softmax"),
+        example((6, 5), equation="abc,cde->abde", output_shape=[None, 3, 2], bias_axes="de"),
+        example((6, 3, 2), equation="abcd,cde->abe", output_shape=[None, 7], bias_axes="e"),
+        example((6, 5), equation="abc,bd->adc", output_shape=[4, 5], bias_axes="d"),
+        example((6, 5, 3), equation="ab...,bc->ac...", output_shape=4, bias_axes="c"),
+        example((4, 5, 3), equation="...xy,xyz->...zx", output_shape=[2, 5], bias_axes="zx"),
+    ],
+    masks=Masks.STOP,
+)
+def einsum_dense(layer: LayerCall) -> Value:
+    """`nn.Linear` where the equation means that; else a part round `torch.einsum`."""
+    x, options = layer.keras_layout(layer.input), layer.options
+    equation = options.take("equation")
+    bias_axes = options.take("bias_axes", default=None) or ""
+    spec = _einsum(equation, bias_axes, x.shape, options.take("output_shape"))
+    kernel = layer.weight("kernel", *spec.kernel)
+    bias = layer.weight("bias", *spec.bias) if bias_axes else None
+    if spec.linear and (bias is None or len(spec.bias) == 1):
+        state = {"weight": kernel.transpose(1, 0), **({"bias": bias} if bias else {})}
+        settings: dict[str, Any] = {} if bias else {"bias": False}
+        module = layer.module("nn.Linear", *spec.kernel, state=state, **settings)
+    else:
+        state = {"weight": kernel, **({"bias": bias} if bias else {})}
+        shapes = (spec.kernel, spec.bias) if bias else (spec.kernel,)
+        module = layer.module(layer.part("EinsumDense"), spec.equation, *shapes, state=state)
+    return layer.activation(layer.value(module(x), spec.output))
+
+
+@dataclass(frozen=True)
+class _Einsum:
+    equation: str
+    kernel: tuple[int, ...]
+    bias: tuple[int, ...]
+    output: Shape
+    linear: bool
+
+
+_EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
+_LONGEST_EQUATION = 60
+
+
+def _einsum(equation: Any, bias_axes: Any, shape: Shape, output_shape: Any) -> _Einsum:
+    """What an equation `input,kernel->output` says of the shapes; dots stand for axes in front or behind."""
+    found = (
+        _EQUATION.fullmatch(equation)
+        if isinstance(equation, str) and len(equation) <= _LONGEST_EQUATION
+        else None
+    )
+    if found is None or not isinstance(bias_axes, str):
+        raise UnsupportedOption(f"equation {str(equation)[:60]!r} is not supported", "equation")
+    front, given, behind, weight, front_out, result, behind_out = found.groups()
+    hidden = len(shape) - len(given)
+    if (front, behind) != (front_out, behind_out) or (front and behind) or hidden < 0:
+        raise UnsupportedOption(f"equation {equation!r} for a tensor of rank {len(shape)}", "equation")
+    if not (front or behind) and hidden:
+        raise UnsupportedOption(f"equation {equation!r} for a tensor of rank {len(shape)}", "equation")
+    if any(len(set(letters)) < len(letters) for letters in (given, weight, result, bias_axes)):
+        raise UnsupportedOption(f"equation {equation!r} names an axis twice", "equation")
+    stated = list(output_shape) if isinstance(output_shape, list | tuple) else [output_shape]
+    named = shape[hidden:] if front else shape[: len(given)]
+    extents = dict(zip(given, named, strict=True))
+    # The batch axis is not stated; it is one of the axes in front, or else the first letter.
+    letters = result if front else result[1:]
+    if len(stated) != len(letters) or not set(result) <= set(given) | set(weight):
+        raise UnsupportedOption(f"output_shape {stated!r} for {equation!r}", "output_shape")
+    for letter, extent in zip(letters, stated, strict=True):
+        if extent is not None and (type(extent) is not int or extent < 1):
+            raise UnsupportedOption(f"output_shape {stated!r}", "output_shape")
+        extents[letter] = extents.get(letter) or extent
+    kernel = _known(extents, weight, equation)
+    result_shape = tuple(extents.get(letter) for letter in result)
+    output: Shape = (*shape[:hidden], *result_shape) if front else (*result_shape, *shape[len(given) :])
+    bias: tuple[int, ...] = ()
+    if bias_axes:
+        if not set(bias_axes) <= set(result):
+            raise UnsupportedOption(f"bias_axes {bias_axes!r} of {equation!r}", "bias_axes")
+        first = min(result.index(letter) for letter in bias_axes)
+        sizes = dict(zip(bias_axes, _known(extents, bias_axes, equation), strict=True))
+        bias = tuple(sizes.get(letter, 1) for letter in result[first:])
+        bias += (1,) * hidden if behind else ()
+    linear = (
+        len(weight) == 2
+        and not behind
+        and given[-1] == weight[0]
+        and result == given[:-1] + weight[1]
+        and bias_axes in ("", weight[1])
+    )
+    return _Einsum(equation, kernel, bias, output, linear)
+
+
+def _known(extents: dict[str, int | None], letters: str, equation: str) -> tuple[int, ...]:
+    sizes = tuple(extents.get(letter) or 0 for letter in letters)
+    if 0 in sizes:
+        raise LayerRefused(f"the extent of an axis of {equation!r} is not known")
+    return sizes
+
+
+@converts(
+    "ReversibleEmbedding",
+    examples=[
+        example((6,), input_dim=11, output_dim=4, _integers_below=11),
+        example((6,), input_dim=11, output_dim=4, tie_weights=False, mask_zero=True, _integers_below=11),
+        example((6, 4), input_dim=11, output_dim=4, logit_soft_cap=2.0, _call={"reverse": True}),
+        example((6, 4), input_dim=11, output_dim=4, tie_weights=False, _call={"reverse": True}),
+    ],
+    masks=Masks.HANDLE,
+    generations=ONLY_KERAS3,
+)
+def reversible_embedding(layer: LayerCall) -> Value:
+    """A part: `nn.Embedding` that also scores every id for a vector."""
+    x, options = layer.keras_layout(layer.input), layer.options
+    count, size = options.integer("input_dim"), options.integer("output_dim")
+    options.must_be("reverse_dtype", None, "float32", "float64")
+    state = {"weight": layer.weight("embeddings", count, size)}
+    settings: dict[str, Any] = {}
+    if not options.flag("tie_weights", default=True):
+        state["reverse_weight"] = layer.weight("reverse_embeddings", size, count).transpose(1, 0)
+        settings["tied"] = False
+    if options.take("logit_soft_cap", default=None) is not None:
+        settings["logit_soft_cap"] = options.number("logit_soft_cap")
+    module = layer.submodule(layer.part("ReversibleEmbedding"), count, size, state=state, **settings)
+    masked = options.flag("mask_zero", default=False)
+    if layer.argument("reverse"):
+        if x.mask is not None:
+            raise UnsupportedMask("a mask reaches an embedding that is called in reverse")
+        return layer.value(method(module, "logits", x), (*x.shape[:-1], count))
+    if x.mask is not None:
+        raise LayerRefused("called on ids that carry a mask already")
+    ids = x if x.dtype.startswith(("int", "uint")) else layer.like(x, method(x, "long"), dtype="int64")
+    vectors = layer.value(call(module.text, ids), (*x.shape, size))
+    if masked:
+        mask = layer.like(ids, template("{} != 0", layer.input), dtype="bool")
+        mask.hint = "mask"
+        vectors.mask = layer.bind(mask, optional=True)
+    return vectors

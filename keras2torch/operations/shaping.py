@@ -194,11 +194,14 @@ def squeeze(layer: LayerCall, x: Any, axis: Any, _dims: Any = None) -> Value:
 
 @operation(
     tf="identity|grad_pass_through(input: x)",
+    keras3="core.ConvertToTensor(x, *, dtype=None, sparse=None, ragged=None)",
     node="Identity|Snapshot(x)",
     examples=[example((4, 3), x=X)],
 )
-def identity(layer: LayerCall, x: Any) -> Value:
+def identity(layer: LayerCall, x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Value:
     """Nothing."""
+    if sparse or ragged or dtype is not None:
+        raise UnsupportedOption("a tensor of another kind", "dtype")
     return tensor(layer, x)
 
 

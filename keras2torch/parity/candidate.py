@@ -193,16 +193,17 @@ def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
 class Observer:
     """Receives the values that pass the places the manifest names, and writes those that are wanted.
 
-    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator that names
-    it.
+    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator of each layer that
+    names it. Several layers do where some of them change nothing.
     """
 
     def __init__(self, locators: Sequence[Locator]) -> None:
-        self._places: dict[tuple[str, int | None], list[Locator]] = {}
+        self._places: dict[tuple[str, int | None], dict[str, list[Locator]]] = {}
         for locator in locators:
-            self._places.setdefault((locator.module, locator.line), []).append(locator)
+            layers = self._places.setdefault((locator.module, locator.line), {})
+            layers.setdefault(locator.key.rpartition(":")[0], []).append(locator)
         self._paths: dict[int, str] = {}
-        self._queues: dict[tuple[str, int | None], Iterator[Locator]] = {}
+        self._queues: dict[tuple[str, int | None], list[Iterator[Locator]]] = {}
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
@@ -211,7 +212,9 @@ class Observer:
     ) -> Iterator[None]:
         """Write the tensors with the keys `wanted` while `model` runs: samples of them, or the `whole`."""
         self._paths = {id(module): path for path, module in model.named_modules()}
-        self._queues = {place: iter(locators) for place, locators in self._places.items()}
+        self._queues = {
+            place: [iter(locators) for locators in layers.values()] for place, layers in self._places.items()
+        }
 
         def take(locator: Locator, value: Any) -> None:
             if locator.key in wanted:
@@ -248,7 +251,7 @@ class Observer:
             handle.remove()
 
     def _passing(self, module: nn.Module, line: int | None, value: Any) -> None:
-        queue = self._queues.get((self._paths.get(id(module), "?"), line))
-        locator = next(queue, None) if queue else None
-        if locator is not None and self._take is not None:
-            self._take(locator, value)
+        for queue in self._queues.get((self._paths.get(id(module), "?"), line), ()):
+            locator = next(queue, None)
+            if locator is not None and self._take is not None:
+                self._take(locator, value)

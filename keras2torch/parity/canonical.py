@@ -44,6 +44,8 @@ STAND_INS = {
 }
 """Classes that compute what another does, but only on a GPU or under a name that is gone; Keras converts weights."""
 
+_PUBLIC_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""What Keras 3 calls a class whose own name an .h5 file has."""
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
 _OPTIONS_OF_MASKS = frozenset({"axis", "keepdims"})
 _PLAIN_OBJECTS = {
@@ -315,6 +317,6 @@ def with_modules(model: Any, ours: Set[str] = frozenset()) -> Any:
                 "class_name": "Sequential" if name == "Sequential" else "Model",
                 "module": "keras",
             }
-        return {**thing, "module": "keras.layers"}
+        return {**thing, "class_name": _PUBLIC_NAMES.get(name, name), "module": "keras.layers"}
 
     return rewrite_objects(model, change)

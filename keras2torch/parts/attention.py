@@ -1,4 +1,4 @@
-"""Attention with what `nn.MultiheadAttention` does not have: widths of any kind, shared and masked heads."""
+"""Attention with what `nn.MultiheadAttention` does not have: other widths, shared heads, masks, other scores."""
 
 from __future__ import annotations
 
@@ -126,3 +126,79 @@ class MultiHeadAttention(nn.Module):
             y = y * torch.sigmoid(self.gate(query))
         joined: torch.Tensor = self.output(y)
         return joined
+
+
+class ScoredAttention(nn.Module):
+    """Attention of one head without projections; subclasses say how well a key suits a query."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        causal: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend from `query` (..., T, C) to `key` (..., S, C) and `value` (..., S, D).
+
+        Returns the output (..., T, D) and the weights (..., T, S). Keys where `mask` (..., T or 1, S) is false are
+        not seen, unless none are; with `causal`, step t sees the steps up to t.
+        """
+        scores = self.scores(query, key)
+        if causal:
+            seen = torch.ones_like(scores[:1], dtype=torch.bool).tril()
+            mask = seen if mask is None else mask & seen
+        if mask is not None:
+            scores = torch.where(mask, scores, scores - 1e9)
+        weights = torch.softmax(scores, dim=-1)
+        return F.dropout(weights, self.dropout, self.training) @ value, weights
+
+    def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        """The score of every key for every query, (..., T, S)."""
+        raise NotImplementedError
+
+
+class DotProductAttention(ScoredAttention):
+    """Attention by the dot product (Luong et al., 2015), not divided by anything; `scale` learns a factor."""
+
+    def __init__(self, *, scale: bool = False, dropout: float = 0.0) -> None:
+        super().__init__(dropout)
+        self.scale = nn.Parameter(torch.ones(())) if scale else None
+
+    def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        scores = query @ key.transpose(-2, -1)
+        return scores if self.scale is None else scores * self.scale
+
+
+class ConcatAttention(ScoredAttention):
+    """Attention by `weight * sum(tanh(scale * (query + key)))`; the scale is one without `scale`."""
+
+    def __init__(self, *, scale: bool = False, dropout: float = 0.0) -> None:
+        super().__init__(dropout)
+        self.scale = nn.Parameter(torch.ones(())) if scale else None
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        both = query[..., :, None, :] + key[..., None, :, :]
+        if self.scale is not None:
+            both = both * self.scale
+        return self.weight * torch.tanh(both).sum(dim=-1)
+
+
+class AdditiveAttention(ScoredAttention):
+    """Attention by `sum(scale * tanh(query + key))` (Bahdanau et al., 2015); `features` makes the scale, one each."""
+
+    def __init__(self, *, features: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__(dropout)
+        self.scale = nn.Parameter(torch.ones(features)) if features else None
+
+    def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        suited = torch.tanh(query[..., :, None, :] + key[..., None, :, :])
+        if self.scale is not None:
+            suited = suited * self.scale
+        return suited.sum(dim=-1)

@@ -4,6 +4,7 @@ library.
 
 import importlib
 import traceback
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -88,17 +89,32 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
         config["cell"] = cells if len(cells) > 1 else cells[0]
     layer = layer_class(**config)
     if example.call is not None:
-        tokens = {f"#{number}": tensor for number, tensor in enumerate(tensors)}
-        given = {name: tokens.get(value, value) for name, value in example.call.items()}
-        named = {value for value in example.call.values() if isinstance(value, str)}
-        first = [tensor for token, tensor in tokens.items() if token == "#0" or token not in named]
-        return k.Model(inputs, layer(*first, **given))
+        return k.Model(inputs, _called(layer, tensors, example.call))
     merges = rules()[class_name].family == "merging"
     result = layer(tensors if merges or len(tensors) > 1 else tensors[0])
     if example.behind is not None:
         class_behind, config_behind = example.behind
         result = getattr(k.layers, class_behind)(**config_behind)(result)
     return k.Model(inputs, result)
+
+
+def _called(layer: Any, tensors: list[Any], call: Mapping[str, Any]) -> Any:
+    """What the layer yields, called as an example says."""
+    named: set[int] = set()
+
+    def given(value: Any) -> Any:
+        if isinstance(value, list):
+            return [given(item) for item in value]
+        if isinstance(value, str) and value.startswith("#"):
+            named.add(int(value[1:]))
+            return tensors[int(value[1:])]
+        return value
+
+    arguments = {name: given(value) for name, value in call.items()}
+    if "inputs" in arguments:
+        return layer(arguments.pop("inputs"), **arguments)
+    first = [tensor for number, tensor in enumerate(tensors) if not number or number not in named]
+    return layer(*first, **arguments)
 
 
 def run_all(payload: dict[str, Any]) -> dict[str, Any]:
