@@ -83,6 +83,27 @@ def picture_looks_at_itself(k: Any) -> Any:
     return k.Model(x, k.layers.Conv2D(2, 3)(rows))
 
 
+@model
+def words_that_matter(k: Any) -> Any:
+    """Attention behind a recurrent layer; the mask goes on from one kind of attention to the other."""
+    layers = k.layers
+    ids, x = _words(k, 6, 4)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    y = layers.Attention(use_scale=True)([x, x])
+    z, weights = layers.AdditiveAttention()([y, x], return_attention_scores=True)
+    y = layers.GlobalAveragePooling1D()(layers.Concatenate()([y, z]))
+    return k.Model(ids, [layers.Dense(2)(y), weights])
+
+
+@model
+def attention_of_two_kinds(k: Any) -> Any:
+    """In Keras 3, the first takes the mask away from the second."""
+    ids, x = _words(k, 6, 4)
+    y = k.layers.MultiHeadAttention(2, 2)(x, x)
+    z = k.layers.Attention()([x, y])
+    return k.Model(ids, k.layers.Add()([y, z]))
+
+
 def build_all(payload: dict[str, Any]) -> None:
     """Save every model with random weights as `<name>.h5` in `folder`."""
     k = importlib.import_module(payload["library"])
