@@ -42,18 +42,13 @@ VANISHED = {
 }
 
 ELSEWHERE = {
-    "AdditiveAttention",
     "AtrousConv1D",
     "AtrousConv2D",
     "AtrousConvolution1D",
     "AtrousConvolution2D",
-    "Attention",
     "ContrastLimitedAdaptiveHistogramEqualization",
     "Deconvolution2D",
     "Deconvolution3D",
-    "EinsumDense",
-    "GroupQueryAttention",
-    "GroupedQueryAttention",
     "HashedCrossing",
     "Hashing",
     "Lambda",
@@ -62,7 +57,6 @@ ELSEWHERE = {
     "ParametricSoftplus",
     "Pipeline",
     "RandomFourierFeatures",
-    "ReversibleEmbedding",
     "SReLU",
     "STFTSpectrogram",
     "TimeDistributedDense",
