@@ -103,6 +103,7 @@ for _names, _generations in ((_BOTH, _SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
         example(_PICTURE, height=5, width=4, _only=Generation.TF_KERAS),
         example(_PICTURE, height=7, width=8, _only=Generation.TF_KERAS),
         example(_PICTURE, height=12, width=5, _only=Generation.TF_KERAS),
+        example((None, None, 3), height=9, width=30, _only=Generation.TF_KERAS),
         example(_PICTURE, height=9, width=8, _only=Generation.KERAS3),
     ],
     generations=_SINCE_TF_KERAS,
@@ -117,12 +118,12 @@ def random_crop(layer: LayerCall) -> Value:
     x = as_float(layer, layer.input)
     if x.rank != 4:
         raise LayerRefused(f"called on a tensor of shape {x.shape}, expected pictures")
-    if x.shape[1] is None or x.shape[2] is None:
-        raise UnsupportedOption("the size of the pictures is not known", "height")
     layer.warn("crops at random while training in Keras; here it always takes the centre")
     x = layer.channels_first(x, "channels_last")
     shape = (x.shape[0], height, width, x.shape[3])
-    return layer.value(call(layer.part("crop_and_resize"), x, height, width), shape, axes=x.axes)
+    size = (height, width)
+    code = call("F.interpolate", call(layer.part("crop_to_ratio"), x, size), size, mode="bilinear")
+    return layer.value(code, shape, axes=x.axes)
 
 
 @converts(

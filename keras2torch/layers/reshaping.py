@@ -233,7 +233,9 @@ def _cropping(layer: LayerCall, count: int) -> Value:
         if extent is not None:
             shape[axis] = extent - front - back
             if extent - front - back < 1:
-                raise UnsupportedOption(f"cropping {front} and {back} of {extent} leaves nothing", "cropping")
+                raise UnsupportedOption(
+                    f"cropping {front} and {back} of an axis of {extent} leaves an empty tensor", "cropping"
+                )
         slices[x.torch_axis(axis)] = f"{front or ''}:{-back or ''}"
     while slices[-1] == ":" and len(slices) > 1:
         slices.pop()

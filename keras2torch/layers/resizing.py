@@ -6,6 +6,7 @@ from keras2torch.emit.code import Code, Raw, Value, call, index, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _resampling
 from keras2torch.layers._call import LayerCall
+from keras2torch.layers._casting import as_float, is_float
 from keras2torch.layers._padding import channels_first_value
 from keras2torch.layers._registry import Masks, converts, example
 from keras2torch.source.model import Generation
@@ -41,7 +42,7 @@ from keras2torch.source.model import Generation
             _only=Generation.KERAS3,
         ),
         example((3, 7, 6), height=4, width=5, data_format="channels_first", _only=Generation.KERAS3),
-        example((4, 6, 2), height=8, width=3, _integers_below=9, _only=Generation.KERAS3),
+        example((4, 6, 2), height=8, width=3, _integers_below=9),
     ],
     masks=Masks.STOP,
 )
@@ -49,7 +50,9 @@ def resizing(layer: LayerCall) -> Value:
     """`F.interpolate`, or a part for the kernels that it lacks."""
     options = layer.options
     data_format, size = layer.data_format(), _size(layer)
-    x, kernel = _images(layer, data_format), _resampling.interpolation(layer, "bilinear")
+    # Keras 3 resizes whole numbers to whole numbers, its predecessors to floats.
+    given = layer.input if layer.generation is Generation.KERAS3 else as_float(layer, layer.input)
+    x, kernel = _images(layer, given, data_format), _resampling.interpolation(layer, "bilinear")
     antialias = options.flag("antialias", default=False)
     crop = options.flag("crop_to_aspect_ratio", default=False)
     pad = options.flag("pad_to_aspect_ratio", default=False)
@@ -60,8 +63,10 @@ def resizing(layer: LayerCall) -> Value:
             "crop_to_aspect_ratio and pad_to_aspect_ratio exclude each other", "pad_to_aspect_ratio"
         )
     code: Value | Code = x
-    whole = _whole_numbers(layer, x)
+    whole = not is_float(x)
     if whole and kernel != "nearest":
+        if x.dtype not in _RANGES:
+            raise LayerRefused(f"called on images of {x.dtype}: feed them as floats")
         code = method(x, "double")  # as exact as Keras's float32 at least
     if crop:
         code = call(layer.part("crop_to_ratio"), code, size)
@@ -86,20 +91,13 @@ _RANGES = {
 """Keras 3 rounds whole numbers after resizing, and holds them within their type."""
 
 
-def _whole_numbers(layer: LayerCall, x: Value) -> bool:
-    if x.dtype.startswith("float"):
-        return False
-    if layer.generation is not Generation.KERAS3 or x.dtype not in _RANGES:
-        raise LayerRefused(f"called on images of {x.dtype}: feed them as floats")
-    return True
-
-
 @converts(
     "CenterCrop",
     examples=[
         example((7, 8, 3), height=4, width=5),
         example((5, 9, 3), height=7, width=4),
         example((None, None, 3), height=41, width=30),
+        example((7, 8, 3), height=3, width=8, _integers_below=9),
         example((3, 7, 8), height=4, width=5, data_format="channels_first", _only=Generation.KERAS3),
     ],
     masks=Masks.STOP,
@@ -107,9 +105,7 @@ def _whole_numbers(layer: LayerCall, x: Value) -> bool:
 def center_crop(layer: LayerCall) -> Value:
     """A slice; of smaller images the largest crop of that shape, enlarged by `F.interpolate`."""
     data_format, size = layer.data_format(), _size(layer)
-    x = _images(layer, data_format)
-    if not x.dtype.startswith("float"):
-        raise LayerRefused(f"called on images of {x.dtype}: feed them as floats")
+    x = _images(layer, as_float(layer, layer.input), data_format)
     known = [(n, wanted) for n, wanted in zip(x.torch_shape[2:], size, strict=True) if n is not None]
     code: Code
     if len(known) < 2:
@@ -123,11 +119,11 @@ def center_crop(layer: LayerCall) -> Value:
     return channels_first_value(layer, code, x, x.torch_shape[1], size)
 
 
-def _images(layer: LayerCall, data_format: str) -> Value:
+def _images(layer: LayerCall, x: Value, data_format: str) -> Value:
     layer.argument("training")  # Keras 3 stores it with the call; it makes no difference
-    if layer.input.rank != 4:
-        raise LayerRefused(f"called on a tensor of shape {layer.input.shape}, not on a batch of images")
-    return layer.channels_first(layer.input, data_format)
+    if x.rank != 4:
+        raise LayerRefused(f"called on a tensor of shape {x.shape}, not on a batch of images")
+    return layer.channels_first(x, data_format)
 
 
 def _size(layer: LayerCall) -> tuple[int, int]:
