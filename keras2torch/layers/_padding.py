@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras2torch.emit.code import Code, Value, call
-from keras2torch.errors import UnsupportedOption
+from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 
 
@@ -122,6 +122,19 @@ def transposed_window(shape: Window, axis: int, output_padding: int | None) -> t
         total_crop = effective - stride - max(effective - stride, 0)
     front = max(total_crop, 0) // 2 if shape.padding == "same" else 0
     return front, 2 * front - total_crop
+
+
+def output_padding(shape: Window, axis: int, n: int | None, extent: int) -> int:
+    """The `output_padding` under which Keras's transposed convolution of `n` steps is `extent` long.
+
+    Raises `LayerRefused` where no convolution of that length yields `n` steps.
+    """
+    stride, effective = shape.strides[axis], shape.effective(axis)
+    reached = extent if shape.padding == "same" else extent - effective + 1
+    if n is None or n != -(-reached // stride):
+        raise LayerRefused(f"an output of {extent} from an input of {n}")
+    full = (n - 1) * stride + effective
+    return extent - full + (2 * (effective // 2) if shape.padding == "same" else 0)
 
 
 def channels_first_value(

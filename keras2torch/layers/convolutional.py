@@ -5,6 +5,7 @@ Kernels: Keras stores (spatial..., in, out), torch (out, in, spatial...).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -294,7 +295,7 @@ def _separable(layer: LayerCall, rank: int) -> Value:
 )
 def conv1d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose1d`, cropped or filled up where Keras's output length differs from torch's."""
-    return _transposed(layer, 1)
+    return transposed(layer, 1)
 
 
 @converts(
@@ -318,7 +319,7 @@ def conv1d_transpose(layer: LayerCall) -> Value:
 )
 def conv2d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose2d`, cropped or filled up where Keras's output size differs from torch's."""
-    return _transposed(layer, 2)
+    return transposed(layer, 2)
 
 
 @converts(
@@ -334,11 +335,13 @@ def conv2d_transpose(layer: LayerCall) -> Value:
 )
 def conv3d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose3d`, cropped or filled up where Keras's output size differs from torch's."""
-    return _transposed(layer, 3)
+    return transposed(layer, 3)
 
 
-def _transposed(layer: LayerCall, rank: int) -> Value:
-    """Keras's output length and crop, per axis, with effective kernel e = (k-1)*d+1 and input length n.
+def transposed(layer: LayerCall, rank: int, extents: Sequence[int] | None = None) -> Value:
+    """A transposed convolution, of the output size that Keras gives it or of spatial `extents`.
+
+    Keras's output length and crop, per axis, with effective kernel e = (k-1)*d+1 and input length n.
 
     The full transposed convolution is (n-1)*s+e long. Keras keeps `out` of it: n*s for "same", n*s+max(e-s, 0) for
     "valid" (`compute_conv_transpose_output_length` in keras/src/backend/common), starting at max(full-out, 0)//2 for
@@ -358,6 +361,11 @@ def _transposed(layer: LayerCall, rank: int) -> Value:
     paddings: tuple[int | None, ...] = (None,) * rank
     if extra is not None:
         paddings = options.integers("output_padding", count=rank, minimum=0)
+    elif extents is not None:
+        paddings = tuple(
+            _padding.output_padding(window, axis, n, extent)
+            for axis, (n, extent) in enumerate(zip(_spatial(x), extents, strict=True))
+        )
     crops, additions, out = [], [], []
     for axis, n in enumerate(_spatial(x)):
         crop, added = _padding.transposed_window(window, axis, paddings[axis])

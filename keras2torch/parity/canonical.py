@@ -20,6 +20,7 @@ FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16"
 TRANSPOSED_FOR_CPU = frozenset(
     {
         *(f"Conv{n}D" for n in (1, 2, 3)),
+        *(f"AtrousConvolution{n}D" for n in (1, 2)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
         *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
         *(f"{kind}Conv{n}D" for kind in ("Depthwise", "Separable") for n in (1, 2)),

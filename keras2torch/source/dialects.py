@@ -12,6 +12,7 @@ from typing import Any
 from keras2torch.errors import Reason, UnsupportedModel, UsageError
 from keras2torch.options import ConversionOptions
 from keras2torch.source.keras1_config import in_keras2_spelling
+from keras2torch.source.keras1_merge import has_group
 from keras2torch.source.keras1_weights import in_keras2_layout
 from keras2torch.source.model import Generation, SourceModel, StoredWeight
 from keras2torch.source.theano import as_correlations, backend_reasons
@@ -32,7 +33,7 @@ def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceMo
         )
     config: Mapping[str, Any] = source.config
     if source.generation is Generation.KERAS1:
-        config = in_keras2_spelling(config)
+        config = in_keras2_spelling(config, list(source.weights))
     config = _named(config, list(source.weights))
     config = _given_shapes(config, options.input_shape)
     weights = dict(source.weights)
@@ -73,7 +74,7 @@ def _with_names(model: Any, groups: Sequence[str]) -> Any:
     layers = model if isinstance(model, list) else model.get("layers") if isinstance(model, Mapping) else None
     if not isinstance(layers, list) or any(not isinstance(layer, Mapping) for layer in layers):
         return model
-    stored = [layer for layer in layers if _has_group(layer)]
+    stored = [layer for layer in layers if has_group(layer)]
     by_place = dict(zip(map(id, stored), groups, strict=True)) if len(stored) == len(groups) else {}
     taken = {_name_of(layer) for layer in layers}
     named = []
@@ -90,10 +91,6 @@ def _with_names(model: Any, groups: Sequence[str]) -> Any:
         else:
             named.append(layer)
     return named if isinstance(model, list) else {**model, "layers": named}
-
-
-def _has_group(layer: Mapping[str, Any]) -> bool:
-    return layer.get("class_name") not in ("InputLayer", "Merge")
 
 
 def _new_name(class_name: str, taken: set[str]) -> str:

@@ -40,16 +40,12 @@ _DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
 _IMPLEMENTATIONS = {"cpu": 0, "mem": 1, "gpu": 2}
 
 _NEW_NAMES = {
-    "AtrousConvolution1D": "Conv1D",
-    "AtrousConvolution2D": "Conv2D",
-    "ConvRecurrent2D": "ConvLSTM2D",
     "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
     "Convolution3D": "Conv3D",
     "SeparableConvolution2D": "SeparableConv2D",
-    "TimeDistributedDense": "Dense",
 }
-"""Classes that went on under another name. TimeDistributedDense is what any Dense does with a sequence."""
+"""Classes that went on under another name."""
 
 _KERNEL_SIZES = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
 
@@ -57,6 +53,8 @@ _KNOWN = frozenset(
     {
         "Activation",
         "ActivityRegularization",
+        "AtrousConvolution1D",
+        "AtrousConvolution2D",
         "AveragePooling1D",
         "AveragePooling2D",
         "AveragePooling3D",
@@ -107,6 +105,7 @@ _KNOWN = frozenset(
         "SpatialDropout3D",
         "ThresholdedReLU",
         "TimeDistributed",
+        "TimeDistributedDense",
         "UpSampling1D",
         "UpSampling2D",
         "UpSampling3D",
@@ -118,11 +117,14 @@ _KNOWN = frozenset(
 )
 
 
-def in_keras2_spelling(entry: Mapping[str, Any]) -> Config:
-    """A layer or model entry of Keras 1, and all that stands in it. Raises `BadConfig`."""
+def in_keras2_spelling(entry: Mapping[str, Any], groups: Sequence[str] = ()) -> Config:
+    """A layer or model entry of Keras 1, and all that stands in it. Raises `BadConfig`.
+
+    `groups`: for the outermost model, the names under which the file stores its layers, in order.
+    """
     class_name, config = entry.get("class_name"), entry.get("config")
     if class_name == "Sequential" and isinstance(config, list):
-        return _sequential(entry, config)
+        return _sequential(entry, config, groups)
     if not isinstance(class_name, str) or not isinstance(config, Mapping):
         raise BadConfig(
             "a layer without class_name and config", spot=str(entry.get("name") or "model_config")
@@ -145,10 +147,10 @@ def _entries(layers: Sequence[Any]) -> list[Config]:
     return [in_keras2_spelling(layer) for layer in layers]
 
 
-def _sequential(entry: Mapping[str, Any], layers: Sequence[Any]) -> Config:
+def _sequential(entry: Mapping[str, Any], layers: Sequence[Any], groups: Sequence[str]) -> Config:
     converted = _entries(layers)
     if starts_with_branches(converted):
-        return {**entry, "class_name": "Model", "config": branches_laid_flat(converted)}
+        return {**entry, "class_name": "Model", "config": branches_laid_flat(converted, groups)}
     return {**entry, "config": converted}
 
 
@@ -222,13 +224,14 @@ def _merge(new: Config, _: Mapping[str, Any]) -> Config:
     if not isinstance(mode, str) or new.get("mode_type", "raw") != "raw":
         return {key: value for key, value in new.items() if key not in ("axis", "axes")}
     read = {"concat": "axis", "dot": "axes", "cos": "axes"}.get(mode)
+    if isinstance(new.get("layers"), list):
+        new["layers"] = _entries(new["layers"])
     return {key: value for key, value in new.items() if key in ("name", "trainable", "layers", "mode", read)}
 
 
 _BY_CLASS: dict[str, Callable[[Config, Mapping[str, Any]], Config]] = {
     "BatchNormalization": _batch_normalization,
     "ConvLSTM2D": _recurrent,
-    "ConvRecurrent2D": _recurrent,
     "Dense": _units,
     "Embedding": _embedding,
     "GRU": _recurrent,

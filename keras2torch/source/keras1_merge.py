@@ -21,15 +21,19 @@ def starts_with_branches(layers: Sequence[Mapping[str, Any]]) -> bool:
     return bool(layers) and layers[0].get("class_name") == "Merge" and "layers" in layers[0]["config"]
 
 
-def branches_laid_flat(layers: Sequence[Mapping[str, Any]]) -> Config:
-    """The Functional configuration of a Sequential for which `starts_with_branches`. Raises `BadConfig`."""
-    flat = _Flat()
+def branches_laid_flat(layers: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Config:
+    """The Functional configuration of a Sequential for which `starts_with_branches`. Raises `BadConfig`.
+
+    `groups`: the names under which the file stores its layers, for models among them that the list does not name.
+    """
+    flat = _Flat(groups)
     output = flat.chain(layers)
     return {"layers": flat.layers, "input_layers": flat.inputs, "output_layers": [output]}
 
 
 class _Flat:
-    def __init__(self) -> None:
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._groups = groups
         self.layers: list[Config] = []
         self.inputs: list[_Tensor] = []
 
@@ -78,19 +82,26 @@ class _Flat:
         self.inputs.append(tensor)
         return tensor
 
+    def _name_by_place(self) -> str:
+        place = sum(has_group(layer) for layer in self.layers)
+        return self._groups[place] if place < len(self._groups) else f"model_{place + 1}"
+
     def _add(self, entry: Mapping[str, Any], tensors: list[_Tensor]) -> _Tensor:
-        name = _name(entry)
+        name = _name(entry) or self._name_by_place()
         self.layers.append({**entry, "name": name, "inbound_nodes": [tensors] if tensors else []})
         nested = isinstance(entry["config"], list) or "layers" in entry["config"]
         return [name, 1 if nested else 0, 0]  # building a nested model was its call 0
 
 
+def has_group(layer: Mapping[str, Any]) -> bool:
+    """Whether the file has a group for a layer here, be it an empty one."""
+    return layer.get("class_name") not in ("InputLayer", "Merge")
+
+
 def _name(entry: Mapping[str, Any]) -> str:
     config = entry.get("config")
     name = entry.get("name") or (config.get("name") if isinstance(config, Mapping) else None)
-    if not isinstance(name, str):
-        raise BadConfig("a layer without a name", spot=str(entry.get("class_name")))
-    return name
+    return name if isinstance(name, str) else ""
 
 
 def _list_of_objects(value: Any) -> list[Mapping[str, Any]]:

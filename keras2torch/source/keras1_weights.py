@@ -133,6 +133,8 @@ def _locally_connected2d(number: int, array: Array, config: _Config) -> Array:
 
 
 _TURNS: dict[str, _Turn] = {
+    "AtrousConvolution1D": _conv1d,
+    "AtrousConvolution2D": _conv2d,
     "Conv1D": _conv1d,
     "Conv2D": _conv2d,
     "Conv3D": _conv3d,

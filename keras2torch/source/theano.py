@@ -18,7 +18,7 @@ from keras2torch.source.weight_owners import Count, owners, shares
 _CORRELATING = frozenset({"tensorflow", "cntk", "jax", "torch", "numpy", "openvino"})
 _TURNED = {
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose"), 1),
-    **dict.fromkeys(("Deconvolution2D", "Deconvolution3D"), 1),
+    **dict.fromkeys(("AtrousConvolution1D", "AtrousConvolution2D", "Deconvolution2D", "Deconvolution3D"), 1),
     "ConvLSTM2D": 2,
 }
 """How many kernels such a layer has, which are its first arrays."""

@@ -15,6 +15,8 @@ Count = Callable[[str, Mapping[str, Any]], tuple[int, int] | None]
 """(class name, configuration) -> how many trainable and other arrays such a layer stores; None if not known."""
 
 _WITH_BIAS = {
+    "AtrousConvolution1D": 1,
+    "AtrousConvolution2D": 1,
     "Conv1D": 1,
     "Conv2D": 1,
     "Conv2DTranspose": 1,
@@ -33,6 +35,7 @@ _WITH_BIAS = {
     "SeparableConv1D": 2,
     "SeparableConv2D": 2,
     "SimpleRNN": 2,
+    "TimeDistributedDense": 1,
 }
 """Arrays beside the one bias."""
 _WITHOUT_BIAS = {

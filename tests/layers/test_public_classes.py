@@ -42,24 +42,14 @@ VANISHED = {
 }
 
 ELSEWHERE = {
-    "AtrousConv1D",
-    "AtrousConv2D",
-    "AtrousConvolution1D",
-    "AtrousConvolution2D",
     "ContrastLimitedAdaptiveHistogramEqualization",
-    "Deconvolution2D",
-    "Deconvolution3D",
     "HashedCrossing",
     "Hashing",
     "Lambda",
     "MelSpectrogram",
-    "Merge",
-    "ParametricSoftplus",
     "Pipeline",
     "RandomFourierFeatures",
-    "SReLU",
     "STFTSpectrogram",
-    "TimeDistributedDense",
 }
 """Classes whose rules are still to come; whoever writes one takes its name out."""
 

@@ -1,0 +1,45 @@
+"""Layers of Keras 1 that no later library has."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def cosine(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Cosine of the angle between vectors (N, d), as (N, 1, 1)."""
+    lengths = torch.sqrt((left**2).sum(1) * (right**2).sum(1))
+    return ((left * right).sum(1) / torch.clamp(lengths, min=1e-7))[:, None, None]
+
+
+class ParametricSoftplus(nn.Module):
+    """`alpha * softplus(beta * x)` with parameters for every element, or shared along the axes where `shape` is 1."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full(shape, 0.2))
+        self.beta = nn.Parameter(torch.full(shape, 5.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.alpha * F.softplus(self.beta * x, threshold=1000)
+
+
+class SReLU(nn.Module):
+    """S-shaped ReLU (Jin et al., 2015): identity between two thresholds, a line of another slope beyond either.
+
+    The upper threshold is `t_left + |t_right|`. `shape` is that of one sample, 1 where parameters are shared.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.t_left = nn.Parameter(torch.zeros(shape))
+        self.a_left = nn.Parameter(torch.zeros(shape))
+        self.t_right = nn.Parameter(torch.ones(shape))
+        self.a_right = nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        upper = self.t_left + self.t_right.abs()
+        below = self.t_left + self.a_left * (x - self.t_left)
+        above = upper + self.a_right * (x - upper)
+        return torch.where(x < self.t_left, below, torch.where(x > upper, above, x))

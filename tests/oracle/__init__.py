@@ -1,0 +1,1 @@
+"""Independent implementations of layers that no library can be asked about: NumPy, float64, from definitions."""
