@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras2torch.emit.code import Value, method
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._recurrent import Recurrent
@@ -31,6 +31,8 @@ def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None,
     stored, mask = layer.argument("mask"), given.mask
     if stored is not None and (stored != IMPLICIT or mask is None):
         raise UnsupportedOption("call argument mask is not supported", "mask")
+    if mask is not None and mask.rank not in (2, recurrent.rank - 1):
+        raise UnsupportedMask(f"a mask of rank {mask.rank}, expected (batch, time)")
     x = given
     if recurrent.time_major:
         x, mask = _time_and_batch_swapped(layer, x), mask and _time_and_batch_swapped(layer, mask)

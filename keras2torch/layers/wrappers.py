@@ -8,6 +8,7 @@ from typing import Any
 
 from keras2torch.emit.code import Code, Value, call, method, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
+from keras2torch.graph.entries import is_model
 from keras2torch.layers import _recurrent, _recurrent_ends, _recurrent_run
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._recurrent import CUDNN, Recurrent
@@ -152,33 +153,55 @@ def _merged(layer: LayerCall, outputs: list[Value], merge: str | None) -> list[V
         example((4, 6, 5), _inner=("BatchNormalization", {})),
         example((4, 6, 5), _inner=("LSTM", {"units": 3})),
         example((7, 5), _inner=("Dense", {"units": 4}), _masked=True),
+        example((4, 6, 5), _inner=("LSTM", {"units": 3, "return_sequences": True}), _masked=True),
     ],
     masks=Masks.HANDLE,
 )
 def time_distributed(layer: LayerCall) -> Value:
     """The inner layer, with time folded into the batch where it does not work on the last axis alone."""
-    x = layer.input
-    if x.rank < 3:
-        raise LayerRefused(f"called on a tensor of rank {x.rank}, expected (batch, time, ...)")
+    if any(x.rank < 3 for x in layer.inputs):
+        raise LayerRefused(f"called on a tensor of rank {layer.inputs[0].rank}, expected (batch, time, ...)")
     entry = layer.options.take("layer")
-    if not isinstance(entry, Mapping):
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping | list):
         raise UnsupportedOption("a wrapped layer without class_name and config", "layer")
-    if _works_on_last_axis(entry):
-        return layer.sublayer(entry, [x], "")
-    _check_mask(layer, entry, x)
-    mask = x.mask
-    x = layer.arranged(x, _time_in_front(x, entry))
-    if x.shape[1] is None:
-        layer.bind(x)  # its shape is read again
-    axes = (0, *(axis - 1 for axis in x.axes[2:]))
-    result = layer.sublayer(
-        entry, [Value((None, *x.shape[2:]), x.dtype, axes, method(x, "flatten", 0, 1))], ""
-    )
-    unfolded = _unfolded(result, x)
-    if result.mask is not None and layer.generation is not Generation.KERAS3:
-        mask = layer.bind(_unfolded(result.mask, x), optional=True)
-    unfolded.mask = mask
+    if isinstance(entry["config"], Mapping) and entry["config"].get("stateful") is True:
+        raise UnsupportedOption("a layer that keeps states, at each step of another", "stateful")
+    if len(layer.inputs) == 1 and _works_on_last_axis(entry):
+        return layer.sublayer(entry, layer.inputs, "")
+    if len(layer.inputs) > 1 and any(x.mask for x in layer.inputs):
+        raise UnsupportedMask("a mask reaches a TimeDistributed with several inputs")
+    _check_mask(layer, entry, layer.inputs[0])
+    mask = layer.inputs[0].mask
+    inputs = [layer.arranged(x, _time_in_front(x, entry)) for x in layer.inputs]
+    like = inputs[0]
+    if like.shape[1] is None:
+        layer.bind(like)  # its shape is read again
+    result = layer.sublayer(entry, [_folded(layer, x) for x in inputs], "")
+    unfolded = _unfolded(result, like)
+    if layer.generation is Generation.KERAS3:
+        unfolded.mask = mask
+    elif result.mask is not None:
+        unfolded.mask = layer.bind(_unfolded(result.mask, like), optional=True)
+    elif mask is not None and mask.rank > 2:
+        # Of a mask of more than steps, whether anything of a step is left.
+        code = method(method(mask, "flatten", 2), "any", -1)
+        unfolded.mask = layer.bind(
+            layer.value(code, mask.shape[:2], dtype="bool", hint="mask"), optional=True
+        )
+    else:
+        unfolded.mask = mask
     return unfolded
+
+
+def _folded(layer: LayerCall, x: Value) -> Value:
+    """`x` (N, T, ...) with time folded into the batch, and a mask that says more than which steps are valid."""
+    axes = (0, *(axis - 1 for axis in x.axes[2:]))
+    folded = Value((None, *x.shape[2:]), x.dtype, axes, method(x, "flatten", 0, 1), x.order, hint=x.hint)
+    if x.mask is not None and x.mask.rank > 2:
+        shape = (None, *x.mask.shape[2:])
+        mask = layer.value(method(x.mask, "flatten", 0, 1), shape, dtype="bool", hint="mask")
+        folded.mask = layer.bind(mask, optional=True)
+    return folded
 
 
 def _works_on_last_axis(entry: Mapping[str, Any]) -> bool:
@@ -190,12 +213,19 @@ def _works_on_last_axis(entry: Mapping[str, Any]) -> bool:
 
 
 def _check_mask(layer: LayerCall, entry: Mapping[str, Any], x: Value) -> None:
-    """Keras hands a step's part of the mask to the inner layer: that one must have no use for it."""
+    """Keras hands a step's part of the mask to the inner layer: one number a sample is of no use to any."""
     if x.mask is None:
         return
+    keras3 = layer.generation is Generation.KERAS3
     rule = find(str(entry.get("class_name")))
-    passes = (Masks.PASS, Masks.STOP) if layer.generation is Generation.KERAS3 else (Masks.PASS,)
-    if rule is None or rule.masks not in passes or x.mask.rank != 2:
+    if x.mask.rank > 2:
+        # Before Keras 3, a layer that knows nothing of masks raises an error inside this wrapper.
+        known = is_model(entry) or (rule is not None and (keras3 or rule.masks is not Masks.STOP))
+        if layer.generation in (Generation.KERAS1, Generation.KERAS2):
+            layer.warn("hands masks to the inner layer as tf.keras does; early Keras 2 did not")
+    else:
+        known = rule is not None and rule.masks in ((Masks.PASS, Masks.STOP) if keras3 else (Masks.PASS,))
+    if not known:
         raise UnsupportedMask(f"a mask reaches {entry.get('class_name')} inside a TimeDistributed")
 
 

@@ -8,6 +8,7 @@ reading.
 """
 
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -212,6 +213,8 @@ def _compiled_if_long(eager: Callable[..., Any], compiled: Callable[..., Any]) -
         long = sequences.shape[1] is not None and sequences.shape[1] >= LONG_LOOP
         return (compiled if long else eager)(sequences, *args, **kwargs)
 
+    # A TimeDistributed looks here whether the layer takes a mask.
+    vars(call)["__signature__"] = inspect.signature(eager)
     return call
 
 

@@ -323,6 +323,12 @@ def test_a_masked_bidirectional_of_keras_2_is_warned_about() -> None:
         ),
         (
             "TimeDistributed",
+            wrapped("LSTM", {**LSTM, "stateful": True}),
+            {"shapes": ([2, 5, 7, 3],)},
+            "at each step of another",
+        ),
+        (
+            "TimeDistributed",
             wrapped("LSTM", {**LSTM, "return_state": True}),
             {"shapes": ([None, 5, 7, 3],)},
             "3 outputs",

@@ -148,6 +148,21 @@ def films_in_time(k: Any) -> Any:
 
 
 @model
+def masked_sentences(k: Any) -> Any:
+    """Masks of the words in each sentence, for layers and for a model; before Keras 3, masks of sentences too."""
+    layers, each = k.layers, k.layers.TimeDistributed
+    ids = k.Input((3, 6), dtype="int32")
+    x = layers.Embedding(WORDS, 4, mask_zero=True)(ids)
+    words = k.Input((6, 4))
+    sentence = k.Model(words, layers.GRU(2)(layers.LSTM(3, return_sequences=True)(words)))
+    y = each(layers.Bidirectional(layers.LSTM(3, return_sequences=True)))(x)
+    outputs = [each(sentence)(x), each(layers.GlobalAveragePooling1D())(y)]
+    if k.__name__ == "tf_keras":
+        outputs.append(layers.GRU(3)(each(layers.LSTM(3))(y)))
+    return k.Model(ids, outputs)
+
+
+@model
 def memory(k: Any) -> Any:
     """States that are kept from call to call, in both directions and in a stack."""
     x = k.Input((5, 3), batch_size=2)
