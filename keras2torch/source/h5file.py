@@ -8,6 +8,7 @@ groups, plain numbers) and hands weights out as views of one memory map. The att
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class H5File:
         """The weights of a file without an architecture, which is `config`. Raises `NotAKerasModel`, and others."""
         root = self._file.root
         if self._root.keys() & {"layer_names", "layer_names0"}:
-            return Weights(self._weights(root), each_layer=False)
+            return Weights(self._top_level_weights, each_layer=False)
         if LAYER_GROUPS & root.links.keys():
             return Weights(self.saved_state(config, generation), each_layer=True)
         raise errors.NotAKerasModel("neither a model nor weights that Keras wrote")
@@ -96,10 +97,15 @@ class H5File:
             )
         return errors.NotAKerasModel("no model_config attribute: not a whole Keras model")
 
+    @cached_property
+    def _top_level_weights(self) -> dict[str, tuple[StoredWeight, ...]]:
+        # Once: what is looked at twice counts as overlapping.
+        return self._weights(self._file.root)
+
     def weighted_layers(self) -> tuple[int, int | None]:
         """How many layers hold weights in a weights-only file, and how many outputs the last of them has."""
         if self._root.keys() & {"layer_names", "layer_names0"}:
-            stored = [own for own in self._weights(self._file.root).values() if own]
+            stored = [own for own in self._top_level_weights.values() if own]
             return len(stored), stored[-1][0].shape[-1] if stored and stored[-1][0].shape else None
         return self._saved_state(Generation.KERAS3).weighted_layers(), None
 
