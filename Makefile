@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check format docs migrate bench applications help
+.PHONY: setup demo test check format docs migrate bench applications architectures help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -44,6 +44,9 @@ format: setup ## mend what ruff can mend by itself
 docs: setup ## write the pages that are derived from the code (docs/layers.md)
 	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
+architectures: setup ## write down the architectures of keras.applications anew, after an update of Keras (minutes)
+	@$(BIN)/python -m samples.architectures
+
 migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }
 	@bin/fleet migrate $(SOURCE) $(DEST)
@@ -55,4 +58,4 @@ applications: setup ## build, convert and prove every model of keras.application
 	@$(BIN)/python -m benchmarks.applications $(APPLICATIONS)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

@@ -1,7 +1,8 @@
 """Writes down the architectures of keras.applications: `python -m samples.architectures`, whenever Keras changes them.
 
 What is kept is what the libraries' own `to_json` says, less what has no effect on inference or is a default that the
-converter knows, so that a file of published weights can be read where there is no Keras. The result is package data.
+converter knows, so that a file of published weights can be read where there is no Keras. The result is package data:
+facts about architectures, none of the libraries' code and none of their weights.
 """
 
 from __future__ import annotations
@@ -66,15 +67,31 @@ def _pruned_model(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: config[key] for key in ("name", "input_layers", "output_layers")}
     layers = []
     for layer in config["layers"]:
-        own = {key: value for key, value in layer["config"].items() if not key.endswith(_UNUSED)}
-        layers.append({**{key: layer[key] for key in _LAYER_KEYS if key in layer}, "config": own})
+        own = {
+            key: "float32" if key == "dtype" and _is_float32(value) else value
+            for key, value in layer["config"].items()
+            if not key.endswith(_UNUSED) and (key, value) != ("trainable", True)
+        }
+        rest = {key: layer[key] for key in _LAYER_KEYS if layer.get(key) is not None}
+        layers.append({**rest, "config": own})
     return {**kept, "layers": layers}
 
 
-def packed(found: Mapping[str, Any]) -> bytes:
-    """The same bytes for the same architectures."""
-    text = json.dumps(found, sort_keys=True, separators=(",", ":")).encode()
+def _is_float32(dtype: Any) -> bool:
+    return isinstance(dtype, Mapping) and dtype["config"] == {"name": "float32"}
+
+
+def text_of(found: Mapping[str, Any]) -> bytes:
+    """The same bytes for the same architectures, each as a text of its own: they are asked for one at a time."""
+    return _compact({name: _compact(variants) for name, variants in found.items()}).encode()
+
+
+def packed(text: bytes) -> bytes:
     return lzma.compress(text, format=lzma.FORMAT_XZ, preset=9 | lzma.PRESET_EXTREME)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def collect(verifier: Verifier, wanted: list[str] | None = None) -> dict[str, Any]:
@@ -112,7 +129,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with Verifier() as verifier:
         found = collect(verifier)
-    data = packed(found)
+    data = packed(text_of(found))
     arguments.out.write_bytes(data)
     print(f"{arguments.out}: {len(found)} architectures, {len(data):,} bytes")
     return 0

@@ -19,11 +19,21 @@ _PUBLISHED_CLASSES = 1000
 
 
 @cache
-def architectures() -> Mapping[str, Any]:
-    """Name -> {"layers": how many layers hold weights with and without the classifier, "model": its to_json}."""
+def _texts() -> Mapping[str, str]:
     packed = files("keras2torch.source").joinpath(DATA).read_bytes()
-    known: dict[str, Any] = json.loads(lzma.decompress(packed))
+    known: dict[str, str] = json.loads(lzma.decompress(packed))
     return known
+
+
+def names() -> list[str]:
+    """Every application that is known."""
+    return sorted(_texts())
+
+
+def variants(name: str) -> list[dict[str, Any]]:
+    """The application with its classifier and without: {"weighted": layers that hold weights, "model": its to_json}."""
+    found: list[dict[str, Any]] = json.loads(_texts()[name])
+    return found
 
 
 def application(architecture: Architecture, file: H5File) -> bytes:
@@ -32,15 +42,15 @@ def application(architecture: Architecture, file: H5File) -> bytes:
     Raises `UsageError` for a name that is not known, `WeightsOnly` where the file fits neither.
     """
     name = architecture.name.removeprefix(PREFIX)
-    known = {key.lower(): key for key in architectures()}
+    known = {key.lower(): key for key in names()}
     if name.lower() not in known:
-        raise UsageError(f"no application {name!r}; known are {', '.join(sorted(architectures()))}")
-    variants = architectures()[known[name.lower()]]
+        raise UsageError(f"no application {name!r}; known are {', '.join(names())}")
+    both = variants(known[name.lower()])
     found, classes = file.weighted_layers()
-    for variant in variants:
+    for variant in both:
         if variant["weighted"] == found:
             return json.dumps(_with_classes(variant["model"], classes)).encode()
-    counts = " or ".join(str(variant["weighted"]) for variant in variants)
+    counts = " or ".join(str(variant["weighted"]) for variant in both)
     raise WeightsOnly(f"{found} layers with weights, where {known[name.lower()]} has {counts}")
 
 

