@@ -56,6 +56,10 @@ LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax", "P
 _READ_MORE_THAN_ONCE = frozenset({"squareplus", "sparse_plus"})
 
 
+REFUSED = {"threshold": "activation threshold has two arguments that no file gives"}
+"""Functions that a configuration cannot name in a way that could be computed, and why."""
+
+
 def _hard_sigmoid(x: Value, generation: Generation) -> Code:
     # Keras 3 changed the slope from 1/5 to 1/6: up to 0.083 apart.
     if generation is Generation.KERAS3:
@@ -106,6 +110,8 @@ def elementwise_code(name: str, x: Value, generation: Generation) -> Code | None
 def apply(layer: LayerCall, source: Value, name: str, option: str) -> Value:
     """`source` behind the function `name`."""
     name = _ALIASES.get(name, name)
+    if name in REFUSED:
+        raise UnsupportedOption(REFUSED[name], option)
     if name == "linear":
         return source
     if name in _READ_MORE_THAN_ONCE:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from keras2torch.emit.code import Value, call, template
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from collections.abc import Sequence
+
+from keras2torch.emit.code import Code, Value, call, template
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
@@ -103,24 +105,68 @@ def prelu(layer: LayerCall) -> Value:
     return layer.like(x, module(x))
 
 
+_WITH_MASK = {"inputs": "#0", "mask": "#1"}
+
+
 @converts(
     "Softmax",
-    examples=[example((5,)), example((6, 5, 3)), example((6, 5, 3), axis=1), example((6, 5), axis=-2)],
+    examples=[
+        example((5,)),
+        example((6, 5, 3)),
+        example((6, 5, 3), axis=1),
+        example((6, 5), axis=-2),
+        example((6, 5, 3), axis=[1, 2]),
+        example((4, 6, 5), axis=[-1, 1]),
+        example((6, 5), (6, 5), _dtypes=("float32", "bool"), _call=_WITH_MASK),
+        example((6, 5), (6, 5), axis=[1, 2], _dtypes=("float32", "int32"), _call=_WITH_MASK),
+    ],
     masks=Masks.HANDLE,
     feature_axis=FeatureAxis.KEEPS,
 )
 def softmax(layer: LayerCall) -> Value:
-    """`torch.softmax` along the axis where Keras's axis stands."""
-    x = layer.input
-    if x.mask is not None:
-        raise LayerRefused("a mask reaches Softmax, which has no rule for masks")
-    axis = layer.options.take("axis", default=-1)
-    if isinstance(axis, list | tuple) and len(axis) == 1:
-        axis = axis[0]
-    if isinstance(axis, bool) or not isinstance(axis, int) or not -x.rank <= axis < x.rank:
-        raise UnsupportedOption(f"axis {axis!r} of a tensor of rank {x.rank} is not supported", "axis")
-    where = x.torch_axis(axis)
-    return layer.like(x, call("torch.softmax", x, dim=-1 if where == x.rank - 1 else where))
+    """`torch.softmax` along the axis where Keras's axis stands; over several axes together by `torch.logsumexp`."""
+    if len(layer.inputs) > 2:
+        raise LayerRefused(f"called on {len(layer.inputs)} tensors")
+    x = layer.inputs[0]
+    mask = layer.inputs[1] if len(layer.inputs) == 2 else layer.argument("mask")
+    robust = layer.options.flag("robust_masking", default=False)
+    axes = layer.options.take("axis", default=-1)
+    axes = axes if isinstance(axes, list | tuple) else [axes]
+    if not axes or any(type(axis) is not int or not -x.rank <= axis < x.rank for axis in axes):
+        raise UnsupportedOption(f"axis {axes!r} of a tensor of rank {x.rank} is not supported", "axis")
+    if mask is None and x.mask is None:
+        return layer.like(x, _softmax(layer, x, axes))
+    if not isinstance(mask, Value) or mask.rank != x.rank or x.order is not None:
+        raise UnsupportedMask("a mask reaches Softmax that is not of the shape of its input")
+    x, stated = layer.bind(layer.keras_layout(x)), layer.keras_layout(mask)
+    keras3 = layer.generation is Generation.KERAS3
+    if stated.dtype == "bool":
+        seen = layer.bind(stated)
+    elif keras3 or robust:
+        seen = layer.bind(layer.like(stated, template("{} > 0.5", stated), dtype="bool"))
+    else:  # numbers: they say how much of the penalty an element is spared
+        masked = layer.like(x, template("{} + ({} - 1) * 1e9", x, stated))
+        result = layer.like(x, _softmax(layer, masked, axes))
+        result.mask = mask
+        return result
+    hidden = -1e9 if keras3 or robust else template("{} - 1e9", x)
+    result = layer.like(x, _softmax(layer, layer.like(x, call("torch.where", seen, x, hidden)), axes))
+    if keras3:  # where all is masked, nothing is left of it
+        result = layer.like(x, template("{} * {}", result, seen))
+    result.mask = mask
+    return result
+
+
+def _softmax(layer: LayerCall, x: Value, axes: Sequence[int]) -> Code:
+    dims = sorted({x.torch_axis(axis) for axis in axes})
+    if len(dims) == 1:
+        return call("torch.softmax", x, dim=-1 if dims[0] == x.rank - 1 else dims[0])
+    if x.order is not None:
+        raise LayerRefused("a softmax over flattened features and another axis")
+    x = layer.bind(x)
+    return call(
+        "torch.exp", template("{} - {}", x, call("torch.logsumexp", x, dim=tuple(dims), keepdim=True))
+    )
 
 
 @converts(

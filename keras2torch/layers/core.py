@@ -46,6 +46,7 @@ def _input_shape(value: Any) -> Shape:
         example((5,), units=4, use_bias=False, activation="relu"),
         example((7, 5), units=3, activation="softmax"),
         example((4, 6, 5), units=3, activation="tanh"),
+        example((4, 5), units=3, activation="PReLU", _only=Generation.TF_KERAS),
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.ABSORBS,
@@ -136,6 +137,40 @@ def masking(layer: LayerCall) -> Value:
             example((6, 5, 3), activation=name)
             for name in ("hard_sigmoid", "exponential", "swish", "gelu", "softmax", "mish")
         ],
+        *[example((4, 3), activation=name) for name in ("leaky_relu", "relu6", "log_softmax", "silu")],
+        *[
+            example((5, 4), activation=name, _only=Generation.KERAS3)
+            for name in (
+                "celu",
+                "glu",
+                "hard_shrink",
+                "hard_silu",
+                "hard_tanh",
+                "log_sigmoid",
+                "soft_shrink",
+                "sparse_plus",
+                "sparse_sigmoid",
+                "sparsemax",
+                "squareplus",
+                "tanh_shrink",
+            )
+        ],
+        example((5,), activation="LeakyReLU", _only=Generation.TF_KERAS),
+        example(
+            (5,),
+            activation={"class_name": "LeakyReLU", "config": {"alpha": 0.1}},
+            _only=Generation.TF_KERAS,
+        ),
+        example(
+            (5,),
+            activation={
+                "module": "keras.layers",
+                "class_name": "LeakyReLU",
+                "config": {"negative_slope": 0.1},
+                "registered_name": None,
+            },
+            _only=Generation.KERAS3,
+        ),
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,

@@ -18,10 +18,15 @@ class ElementwisePReLU(nn.Module):
 
 
 def sparsemax(logits: torch.Tensor) -> torch.Tensor:
-    """Euclidean projection onto the simplex along the last axis (Martins and Astudillo, 2016)."""
+    """Sparsemax along the last axis as Keras computes it.
+
+    The projection onto the simplex (Martins and Astudillo, 2016) takes its threshold from the sum of the support. Keras
+    takes the sum of all its partial sums, so that what is left over need not sum to one.
+    """
     ranked, _ = torch.sort(logits, dim=-1, descending=True)
     steps = torch.arange(1, logits.shape[-1] + 1, dtype=logits.dtype, device=logits.device)
     running = torch.cumsum(ranked, dim=-1)
-    support = (1 + steps * ranked > running).sum(dim=-1, keepdim=True)
-    threshold = (torch.gather(running, -1, support - 1) - 1) / support
+    support = ranked - (running - 1) / steps > 0
+    total = torch.where(support, running, 0).sum(dim=-1, keepdim=True)
+    threshold = (total - 1) / support.sum(dim=-1, keepdim=True)
     return torch.clamp(logits - threshold, min=0)

@@ -1,0 +1,43 @@
+"""Every activation that a Keras library offers has a formula here, or a reason why it can have none."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from keras2torch.layers import _functions
+
+NO_ACTIVATIONS = {"get", "serialize", "deserialize"}
+
+
+def offered(package: str, file: str) -> set[str]:
+    """Names that an `__init__` file of an installed package imports; nothing of the package runs."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse((Path(spec.origin).parent / file).read_text(encoding="utf-8"))
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return names - NO_ACTIVATIONS
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "some"),
+    [
+        ("keras", "activations/__init__.py", {"celu", "hard_swish", "sparsemax", "threshold"}),
+        ("tf_keras", "api/_v2/keras/activations/__init__.py", {"mish", "swish"}),
+    ],
+)
+def test_every_public_activation_is_known(package: str, file: str, some: set[str]) -> None:
+    names = offered(package, file)
+    assert names > some, "the list is not where it was"
+    assert sorted(names - set(_functions.names()) - _functions.REFUSED.keys()) == []
+
+
+def test_a_name_has_a_formula_or_a_reason_and_not_both() -> None:
+    assert not _functions.REFUSED.keys() & set(_functions.names())
