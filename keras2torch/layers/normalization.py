@@ -95,7 +95,8 @@ def batch_normalization(layer: LayerCall) -> Value:
     options.must_be("adjustment", None)
     options.must_be("fused", None, True, False)
     options.must_be("synchronized", False, True)
-    options.ignore("renorm_clipping", "renorm_momentum", "mode")
+    options.must_be("mode", 0)  # Keras 1 had others, which normalise with the batch at hand
+    options.ignore("renorm_clipping", "renorm_momentum")
     epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
     momentum = 1 - Decimal(repr(options.number("momentum", default=0.99)))
     order = x.order
