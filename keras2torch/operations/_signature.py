@@ -16,6 +16,7 @@ from keras2torch.errors import LayerRefused, UnsupportedOption
 
 _MISSING: Any = object()
 _WITHOUT_MEANING = frozenset({"name"})
+"""What a call may be given beside its arguments; spelled only where further arguments stand behind it."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,16 @@ class Spelling:
         for parameter in reversed(self.parameters):
             if parameter.variadic:
                 break
-            behind += not parameter.keyword_only and parameter.name not in given
+            behind += parameter.default is _MISSING and parameter.name not in given
         for parameter in self.parameters:
-            if parameter.variadic:
+            if parameter.name in _WITHOUT_MEANING:
+                del waiting[:1]
+            elif parameter.variadic:
                 bound[parameter.ours] = waiting[: len(waiting) - behind]
                 del waiting[: len(waiting) - behind]
             elif parameter.name in given:
                 bound[parameter.ours] = given.pop(parameter.name)
-            elif waiting and not parameter.keyword_only:
+            elif waiting and (parameter.default is _MISSING or not parameter.keyword_only):
                 bound[parameter.ours] = waiting.pop(0)
             elif parameter.default is not _MISSING:
                 bound[parameter.ours] = parameter.default

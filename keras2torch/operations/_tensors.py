@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras2torch.emit.code import Argument, Code, Value, call, method
+from keras2torch.emit.code import Argument, Code, Value, method
 from keras2torch.errors import LayerRefused
 from keras2torch.graph.model import Shape
 from keras2torch.operations._arguments import array_of, is_float, is_integer, torch_type
 from keras2torch.source.model import Generation
+from keras2torch.weights import Weight
 
 if TYPE_CHECKING:
     from keras2torch.layers._call import LayerCall
@@ -47,6 +48,15 @@ def constant(layer: LayerCall, array: Array) -> Value:
     return Value(array.shape, dtype, tuple(range(array.ndim)), layer.constant(array), hint=layer.name)
 
 
+def constant_like(layer: LayerCall, value: Any, like: Value) -> Value:
+    """A constant of `like`'s type, in Keras's layout."""
+    array = array_of(value)
+    if 0 < array.size <= _MOST_INLINE:
+        code = method(like, "new_tensor", array.tolist())
+        return Value(array.shape, like.dtype, tuple(range(array.ndim)), code, hint=layer.name)
+    return constant(layer, array)
+
+
 def scalar(value: Any) -> bool | int | float | None:
     """The number that a constant stands for wherever it is broadcast, or None if it is more than one."""
     if isinstance(value, Value) or value is None or isinstance(value, str):
@@ -66,6 +76,12 @@ def elementwise(
     dtype: str | None = None,
 ) -> Value:
     """`write(*operands)` element by element, with numpy's broadcasting; `dtype` defaults to the operands' own."""
+    result = dtype or common_dtype(layer, operands)
+    if is_float(result) and not any(isinstance(each, Value) and is_float(each.dtype) for each in operands):
+        operands = [
+            floating(layer, each) if isinstance(each, Value) and each.dtype != "bool" else each
+            for each in operands
+        ]
     values = [value for value in operands if isinstance(value, Value)]
     if not values:
         raise LayerRefused("an operation on constants alone")
@@ -81,7 +97,6 @@ def elementwise(
     else:
         operands = [layer.keras_layout(each) if isinstance(each, Value) else each for each in operands]
         axes = tuple(range(rank))
-    result = dtype or common_dtype(layer, operands)
     like = next((each for each in operands if isinstance(each, Value) and is_float(each.dtype)), None)
     written = [each if isinstance(each, Value) else _written(layer, each, axes, like) for each in operands]
     if len(values) == 1 and values[0].shape == shape:
@@ -145,8 +160,11 @@ def floating(layer: LayerCall, value: Value) -> Value:
     if is_float(value.dtype):
         return value
     model = _float_source(value)
-    target: Argument = Code((model, ".dtype")) if model else call("torch.get_default_dtype")
-    return layer.like(value, method(value, "to", target), dtype="float32")
+    if model is not None:
+        return layer.like(value, method(value, "to", Code((model, ".dtype"))), dtype="float32")
+    unit = Weight.constant(np.ones((), np.float32), "a one, whose type is the model's")
+    cast = layer.module(layer.part("AsFloat"), state={"unit": unit}, suffix="as_float")
+    return layer.like(value, cast(value), dtype="float32")
 
 
 def cast(layer: LayerCall, value: Value, dtype: str) -> Value:

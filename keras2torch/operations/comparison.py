@@ -10,7 +10,7 @@ from keras2torch.operations._arguments import axis_of, dtype_of, flag, integer, 
 from keras2torch.operations._registry import X, Y, Z, example, operation
 from keras2torch.operations._sizes import Sizes
 from keras2torch.operations._tensors import cast as cast_tensor
-from keras2torch.operations._tensors import common_dtype, elementwise, plain, tensor
+from keras2torch.operations._tensors import common_dtype, constant_like, elementwise, floating, plain, tensor
 
 if TYPE_CHECKING:
     from keras2torch.layers._call import LayerCall
@@ -88,6 +88,7 @@ def logical_not(layer: LayerCall, x: Any) -> Value:
         example((4,), (4,), (4,), condition=X, x=Y, y=Z, _dtypes=("bool", "float32", "float32")),
         example((4,), (4,), condition=X, x=Y, y=0.5, _dtypes=("bool", "float32")),
         example((1,), (4,), condition=X, x=-1.5, y=Y, _dtypes=("bool", "float32")),
+        example((4,), condition=X, x=1.0, y=-1.0, _dtypes=("bool",)),
     ],
 )
 def where(layer: LayerCall, condition: Any, x: Any, y: Any) -> Value:
@@ -100,12 +101,15 @@ def where(layer: LayerCall, condition: Any, x: Any, y: Any) -> Value:
 
 
 def _chosen(layer: LayerCall, condition: Any, x: Any, y: Any) -> Value:
-    tensors = [each for each in (x, y) if isinstance(each, Value)]
+    chosen_by = _truth(layer, condition)
+    if not any(isinstance(each, Value) for each in (x, y)):
+        # Of two numbers torch makes its own default type.
+        x = constant_like(layer, x, floating(layer, tensor(layer, chosen_by)))
     return elementwise(
         layer,
-        [_truth(layer, condition), x, y],
+        [chosen_by, x, y],
         lambda condition, x, y: call("torch.where", condition, x, y),
-        dtype=common_dtype(layer, [x, y]) if tensors else "float32",
+        dtype=common_dtype(layer, [x, y]),
     )
 
 
@@ -143,16 +147,14 @@ def cast(layer: LayerCall, x: Any, dtype: Any, _source: Any = None, _truncate: A
 
 @operation(
     tf=[
-        "ones_like(input: x, dtype=None, layout=None)",
-        "compat.v1.ones_like(tensor: x, dtype=None, name: _name=None, optimize=True)",
+        "ones_like(input: x, dtype=None, name=None, layout=None)",
+        "compat.v1.ones_like(tensor: x, dtype=None, name=None, optimize=True)",
     ],
     keras3="numpy.OnesLike(x, *, dtype=None)",
     node="OnesLike(x)",
     examples=[example((4, 3), x=X)],
 )
-def ones_like(
-    layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True, _name: Any = None
-) -> Value:
+def ones_like(layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True) -> Value:
     """`torch.ones_like`."""
     must_be(layout, "layout", None)
     must_be(optimize, "optimize", True, False)
@@ -163,15 +165,15 @@ def ones_like(
 
 @operation(
     tf=[
-        "zeros_like(input: x, dtype=None, layout=None)",
-        "compat.v1.zeros_like(tensor: x, dtype=None, name: _name=None, optimize=True)",
+        "zeros_like(input: x, dtype=None, name=None, layout=None)",
+        "compat.v1.zeros_like(tensor: x, dtype=None, name=None, optimize=True)",
     ],
     keras3="numpy.ZerosLike(x, *, dtype=None)",
     node="ZerosLike(x)",
     examples=[example((4, 3), x=X)],
 )
 def zeros_like(
-    layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True, _name: Any = None
+    layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True
 ) -> Value:
     """`torch.zeros_like`."""
     must_be(layout, "layout", None)

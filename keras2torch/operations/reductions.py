@@ -259,7 +259,7 @@ def cumsum(
 
 
 @operation(
-    tf="math.l2_normalize|nn.l2_normalize|linalg.l2_normalize(x, axis=None, epsilon=1e-12, dim=None)",
+    tf="math.l2_normalize|nn.l2_normalize|linalg.l2_normalize(x, axis=None, epsilon=1e-12, name=None, dim=None)",
     examples=[example((4, 3), x=X, axis=-1), example((5, 4, 3), x=X, axis=[1, 2])],
 )
 def l2_normalize(layer: LayerCall, x: Any, axis: Any, epsilon: Any, dim: Any) -> Value:
@@ -282,7 +282,7 @@ def _square(layer: LayerCall, x: Value) -> Value:
 @operation(
     tf=[
         "norm|linalg.norm(tensor: x, ord='euclidean', axis=None, keepdims=None)",
-        "compat.v1.norm(tensor: x, ord='euclidean', axis=None, keepdims=None, keep_dims: _keep_dims=None)",
+        "compat.v1.norm(tensor: x, ord='euclidean', axis=None, keepdims=None, name=None, keep_dims: _keep_dims=None)",
     ],
     keras3="linalg.Norm(x, *, ord=None, axis=None, keepdims=False)",
     examples=[

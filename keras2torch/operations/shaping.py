@@ -81,7 +81,10 @@ def reshaped(shape: Shape, target: Sequence[Size]) -> tuple[Shape, list[Size]]:
 
 
 @operation(
-    tf=["transpose|compat.v1.transpose(a: x, perm=None, conjugate=False)"],
+    tf=[
+        "transpose(a: x, perm=None, conjugate=False)",
+        "compat.v1.transpose(a: x, perm=None, name='transpose', conjugate=False)",
+    ],
     keras3="numpy.Transpose(x, *, axes: perm=None)",
     node="Transpose(x, perm)",
     examples=[
@@ -142,7 +145,10 @@ def moveaxis(layer: LayerCall, x: Any, source: Any, destination: Any) -> Value:
 
 
 @operation(
-    tf=["expand_dims(input: x, axis)", "compat.v1.expand_dims(input: x, axis=None, dim: _dim=None)"],
+    tf=[
+        "expand_dims(input: x, axis)",
+        "compat.v1.expand_dims(input: x, axis=None, name=None, dim: _dim=None)",
+    ],
     keras3="numpy.ExpandDims(x, *, axis)",
     node="ExpandDims(x, axis)",
     examples=[example((4, 3), x=X, axis=-1), example((4, 3), x=X, axis=1)],
@@ -167,7 +173,7 @@ def expand_dims(layer: LayerCall, x: Any, axis: Any, _dim: Any = None) -> Value:
 @operation(
     tf=[
         "squeeze(input: x, axis=None)",
-        "compat.v1.squeeze(input: x, axis=None, squeeze_dims: _dims=None)",
+        "compat.v1.squeeze(input: x, axis=None, name=None, squeeze_dims: _dims=None)",
     ],
     keras3="numpy.Squeeze(x, *, axis=None)",
     node="Squeeze(x, *, squeeze_dims: axis=[])",
@@ -193,7 +199,7 @@ def squeeze(layer: LayerCall, x: Any, axis: Any, _dims: Any = None) -> Value:
 
 
 @operation(
-    tf="identity|grad_pass_through(input: x)",
+    tf="identity(input: x)",
     keras3="core.ConvertToTensor(x, *, dtype=None, sparse=None, ragged=None)",
     node="Identity|Snapshot(x)",
     examples=[example((4, 3), x=X)],
@@ -315,13 +321,13 @@ def broadcast_to(layer: LayerCall, x: Any, shape: Any) -> Value:
 
 @operation(
     tf=[
-        "compat.v1.shape(input: x, name: _name=None, out_type: dtype='int32')",
+        "compat.v1.shape(input: x, name=None, out_type: dtype='int32')",
         "shape(input: x, out_type: dtype='int32')",
     ],
     node="Shape(x, *, out_type: dtype='int32')",
     examples=[example((5, 4, 3), x=X)],
 )
-def shape(layer: LayerCall, x: Any, dtype: Any = "int32", _name: Any = None) -> Value:
+def shape(layer: LayerCall, x: Any, dtype: Any = "int32") -> Value:
     """Python numbers, taken from `x.shape` where the model leaves them open."""
     choice(dtype, "out_type", "int32", "int64")
     source = tensor(layer, x)

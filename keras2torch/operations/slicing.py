@@ -325,7 +325,7 @@ def _gathered(layer: LayerCall, source: Value, indices: Any, axis: int) -> Value
 @operation(
     tf=[
         "gather(params: x, indices, validate_indices: _validate=None, axis=None, batch_dims=0)",
-        "compat.v1.gather(params: x, indices, validate_indices: _validate=None, axis=None, batch_dims=0)",
+        "compat.v1.gather(params: x, indices, validate_indices: _validate=None, name=None, axis=None, batch_dims=0)",
     ],
     node="GatherV2(x, indices, axis, *, batch_dims=0)",
     examples=[

@@ -52,9 +52,9 @@ def exact_float64(tf: Any) -> Iterator[None]:
 
 
 def _by_dtype(tf: Any, for_float64: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    def either(features: Any, *args: Any, **kwargs: Any) -> Any:
-        chosen = for_float64 if features.dtype == tf.float64 else otherwise
-        return chosen(features, *args, **kwargs)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        features = (*args, *kwargs.values())[0]
+        return (for_float64 if features.dtype == tf.float64 else otherwise)(*args, **kwargs)
 
     return either
 

@@ -5,7 +5,7 @@ from what is emitted. Where a kernel has a rim or a table, positions are rounded
 the last bit decides. The kernels that PyTorch has too are taken at exact positions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import ceil, exp, floor, pi, sin
 from typing import Any
@@ -17,15 +17,24 @@ from keras2torch.parity.arrays import Array
 Matrix = Callable[[int, int], Array]
 """(old, new) -> the matrix that makes a line of `new` pixels of one of `old`."""
 
+HALF_PIXEL, CORNERS, FIRST_PIXEL = (False, True), (True, False), (False, False)
+"""How the old and the new grid lie on one another, as (align_corners, half_pixel_centers)."""
+
 Number = type[np.floating[Any]]
 
 
 def image_stand_ins(tf: Any, image_ops: Any) -> dict[str, Callable[..., Any]]:
     """Stand-ins by the name of the operation in `image_ops`."""
     return {
-        "resize_bilinear": _half_pixel(tf, image_ops.resize_bilinear, _linear),
-        "resize_bicubic": _half_pixel(tf, image_ops.resize_bicubic, _cubic),
-        "resize_nearest_neighbor": _half_pixel(tf, image_ops.resize_nearest_neighbor, _nearest),
+        "resize_bilinear": _on_grids(
+            tf,
+            image_ops.resize_bilinear,
+            {HALF_PIXEL: _linear, CORNERS: _linear_between_corners, FIRST_PIXEL: _linear_from_first},
+        ),
+        "resize_bicubic": _on_grids(tf, image_ops.resize_bicubic, {HALF_PIXEL: _cubic}),
+        "resize_nearest_neighbor": _on_grids(
+            tf, image_ops.resize_nearest_neighbor, {HALF_PIXEL: _nearest, FIRST_PIXEL: _nearest_from_first}
+        ),
         "resize_area": _area_operation(tf, image_ops.resize_area),
         "scale_and_translate": _sampled(tf, image_ops.scale_and_translate),
     }
@@ -38,7 +47,9 @@ def _apply(tf: Any, images: Any, size: Any, matrix: Matrix) -> Any:
     return tf.einsum("yh,bhwc,xw->byxc", tf.constant(rows), images, tf.constant(columns))
 
 
-def _half_pixel(tf: Any, original: Callable[..., Any], matrix: Matrix) -> Callable[..., Any]:
+def _on_grids(
+    tf: Any, original: Callable[..., Any], matrices: Mapping[tuple[bool, bool], Matrix]
+) -> Callable[..., Any]:
     def resize(
         images: Any, size: Any, align_corners: bool = False, half_pixel_centers: bool = False, **_: Any
     ) -> Any:
@@ -46,9 +57,10 @@ def _half_pixel(tf: Any, original: Callable[..., Any], matrix: Matrix) -> Callab
             return original(
                 images, size, align_corners, half_pixel_centers
             )  # Keras builds; nothing is computed
-        if align_corners or not half_pixel_centers:
-            raise ValueError("only half-pixel centres are known here")
-        return _apply(tf, images, size, matrix)
+        grid = (bool(align_corners), bool(half_pixel_centers))
+        if grid not in matrices:
+            raise ValueError(f"no matrix is known for align_corners, half_pixel_centers = {grid}")
+        return _apply(tf, images, size, matrices[grid])
 
     return resize
 
@@ -86,11 +98,28 @@ def _sampled(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _linear(old: int, new: int) -> Array:
-    matrix = np.zeros((new, old))
-    at = (np.arange(new) + 0.5) * old / new - 0.5
+    return _linear_at((np.arange(new) + 0.5) * old / new - 0.5, old)
+
+
+def _linear_between_corners(old: int, new: int) -> Array:
+    return _linear_at(np.arange(new) * ((old - 1) / max(new - 1, 1)), old)
+
+
+def _linear_from_first(old: int, new: int) -> Array:
+    return _linear_at(np.arange(new) * (old / new), old)
+
+
+def _linear_at(at: Array, old: int) -> Array:
+    matrix = np.zeros((len(at), old))
     lower = np.floor(at).astype(int)
     for step, share in ((0, 1 - (at - lower)), (1, at - lower)):
-        np.add.at(matrix, (np.arange(new), np.clip(lower + step, 0, old - 1)), share)
+        np.add.at(matrix, (np.arange(len(at)), np.clip(lower + step, 0, old - 1)), share)
+    return matrix
+
+
+def _nearest_from_first(old: int, new: int) -> Array:
+    matrix = np.zeros((new, old))
+    matrix[np.arange(new), np.arange(new) * old // new] = 1
     return matrix
 
 

@@ -183,9 +183,27 @@ def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: M
 def _call_stand_ins(library: Library, model: Any) -> None:
     """Have layers of a single TensorFlow symbol call what stands there now, see `float64`."""
     for layer in library.layers_of(model):
-        symbol = getattr(layer, "symbol", None)
+        symbol, node = getattr(layer, "symbol", None), getattr(layer, "node_def", None)
         if symbol:
             layer.function = reduce(getattr, symbol.split("."), library.tf)
+        elif node is not None and node.op == "ResizeBilinear":
+            layer.call = _resize_bilinear_of(library, layer)
+
+
+def _resize_bilinear_of(library: Library, layer: Any) -> Callable[[Any], Any]:
+    """The one kernel that yields float32 whatever it is given, as a function instead of a node."""
+    operations = importlib.import_module("tensorflow.python.ops.gen_image_ops")
+    attributes = {
+        name: layer.node_def.attr[name].b
+        for name in ("align_corners", "half_pixel_centers")
+        if name in layer.node_def.attr
+    }
+
+    def call(inputs: Any) -> Any:
+        images, *size = library.tf.nest.flatten(inputs)
+        return operations.resize_bilinear(images, (size or [layer.constants[1]])[0], **attributes)
+
+    return call
 
 
 def _layers_by_path(

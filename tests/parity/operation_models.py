@@ -4,6 +4,7 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,7 @@ def filled(k: Any, value: Any, inputs: Sequence[Any]) -> Any:
 
 
 def call_tf(k: Any, tf: Any, spelling: Spelling, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    function = tf
-    for part in spelling.name.split("."):
-        function = getattr(function, part)
-    return function(*args, **kwargs)
+    return reduce(getattr, spelling.name.split("."), tf)(*args, **kwargs)
 
 
 def call_keras3(k: Any, tf: Any, spelling: Spelling, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -123,7 +121,9 @@ def call_node(k: Any, tf: Any, spelling: Spelling, args: Sequence[Any], kwargs: 
         holders = {id(each): tf.compat.v1.placeholder(each.dtype, each.shape) for each in tensors}
         function = getattr(tf.raw_ops, spelling.name)
         names = list(inspect.signature(function).parameters)
-        given = dict(zip(names, node_arguments(registry.get(spelling.name), args, holders), strict=False))
+        given = dict(
+            zip(names, node_arguments(registry.get(spelling.name), args, kwargs, holders), strict=False)
+        )
         # TensorFlow's Python calls some attributes otherwise than its graphs do.
         made = function(**given, **{key if key in names else "axis": value for key, value in kwargs.items()})
         operation = tf.nest.flatten(made)[0].op
@@ -138,16 +138,32 @@ def call_node(k: Any, tf: Any, spelling: Spelling, args: Sequence[Any], kwargs: 
     return layer(tensors if len(tensors) > 1 else tensors[0])
 
 
-def node_arguments(definition: Any, args: Sequence[Any], holders: dict[int, Any]) -> Iterator[Any]:
+def node_arguments(
+    definition: Any, args: Sequence[Any], kwargs: dict[str, Any], holders: dict[int, Any]
+) -> Iterator[Any]:
     """The arguments of a node, one for each of its inputs, with placeholders for tensors."""
     waiting = [holders.get(id(each), each) for each in args]
     for position, each in enumerate(definition.input_arg):
         if each.number_attr:
-            behind = len(definition.input_arg) - position - 1
+            behind = sum(later.name not in kwargs for later in definition.input_arg[position + 1 :])
             yield waiting[: len(waiting) - behind]
             del waiting[: len(waiting) - behind]
         elif waiting:
             yield waiting.pop(0)
+
+
+def signatures_that_differ(payload: dict[str, Any]) -> list[str]:
+    """Spellings of TensorFlow's symbols that do not begin as the symbols themselves do."""
+    tf = importlib.import_module("tensorflow")
+    wrong = []
+    for operation in operations():
+        for spelling in operation.names[Dialect.TF]:
+            function: Any = reduce(getattr, spelling.name.split("."), tf)
+            real = [each.name for each in inspect.signature(function).parameters.values()]
+            ours = [each.name for each in spelling.parameters]
+            if real[: len(ours)] != ours:
+                wrong.append(f"{spelling.name}{tuple(ours)}, but {tuple(real)}")
+    return wrong
 
 
 CALLS = {Dialect.TF: call_tf, Dialect.KERAS3: call_keras3, Dialect.NODE: call_node}

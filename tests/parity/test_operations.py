@@ -1,6 +1,7 @@
 """Every example of every operation, by every name it has in each library: saved, converted, and proven."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,3 +46,11 @@ def test_operation_is_proven(library: str, name: str, judged: dict[str, Any]) ->
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= report.structure_limit
     assert report.outputs
+
+
+def test_arguments_stand_where_tensorflow_has_them(sandboxes: Mapping[str, Sandbox], tmp_path: Path) -> None:
+    outcome = sandboxes["tf_keras"].run(
+        "tests.parity.operation_models:signatures_that_differ", {}, workdir=tmp_path
+    )
+    assert outcome.ok, outcome.log_tail
+    assert outcome.result == []
