@@ -208,7 +208,9 @@ def identity(layer: LayerCall, x: Any, dtype: Any = None, sparse: Any = None, ra
     """Nothing."""
     if sparse or ragged or dtype is not None:
         raise UnsupportedOption("a tensor of another kind", "dtype")
-    return tensor(layer, x)
+    source = tensor(layer, x)
+    # No operation passes a mask on, so what carries one must not be handed out again.
+    return layer.like(source, Code((source,))) if source.mask is not None else source
 
 
 @operation(

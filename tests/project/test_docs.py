@@ -23,6 +23,11 @@ def test_the_table_of_layers_is_that_of_the_registry() -> None:
     assert written == _generator().layers_page(), "run make docs"
 
 
+def test_the_table_of_operations_is_that_of_the_registry() -> None:
+    written = (DOCS / "operations.md").read_text()
+    assert written == _generator().operations_page(), "run make docs"
+
+
 def test_the_layer_shown_as_an_example_stands_in_the_code_as_shown() -> None:
     page = (DOCS / "adding-a-layer.md").read_text()
     [(file, diff)] = re.findall(r"```diff\n--- a/(\S+)\n.+?\n(.+?)```", page, re.DOTALL)
