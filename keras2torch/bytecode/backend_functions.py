@@ -1,0 +1,208 @@
+"""`keras.backend` of Keras 1 and 2, `keras.activations` and a part of `keras.ops`, in TensorFlow's terms."""
+
+from __future__ import annotations
+
+from keras2torch.bytecode.refusal import NotRecognised
+from keras2torch.bytecode.signatures import REDUCE, Arguments, Function, constant, function, identity
+from keras2torch.bytecode.tree import OPERATORS, Apply
+
+# ------------------------------------------------------------------------------- what takes more than one operation
+
+
+def _safe_sqrt(given: Arguments) -> Apply:
+    """Keras's backend clips at zero first."""
+    return Apply("math.sqrt", (Apply("math.maximum", (given["x"], 0.0)),))
+
+
+def _hard_sigmoid(given: Arguments) -> Apply:
+    line = Apply(OPERATORS["+"], (Apply(OPERATORS["*"], (given["x"], 0.2)), 0.5))
+    return Apply("clip_by_value", (line, 0.0, 1.0))
+
+
+def _relu(given: Arguments) -> Apply:
+    x = given.pop("x")
+    asked = {key: value for key, value in given.items() if value not in (None, 0)}
+    if not asked:
+        return Apply("nn.relu", (x,))
+    if set(asked) == {"max_value"}:
+        return Apply("clip_by_value", (x, 0.0, given["max_value"]))
+    if set(asked) == {"alpha"}:
+        return Apply("nn.leaky_relu", (x,), (("alpha", given["alpha"]),))
+    raise NotRecognised("calls relu with several options")
+
+
+def _elu(given: Arguments) -> Apply:
+    if given.get("alpha", 1) != 1:
+        raise NotRecognised("calls elu with another alpha than 1")
+    return Apply("nn.elu", (given["x"],))
+
+
+def _flatten(given: Arguments) -> Apply:
+    return Apply("reshape", (given["x"], (-1,)))
+
+
+def _repeat(given: Arguments) -> Apply:
+    """(N, D) to (N, n, D)."""
+    return Apply("tile", (Apply("expand_dims", (given["x"], 1)), (1, given["n"], 1)))
+
+
+def _repeat_elements(given: Arguments) -> Apply:
+    return Apply("repeat", (given["x"], given["rep"]), (("axis", given["axis"]),))
+
+
+def _resize_images(given: Arguments) -> Apply:
+    if given.get("interpolation", "nearest") != "nearest":
+        raise NotRecognised("resizes images other than by nearest neighbours, which depends on the version")
+    formats = {"channels_last": (1, 2), "tf": (1, 2), "channels_first": (2, 3), "th": (2, 3)}
+    given.setdefault("data_format", None)
+    if given["data_format"] not in formats:
+        raise NotRecognised("resizes images of an unknown data format")
+    rows, columns = formats[given["data_format"]]
+    tall = Apply("repeat", (given["x"], given["height_factor"]), (("axis", rows),))
+    return Apply("repeat", (tall, given["width_factor"]), (("axis", columns),))
+
+
+def _reverse(given: Arguments) -> Apply:
+    axes = given["axes"]
+    return Apply("reverse", (given["x"], list(axes) if isinstance(axes, list | tuple) else [axes]))
+
+
+def _transpose(given: Arguments) -> Apply:
+    return Apply("transpose", (given["x"],), (("perm", given["pattern"]),) if "pattern" in given else ())
+
+
+def _epsilon(_: Arguments) -> float:
+    return 1e-7
+
+
+def _floatx(_: Arguments) -> str:
+    return "float32"
+
+
+BACKEND: dict[str, Function] = {
+    **{
+        name: function("x", symbol)
+        for name, symbol in {
+            "abs": "math.abs",
+            "cos": "math.cos",
+            "exp": "math.exp",
+            "log": "math.log",
+            "ones_like": "ones_like",
+            "round": "math.round",
+            "sigmoid": "math.sigmoid",
+            "sign": "math.sign",
+            "sin": "math.sin",
+            "softplus": "math.softplus",
+            "softsign": "nn.softsign",
+            "square": "math.square",
+            "tanh": "math.tanh",
+            "zeros_like": "zeros_like",
+            "shape": "shape",
+        }.items()
+    },
+    **{
+        name: function(REDUCE, f"math.reduce_{kind}")
+        for name, kind in {
+            "all": "all",
+            "any": "any",
+            "logsumexp": "logsumexp",
+            "max": "max",
+            "mean": "mean",
+            "min": "min",
+            "prod": "prod",
+            "std": "std",
+            "sum": "sum",
+            "var": "variance",
+        }.items()
+    },
+    **{
+        name: function("x y", f"math.{name}")
+        for name in (
+            "equal",
+            "greater",
+            "greater_equal",
+            "less",
+            "less_equal",
+            "maximum",
+            "minimum",
+            "not_equal",
+        )
+    },
+    "argmax": function("input/x axis=-1", "math.argmax"),
+    "argmin": function("input/x axis=-1", "math.argmin"),
+    "batch_flatten": function("x", "keras.backend.batch_flatten"),
+    "cast": function("x dtype", "cast"),
+    "clip": function("x clip_value_min/min_value clip_value_max/max_value", "clip_by_value"),
+    "concatenate": function("values/tensors axis=-1", "concat"),
+    "constant": function("value dtype shape", constant),
+    "cumprod": function("x axis=0", "math.cumprod"),
+    "cumsum": function("x axis=0", "math.cumsum"),
+    "elu": function("x alpha", _elu),
+    "epsilon": function("", _epsilon),
+    "expand_dims": function("input/x axis/dim=-1", "expand_dims"),
+    "flatten": function("x", _flatten),
+    "floatx": function("", _floatx),
+    "gather": function("params/reference indices", "gather"),
+    "hard_sigmoid": function("x", _hard_sigmoid),
+    "identity": function("x", identity),
+    "l2_normalize": function("x axis", "math.l2_normalize"),
+    "one_hot": function("indices depth/num_classes/nb_classes", "one_hot"),
+    "permute_dimensions": function("x pattern", _transpose),
+    "pow": function("x y/a", "math.pow"),
+    "relu": function("x alpha max_value threshold", _relu),
+    "repeat": function("x n", _repeat),
+    "repeat_elements": function("x rep axis", _repeat_elements),
+    "reshape": function("tensor/x shape", "reshape"),
+    "resize_images": function(
+        "x height_factor width_factor data_format/dim_ordering interpolation", _resize_images
+    ),
+    "reverse": function("x axes", _reverse),
+    "softmax": function("logits/x axis=-1", "nn.softmax"),
+    "sqrt": function("x", _safe_sqrt),
+    "squeeze": function("input/x axis", "squeeze"),
+    "stack": function("values/x axis=0", "stack"),
+    "stop_gradient": function("x", identity),
+    "tile": function("input/x multiples/n", "tile"),
+    "transpose": function("x", _transpose),
+}
+
+ACTIVATIONS: dict[str, Function] = {
+    "elu": BACKEND["elu"],
+    "linear": BACKEND["identity"],
+    "relu": BACKEND["relu"],
+    "sigmoid": BACKEND["sigmoid"],
+    "softmax": BACKEND["softmax"],
+    "softplus": BACKEND["softplus"],
+    "tanh": BACKEND["tanh"],
+}
+KERAS_OPS: dict[str, Function] = {
+    **{
+        name: BACKEND[name]
+        for name in ("abs", "cos", "exp", "log", "sigmoid", "sign", "sin", "square", "tanh")
+    },
+    **{name: BACKEND[name] for name in ("all", "any", "max", "mean", "min", "prod", "std", "sum", "var")},
+    **{
+        name: BACKEND[name]
+        for name in ("logsumexp", "maximum", "minimum", "ones_like", "zeros_like", "cast", "round")
+    },
+    "add": function("x1 x2", OPERATORS["+"]),
+    "clip": function("x x_min x_max", "clip_by_value"),
+    "concatenate": function("values/xs axis=0", "concat"),
+    "divide": function("x1 x2", OPERATORS["/"]),
+    "expand_dims": function("input/x axis", "expand_dims"),
+    "log1p": function("x", "math.log1p"),
+    "multiply": function("x1 x2", OPERATORS["*"]),
+    "negative": function("x", "math.negative"),
+    "power": function("x1 x2", "math.pow"),
+    "relu": function("x", "nn.relu"),
+    "repeat": function("input/x repeats axis", "repeat"),
+    "reshape": function("tensor/x shape/newshape", "reshape"),
+    "rsqrt": function("x", "math.rsqrt"),
+    "softmax": BACKEND["softmax"],
+    "sqrt": function("x", "math.sqrt"),
+    "squeeze": function("input/x axis", "squeeze"),
+    "stack": function("values/x axis=0", "stack"),
+    "stop_gradient": BACKEND["stop_gradient"],
+    "subtract": function("x1 x2", OPERATORS["-"]),
+    "transpose": function("a/x perm/axes", "transpose"),
+}

@@ -1,0 +1,122 @@
+"""What the names in a function mean: modules as everybody calls them, and the functions of theirs that are understood.
+
+Bytecode holds names only; what they stood for when the model was trained is not in the file. So a name is taken for
+what practically every Keras program means by it, and the result is shown to the user.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from keras2torch.bytecode.backend_functions import ACTIVATIONS, BACKEND, KERAS_OPS
+from keras2torch.bytecode.refusal import NotRecognised
+from keras2torch.bytecode.signatures import Function
+from keras2torch.bytecode.tensorflow_functions import IMAGE, MATHS, NN, TENSORS
+from keras2torch.bytecode.tree import has_tensor
+
+MODULES: Mapping[str, str] = {
+    "K": "keras.backend",
+    "KB": "keras.backend",
+    "backend": "keras.backend",
+    "keras": "keras",
+    "tf": "tensorflow",
+    "ktf": "tensorflow",
+    "tensorflow": "tensorflow",
+    "ops": "keras.ops",
+    "np": "numpy",
+    "numpy": "numpy",
+    "math": "math",
+}
+"""Globals that practically every Keras program gives one meaning."""
+
+BUILTINS = frozenset({"abs", "float", "int", "len", "list", "pow", "tuple"})
+
+_SAME_MODULES = (
+    ("tensorflow.python.keras.", "keras."),
+    ("tensorflow.keras.", "keras."),
+    ("tensorflow.contrib.keras.", "keras."),
+    ("keras.api.", "keras."),
+    ("keras.backend.tensorflow_backend.", "keras.backend."),
+    ("keras.backend.tf.", "tensorflow."),
+    ("keras.backend.backend.", "keras.backend."),
+    ("tensorflow.compat.v2.", "tensorflow."),
+)
+
+CONSTANTS: Mapping[str, Any] = {
+    "math.pi": math.pi,
+    "math.e": math.e,
+    "numpy.pi": math.pi,
+    "numpy.e": math.e,
+    "numpy.newaxis": None,
+    "tensorflow.newaxis": None,
+    **{
+        f"{module}.{name}": name
+        for module in ("tensorflow", "numpy")
+        for name in ("float16", "float32", "float64", "int32", "int64", "uint8")
+    },
+    "tensorflow.bool": "bool",
+}
+"""Attributes of modules that are constants; types are known by their names."""
+
+_ON_CONSTANTS: Mapping[str, Callable[[float], float]] = {
+    f"{module}.{name}": function
+    for module in ("math", "numpy")
+    for name, function in {"sqrt": math.sqrt, "log": math.log, "exp": math.exp}.items()
+}
+
+
+def _under(module: str, functions: Mapping[str, Function]) -> dict[str, Function]:
+    return {f"{module}.{name}": function for name, function in functions.items()}
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    **_under("keras.backend", BACKEND),
+    **_under("keras.activations", ACTIVATIONS),
+    **_under("keras.ops", KERAS_OPS),
+    # TensorFlow 1 had its mathematics at the top, where the most usual of it is still.
+    **_under("tensorflow", {**MATHS, **TENSORS}),
+    **_under("tensorflow.math", MATHS),
+    **_under(
+        "tensorflow.linalg",
+        {"matmul": TENSORS["matmul"], "norm": TENSORS["norm"], "l2_normalize": NN["l2_normalize"]},
+    ),
+    **_under("tensorflow.nn", NN),
+    **_under("tensorflow.image", IMAGE),
+    "tensorflow.div": MATHS["truediv"],
+}
+"""Everything that may be called, by its full name."""
+
+
+def full_name(module: str, attribute: str) -> str:
+    """The name of an attribute of a module, in one spelling wherever several modules are the same."""
+    name = f"{module}.{attribute}"
+    for alias, same in _SAME_MODULES:
+        if f"{name}.".startswith(alias):
+            name = (same + f"{name}."[len(alias) :]).rstrip(".")
+    if name.startswith("tensorflow.compat.v1.") and not name.startswith("tensorflow.compat.v1.image.resize"):
+        name = "tensorflow." + name.removeprefix("tensorflow.compat.v1.")
+    return name
+
+
+def call(name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """What a call of the function of that full name yields. Raises `NotRecognised`."""
+    on_constant = _ON_CONSTANTS.get(name)
+    if on_constant is not None and len(positional) == 1 and not named:
+        return _on_constant(name, on_constant, positional[0])
+    if name == "numpy.array" and len(positional) == 1 and not has_tensor(positional[0]):
+        return positional[0]
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise NotRecognised(f"calls {name}, which is not understood")
+    return function(name, positional, named)
+
+
+def _on_constant(name: str, function: Callable[[float], float], value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise NotRecognised(f"calls {name} on something else than a number")
+    try:
+        return function(value)
+    except (ValueError, OverflowError):
+        raise NotRecognised(f"calls {name} on {value}") from None

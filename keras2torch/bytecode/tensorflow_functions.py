@@ -1,0 +1,126 @@
+"""TensorFlow's functions that may be called, through versions 1 and 2."""
+
+from __future__ import annotations
+
+from keras2torch.bytecode.signatures import REDUCE, Function, constant, function, identity
+from keras2torch.bytecode.tree import OPERATORS
+
+MATHS: dict[str, Function] = {
+    **{
+        name: function("x", f"math.{name}")
+        for name in (
+            "abs",
+            "ceil",
+            "cos",
+            "erf",
+            "exp",
+            "expm1",
+            "floor",
+            "log",
+            "log1p",
+            "reciprocal",
+            "round",
+            "rsqrt",
+            "sigmoid",
+            "sign",
+            "sin",
+            "sqrt",
+            "square",
+            "tan",
+            "tanh",
+        )
+    },
+    **{
+        f"reduce_{name}": function(REDUCE, f"math.reduce_{name}")
+        for name in ("all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "variance")
+    },
+    **{
+        name: function("x y", f"math.{name}")
+        for name in (
+            "divide",
+            "divide_no_nan",
+            "equal",
+            "floordiv",
+            "floormod",
+            "greater",
+            "greater_equal",
+            "less",
+            "less_equal",
+            "maximum",
+            "minimum",
+            "multiply",
+            "not_equal",
+            "pow",
+            "subtract",
+            "truediv",
+        )
+    },
+    "add": function("x y", OPERATORS["+"]),
+    "add_n": function("inputs", "math.add_n"),
+    "argmax": function("input axis/dimension=0", "math.argmax"),
+    "argmin": function("input axis/dimension=0", "math.argmin"),
+    "cumsum": function("x axis exclusive reverse", "math.cumsum"),
+    "l2_normalize": function("x axis/dim epsilon", "math.l2_normalize"),
+    "negative": function("x", "math.negative"),
+    "softplus": function("features/x", "math.softplus"),
+    "squared_difference": function("x y", "math.squared_difference"),
+}
+
+TENSORS: dict[str, Function] = {
+    "cast": function("x dtype", "cast"),
+    "clip_by_value": function("t clip_value_min clip_value_max", "clip_by_value"),
+    "concat": function("values axis/concat_dim", "concat"),
+    "constant": function("value dtype shape", constant),
+    "convert_to_tensor": function("value dtype", identity),
+    "expand_dims": function("input axis/dim", "expand_dims"),
+    "gather": function("params indices", "gather"),
+    "identity": function("input", identity),
+    "matmul": function("a b transpose_a transpose_b", "linalg.matmul"),
+    "norm": function("tensor ord axis keepdims/keep_dims", "norm"),
+    "one_hot": function("indices depth", "one_hot"),
+    "ones_like": function("input/tensor", "ones_like"),
+    "pad": function("tensor paddings mode constant_values", "pad"),
+    "repeat": function("input repeats axis", "repeat"),
+    "reshape": function("tensor shape", "reshape"),
+    "reverse": function("tensor axis", "reverse"),
+    "shape": function("input", "shape"),
+    "squeeze": function("input axis/squeeze_dims", "squeeze"),
+    "stack": function("values axis", "stack"),
+    "stop_gradient": function("input", identity),
+    "tile": function("input multiples", "tile"),
+    "transpose": function("a perm", "transpose"),
+    "where": function("condition x y", "where"),
+    "zeros_like": function("input/tensor", "zeros_like"),
+}
+NN: dict[str, Function] = {
+    "elu": function("features", "nn.elu"),
+    "l2_normalize": MATHS["l2_normalize"],
+    "leaky_relu": function("features alpha", "nn.leaky_relu"),
+    "log_softmax": function("logits axis/dim", "nn.log_softmax"),
+    "relu": function("features", "nn.relu"),
+    "relu6": function("features", "nn.relu6"),
+    "selu": function("features", "nn.selu"),
+    "sigmoid": MATHS["sigmoid"],
+    "softmax": function("logits axis/dim", "nn.softmax"),
+    "softplus": MATHS["softplus"],
+    "softsign": function("features", "nn.softsign"),
+    "space_to_depth": function("input block_size data_format", "nn.space_to_depth"),
+    "depth_to_space": function("input block_size data_format", "nn.depth_to_space"),
+    "tanh": MATHS["tanh"],
+}
+IMAGE: dict[str, Function] = {
+    "resize": function("images size method preserve_aspect_ratio antialias", "image.resize"),
+    "resize_images": function(
+        "images size method align_corners preserve_aspect_ratio", "compat.v1.image.resize_images"
+    ),
+    "resize_bilinear": function(
+        "images size align_corners half_pixel_centers", "compat.v1.image.resize_bilinear"
+    ),
+    "resize_nearest_neighbor": function(
+        "images size align_corners half_pixel_centers", "compat.v1.image.resize_nearest_neighbor"
+    ),
+    "rgb_to_grayscale": function("images", "image.rgb_to_grayscale"),
+    "per_image_standardization": function("image", "image.per_image_standardization"),
+    "flip_left_right": function("image", "image.flip_left_right"),
+    "flip_up_down": function("image", "image.flip_up_down"),
+}
