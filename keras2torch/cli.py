@@ -195,6 +195,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     for port in found.outputs:
         print(f"  output  {port['dtype']}  {_shape(port['shape'])}")
     print("  layers  " + ", ".join(f"{one_line(name)} {count}" for name, count in found.layers.items()))
+    for warning in found.warnings:
+        print(f"  warning: {one_line(warning)}")
     if found.convertible:
         print("  converts")
     else:

@@ -33,6 +33,8 @@ class Inspection:
     """Name, dtype and Keras shape of each; empty where the model does not convert."""
     outputs: tuple[Mapping[str, Any], ...]
     reasons: tuple[Reason, ...]
+    warnings: tuple[str, ...] = ()
+    """What a conversion would say beside: as what a Lambda was read, for one."""
 
     @property
     def convertible(self) -> bool:
@@ -70,11 +72,13 @@ def inspect(
         inputs: tuple[Mapping[str, Any], ...] = ()
         outputs: tuple[Mapping[str, Any], ...] = ()
         reasons: tuple[Reason, ...] = ()
+        warnings: tuple[str, ...] = ()
         try:
             program = translated(source, graph, options)
         except UnsupportedModel as refusal:
             reasons = refusal.reasons
         else:
+            warnings = tuple(program.warnings)
             resolve(paired(source, graph, program.expected), graph, program.expected)
             inputs = tuple({"name": v.hint, "dtype": v.dtype, "shape": list(v.shape)} for v in program.inputs)
             outputs = tuple({"dtype": v.dtype, "shape": list(v.shape)} for v in program.outputs)
@@ -92,4 +96,5 @@ def inspect(
         inputs=inputs,
         outputs=outputs,
         reasons=reasons,
+        warnings=warnings,
     )

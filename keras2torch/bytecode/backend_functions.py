@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras2torch.bytecode.refusal import NotRecognised
 from keras2torch.bytecode.signatures import REDUCE, Arguments, Function, constant, function, identity
-from keras2torch.bytecode.tree import OPERATORS, Apply
+from keras2torch.bytecode.tree import BATCH_FLATTEN, OPERATORS, Apply
 
 # ------------------------------------------------------------------------------- what takes more than one operation
 
@@ -130,7 +130,7 @@ BACKEND: dict[str, Function] = {
     },
     "argmax": function("input/x axis=-1", "math.argmax"),
     "argmin": function("input/x axis=-1", "math.argmin"),
-    "batch_flatten": function("x", "keras.backend.batch_flatten"),
+    "batch_flatten": function("x", BATCH_FLATTEN),
     "cast": function("x dtype", "cast"),
     "clip": function("x clip_value_min/min_value clip_value_max/max_value", "clip_by_value"),
     "concatenate": function("values/tensors axis=-1", "concat"),
@@ -185,15 +185,15 @@ KERAS_OPS: dict[str, Function] = {
         name: BACKEND[name]
         for name in ("logsumexp", "maximum", "minimum", "ones_like", "zeros_like", "cast", "round")
     },
-    "add": function("x1 x2", OPERATORS["+"]),
-    "clip": function("x x_min x_max", "clip_by_value"),
+    "add": function("x/x1 y/x2", OPERATORS["+"]),
+    "clip": function("x clip_value_min/x_min clip_value_max/x_max", "clip_by_value"),
     "concatenate": function("values/xs axis=0", "concat"),
-    "divide": function("x1 x2", OPERATORS["/"]),
+    "divide": function("x/x1 y/x2", OPERATORS["/"]),
     "expand_dims": function("input/x axis", "expand_dims"),
     "log1p": function("x", "math.log1p"),
-    "multiply": function("x1 x2", OPERATORS["*"]),
+    "multiply": function("x/x1 y/x2", OPERATORS["*"]),
     "negative": function("x", "math.negative"),
-    "power": function("x1 x2", "math.pow"),
+    "power": function("x/x1 y/x2", "math.pow"),
     "relu": function("x", "nn.relu"),
     "repeat": function("input/x repeats axis", "repeat"),
     "reshape": function("tensor/x shape/newshape", "reshape"),
@@ -203,6 +203,6 @@ KERAS_OPS: dict[str, Function] = {
     "squeeze": function("input/x axis", "squeeze"),
     "stack": function("values/x axis=0", "stack"),
     "stop_gradient": BACKEND["stop_gradient"],
-    "subtract": function("x1 x2", OPERATORS["-"]),
+    "subtract": function("x/x1 y/x2", OPERATORS["-"]),
     "transpose": function("a/x perm/axes", "transpose"),
 }

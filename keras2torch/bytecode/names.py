@@ -88,6 +88,9 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 """Everything that may be called, by its full name."""
 
+SYMBOLS = frozenset(function.symbol for function in FUNCTIONS.values() if function.symbol)
+"""Everything that a tree may consist of, beside Python's operators."""
+
 
 def full_name(module: str, attribute: str) -> str:
     """The name of an attribute of a module, in one spelling wherever several modules are the same."""

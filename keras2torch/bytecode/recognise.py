@@ -45,15 +45,15 @@ class Recognised:
 def stored_function(value: Any, kind: Any = None) -> StoredFunction:
     """The function that an option holds; `kind` is what stands under `function_type` or its like.
 
-    Keras 1 and 2 write `[code, defaults, closure]`, Keras 3 an object of class `__lambda__`. Raises `NotRecognised` for
-    a function that is kept by its name only.
+    Keras 1 and 2 write `[code, defaults, closure]`, Keras 3 that or its parts in an object. Raises `NotRecognised`
+    for a function that is kept by its name only.
     """
+    if isinstance(value, Mapping) and value.get("class_name") in ("__lambda__", "function"):
+        value = value.get("config")
     if isinstance(value, Mapping):
-        config = value.get("config")
-        if value.get("class_name") == "__lambda__" and isinstance(config, Mapping):
-            return _stored(config.get("code"), config.get("defaults"), config.get("closure"))
-        if value.get("class_name") == "function" and isinstance(config, str):
-            value = config
+        if "code" in value:
+            return _stored(value["code"], value.get("defaults"), value.get("closure"))
+        value = value.get("value")  # where it is no Lambda's
     if isinstance(value, str) and kind != "lambda":
         raise NotRecognised(f"is {value[:60]!r}, of which the file holds nothing but the name")
     if isinstance(value, list | tuple) and len(value) == 3 and kind in (None, "lambda"):

@@ -23,6 +23,8 @@ class Function:
     """Each with the spellings that older versions had, TensorFlow 2's first."""
     defaults: Mapping[str, Any]
     build: Callable[[Arguments], Any]
+    symbol: str | None = None
+    """The single operation that it is, where it is one."""
 
     def __call__(self, name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """The expression for a call. Raises `NotRecognised`."""
@@ -55,7 +57,7 @@ def function(signature: str, build: str | Callable[[Arguments], Any]) -> Functio
         if default:
             defaults[names[0]] = _DEFAULTS[default]
     if isinstance(build, str):
-        build = _symbol(build, parameters[0][0])
+        return Function(tuple(parameters), defaults, _symbol(build, parameters[0][0]), build)
     return Function(tuple(parameters), defaults, build)
 
 
@@ -63,10 +65,11 @@ _DEFAULTS = {"-1": -1, "0": 0, "1": 1, "None": None, "2": 2}
 
 
 def _symbol(symbol: str, first: str) -> Callable[[Arguments], Any]:
-    """The first argument by place, the others by name."""
+    """The first argument by place, and a second operand; the others by name."""
 
     def build(given: Arguments) -> Apply:
-        return Apply(symbol, (given.pop(first),), tuple(given.items()))
+        operands = (given.pop(first), *([given.pop("y")] if first == "x" and "y" in given else []))
+        return Apply(symbol, operands, tuple(given.items()))
 
     return build
 

@@ -73,7 +73,7 @@ TENSORS: dict[str, Function] = {
     "constant": function("value dtype shape", constant),
     "convert_to_tensor": function("value dtype", identity),
     "expand_dims": function("input axis/dim", "expand_dims"),
-    "gather": function("params indices", "gather"),
+    "gather": function("params indices validate_indices axis batch_dims", "gather"),
     "identity": function("input", identity),
     "matmul": function("a b transpose_a transpose_b", "linalg.matmul"),
     "norm": function("tensor ord axis keepdims/keep_dims", "norm"),

@@ -10,6 +10,8 @@ from keras2torch.bytecode.refusal import NotRecognised
 
 _LARGEST_TREE = 400
 GETITEM = "__operators__.getitem"
+BATCH_FLATTEN = "keras.backend.batch_flatten"
+"""The one symbol that is none of TensorFlow's: its reshape needs to know sizes."""
 OPERATORS = {
     "+": "math.add",
     "-": "math.subtract",
@@ -142,7 +144,8 @@ def _apply_text(node: Apply) -> tuple[str, int]:
         return f"{_bracketed(_text(node.arguments[0]), _ATOM)}[{inside}]", _ATOM
     given = [text(argument) for argument in node.arguments]
     given += [f"{name}={text(option)}" for name, option in node.options]
-    return f"tf.{node.symbol}({', '.join(given)})", _ATOM
+    name = node.symbol if node.symbol == BATCH_FLATTEN else f"tf.{node.symbol}"
+    return f"{name}({', '.join(given)})", _ATOM
 
 
 def _bracketed(shown: tuple[str, int], at_least: int) -> str:

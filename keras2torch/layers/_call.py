@@ -249,6 +249,10 @@ class LayerCall:
         return self.apply_activation(source, self.options.take(option, default=None), option)
 
     def apply_activation(self, source: Value, spec: Any, option: str) -> Value:
+        if _functions.is_function(spec):
+            from keras2torch.layers._lambda import apply_function
+
+            return apply_function(self, [source], spec)
         name, layer = _functions.parse(spec, option, self.generation)
         if layer is not None:
             return self.sublayer(layer, [source], f"{option}/")

@@ -91,6 +91,11 @@ def parse(spec: Any, option: str, generation: Generation) -> tuple[str | None, M
     raise UnsupportedOption(f"option {option} is not an activation that can be read", option)
 
 
+def is_function(spec: Any) -> bool:
+    """Whether an activation option holds the bytecode of a function, as Keras 3 writes it."""
+    return isinstance(spec, Mapping) and (spec.get("class_name") == "__lambda__" or spec.keys() == {"value"})
+
+
 def is_plain(spec: Any, name: str) -> bool:
     """Whether an activation option names the built-in function `name`, in any generation's spelling."""
     if isinstance(spec, Mapping) and spec.get("class_name") == "function":
@@ -133,6 +138,8 @@ def apply(layer: LayerCall, source: Value, name: str, option: str) -> Value:
         shape = (*source.shape[:-1], source.shape[-1] // 2)
         return layer.value(call("F.glu", source, dim=source.torch_axis(-1)), shape, axes=source.axes)
     code = elementwise_code(name, source, layer.generation)
+    if name == "<lambda>":
+        raise UnsupportedOption("activation is a lambda, of which the file holds nothing but that", option)
     if code is None:
         raise UnsupportedOption(f"activation {name!r} is not a Keras activation", option)
     return layer.like(source, code)

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from keras2torch.bytecode.tree import to_json
 from keras2torch.errors import BadConfig
 from keras2torch.graph.entries import MODEL_CLASSES, OPERATION, layer_entries, operation_class
 from keras2torch.graph.stored_masks import MASK_OPERATIONS
+from keras2torch.layers._functions import is_function
+from keras2torch.layers._lambda import read_function
 from keras2torch.operations import Dialect, find
 from keras2torch.parity.given import given_entry
 
@@ -126,6 +129,8 @@ class _Rewrite:
         return {"module": f"{OPERATIONS_MODULE}{module}", "class_name": class_name, "config": config}
 
     def _object(self, thing: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
+        if thing["class_name"] == "Lambda":
+            return _operator_tree(thing["config"])
         config: dict[str, Any] = {}
         for key, value in thing["config"].items():
             if key.endswith("_initializer"):
@@ -152,6 +157,8 @@ class _Rewrite:
 
     def _value(self, value: Any, allowed: Set[str]) -> Any:
         if isinstance(value, Mapping):
+            if is_function(value):
+                return _operator_tree({"name": "function", "function": value})
             if value.get("class_name") == "function":
                 return value["config"]
             if value.get("class_name") in {"__numpy__", "__tensor__"}:
@@ -205,6 +212,15 @@ def with_ellipsis(value: Any) -> Any:
             return ...
         return {key: with_ellipsis(item) for key, item in value.items()}
     return [with_ellipsis(item) for item in value] if isinstance(value, list) else value
+
+
+def _operator_tree(config: Mapping[str, Any]) -> dict[str, Any]:
+    """For a Lambda, the expression that its rule has read: no bytecode ever reaches Keras."""
+    found = read_function(config["function"], config.get("function_type"), config.get("arguments"))
+    kept = {key: value for key, value in config.items() if key in _ALWAYS_KEPT}
+    if isinstance(kept.get("dtype"), Mapping):
+        kept["dtype"] = kept["dtype"]["config"]["name"]
+    return {"class_name": "OperatorTree", "config": {**kept, "tree": to_json(found.tree)}}
 
 
 def rewrite_objects(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

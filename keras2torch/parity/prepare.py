@@ -15,7 +15,8 @@ from typing import Any
 from keras2torch.bundle import read_manifest
 from keras2torch.conversion import Understood, understand
 from keras2torch.errors import Unreadable, UsageError
-from keras2torch.graph.model import Graph
+from keras2torch.graph.model import Graph, Layer
+from keras2torch.layers._functions import is_function
 from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import canonical_model
@@ -96,8 +97,9 @@ def prepare(
             *_respelled(model, options),
             *constructed(
                 {
-                    layer.path: [name for name, _ in _with_wrapped(layer.class_name, layer.config)]
+                    layer.path: list(_computed_by(layer))
                     for layer in understood.graph.layers.values()
+                    if layer.path not in given
                 },
                 library,
             ),
@@ -219,6 +221,14 @@ def _with_wrapped(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
+
+
+def _computed_by(layer: Layer) -> Iterator[str]:
+    """The classes that compute a layer in the reference; functions of one's own are evaluated as expressions."""
+    for class_name, config in _with_wrapped(layer.class_name, layer.config):
+        yield "OperatorTree" if class_name == "Lambda" else class_name
+        if any(map(is_function, config.values())):
+            yield "OperatorTree"
 
 
 def _operations(understood: Understood) -> float:

@@ -34,7 +34,7 @@ FUNCTIONS = {
         ),
         (
             "tf.math.sqrt(tf.math.maximum(tf.math.maximum(tf.math.reduce_sum(tf.math.square("
-            "vectors[0] - vectors[1]), axis=1, keepdims=True) + 1, y=1e-07), 0.0))"
+            "vectors[0] - vectors[1]), axis=1, keepdims=True) + 1, 1e-07), 0.0))"
         ),
     ),
     "imports": (

@@ -16,7 +16,8 @@ from keras2torch.bytecode.recognise import Recognised, StoredFunction, recognise
 from keras2torch.bytecode.refusal import NotRecognised
 
 COMPILED = json.loads((Path(__file__).parent / "compiled.json").read_text())
-SAMPLES = [base64.b64decode(each["code"]) for python in COMPILED.values() for each in python.values()]
+FUNCTIONS = [function for python in COMPILED.values() for function in python.values()]
+SAMPLES = [base64.b64decode(function["code"]) for function in FUNCTIONS]
 
 
 def attempt(data: bytes, **values: object) -> Recognised | str:
@@ -32,7 +33,8 @@ def attempt(data: bytes, **values: object) -> Recognised | str:
 @settings(max_examples=400, deadline=1000)
 @given(st.data())
 def test_changed_bytes_are_read_or_refused(data: st.DataObject) -> None:
-    code = bytearray(data.draw(st.sampled_from(SAMPLES)))
+    function = data.draw(st.sampled_from(FUNCTIONS))
+    code = bytearray(base64.b64decode(function["code"]))
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(code) - 1))
         kind = data.draw(st.sampled_from(["set", "cut", "insert", "flip", "huge", "again"]))
@@ -50,7 +52,7 @@ def test_changed_bytes_are_read_or_refused(data: st.DataObject) -> None:
             code[place:place] = code[place : place + data.draw(st.integers(1, 40))]
         if not code:
             return
-    attempt(bytes(code), defaults=[1], closure=[1, True])
+    attempt(bytes(code), defaults=function["defaults"], closure=function["closure"])
 
 
 @settings(max_examples=200, deadline=1000)

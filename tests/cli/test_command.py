@@ -45,7 +45,7 @@ def unsupported(tmp_path: Path) -> Path:
 
 
 REASONS = [
-    ("unsupported-layer", "lambda", "Lambda", None),
+    ("unsupported-option", "lambda", "Lambda", "function"),
     ("unsupported-option", "first", "Dense", "surprise"),
     ("unsupported-option", "second", "Dense", "units"),
     ("unsupported-layer", "thing", "my_package>Thing", None),
@@ -83,6 +83,7 @@ def test_inspect_as_json(model: Path) -> None:
         "inputs": [{"name": "dense_input", "dtype": "float32", "shape": [None, 3]}],
         "outputs": [{"dtype": "float32", "shape": [None, 2]}],
         "reasons": [],
+        "warnings": [],
         "convertible": True,
     }
 
@@ -209,10 +210,10 @@ def test_an_unsupported_model_is_4_with_all_reasons_at_once(unsupported: Path, t
 
 
 def test_a_single_reason_is_one_line(tmp_path: Path) -> None:
-    config = sequential(layer("Lambda", "f", batch_input_shape=[None, 3]))
+    config = sequential(layer("Foreign", "f", batch_input_shape=[None, 3]))
     path = write_model(tmp_path / "m.h5", config, {})
     line = failed(4, "convert", path, "-o", tmp_path / "out")
-    assert line == f"{path}: f (Lambda): layer class Lambda is not supported"
+    assert line == f"{path}: f (Foreign): layer class Foreign is not supported"
 
 
 def test_failed_parity_is_5(model: Path, tmp_path: Path) -> None:

@@ -45,7 +45,6 @@ ELSEWHERE = {
     "ContrastLimitedAdaptiveHistogramEqualization",
     "HashedCrossing",
     "Hashing",
-    "Lambda",
     "MelSpectrogram",
     "Pipeline",
     "RandomFourierFeatures",

@@ -1,0 +1,127 @@
+"""Functions in a configuration, read from their bytecode and written with the operations that they consist of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from keras2torch import operations
+from keras2torch.bytecode.recognise import Recognised, recognise, stored_function
+from keras2torch.bytecode.refusal import NotRecognised
+from keras2torch.bytecode.tree import BATCH_FLATTEN, GETITEM, Apply, Input, Slice
+from keras2torch.emit.code import Code, Value
+from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.source.model import Generation
+
+if TYPE_CHECKING:
+    from keras2torch.layers._call import LayerCall
+
+_BEFORE_TENSORFLOW2 = frozenset({"2.7", "3.0 to 3.5", "3.6 or 3.7"})
+"""Pythons that TensorFlow 1 ran on: later ones know the second alone."""
+
+
+def read_function(value: Any, kind: Any = None, arguments: Any = None) -> Recognised:
+    """The function under an option (`kind`: what stands under `function_type`). Raises `NotRecognised`."""
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise NotRecognised("is given arguments that are no object")
+    return recognise(stored_function(value, kind), arguments)
+
+
+def apply_function(
+    layer: LayerCall, inputs: Sequence[Value], value: Any, kind: Any = None, arguments: Any = None
+) -> Value:
+    """What the function makes of `inputs`; the user is told as what it was read.
+
+    Raises `UnsupportedOption` for a function that is not understood, saying what stopped the reading.
+    """
+    try:
+        found = read_function(value, kind, arguments)
+    except NotRecognised as refusal:
+        raise _refused(layer, f"its function {refusal.why}") from None
+    if any(x.order is not None for x in inputs):
+        raise LayerRefused("a function of one's own reads features that another layer reorders")
+    try:
+        result = _Evaluation(layer, inputs, found).result()
+    except LayerRefused as refusal:
+        raise _refused(layer, f"its function was read as {found.text}, but {refusal.message}") from refusal
+    layer.warn(f"read from its bytecode as {found.text}: check that this is what you wrote")
+    return result
+
+
+def _refused(layer: LayerCall, why: str) -> UnsupportedOption:
+    return UnsupportedOption(
+        f"{why}; put a torch class of yours in its place with --replace {layer.name}=file.py:ClassName",
+        "function",
+    )
+
+
+class _Evaluation:
+    def __init__(self, layer: LayerCall, inputs: Sequence[Value], found: Recognised):
+        self._layer = layer
+        self._inputs = list(inputs)
+        self._found = found
+        self._known: dict[int, Any] = {}
+        self._uses: Counter[int] = Counter()
+        self._count(found.tree)
+
+    def result(self) -> Value:
+        """The tensor that the tree stands for. Raises `LayerRefused`."""
+        if "2.7" in self._found.pythons and any(not x.dtype.startswith("float") for x in self._inputs):
+            raise LayerRefused("its inputs are integers, which Python 2 divides into integers")
+        value = self._value(self._found.tree)
+        if not isinstance(value, Value):
+            raise LayerRefused("it yields several tensors")
+        if value in self._inputs and value.mask is not None:
+            return self._layer.like(value, Code((value,)))  # the same numbers, though without their mask
+        return value
+
+    def _count(self, node: Any) -> None:
+        if isinstance(node, list | tuple):
+            for item in node:
+                self._count(item)
+        elif isinstance(node, Apply):
+            self._uses[id(node)] += 1
+            if self._uses[id(node)] == 1:
+                self._count((*node.arguments, *(option for _, option in node.options)))
+
+    def _value(self, node: Any) -> Any:
+        """A `Value`, a list with values in it, or a constant as the operations take it."""
+        if isinstance(node, Input):
+            return self._inputs if len(self._inputs) > 1 else self._inputs[0]
+        if isinstance(node, Slice):
+            return {"start": node.start, "stop": node.stop, "step": node.step}
+        if isinstance(node, list | tuple):
+            return [self._value(item) for item in node]
+        if not isinstance(node, Apply):
+            return node
+        if id(node) not in self._known:
+            value = self._apply(node)
+            shared = self._uses[id(node)] > 1 and isinstance(value, Value)
+            self._known[id(node)] = self._layer.bind(value) if shared else value
+        return self._known[id(node)]
+
+    def _apply(self, node: Apply) -> Any:
+        arguments = [self._value(argument) for argument in node.arguments]
+        options = {name: self._value(option) for name, option in node.options}
+        first = arguments[0]
+        if node.symbol == GETITEM and isinstance(first, list):
+            place = node.arguments[1]
+            if not isinstance(place, int) or not -len(first) <= place < len(first):
+                raise LayerRefused(f"it takes an item of its {len(first)} inputs that is not there")
+            return first[place]
+        if node.symbol == BATCH_FLATTEN:
+            extents = first.shape[1:] if isinstance(first, Value) else (None,)
+            if None in extents:
+                raise LayerRefused("it flattens axes of unknown size")
+            return operations.apply(self._layer, "reshape", [first, [-1, prod(n or 0 for n in extents)]], {})
+        if (
+            node.symbol == "image.resize"
+            and self._layer.generation is not Generation.KERAS3
+            and _BEFORE_TENSORFLOW2.intersection(self._found.pythons)
+        ):
+            raise LayerRefused(
+                "tf.image.resize means something else in TensorFlow 1, and the file does not say which it was"
+            )
+        return operations.apply(self._layer, node.symbol, arguments, options)

@@ -1,0 +1,195 @@
+"""Models full of Lambda layers, saved by real Keras in a sandbox child, and what their functions compute there."""
+
+import base64
+import importlib
+import marshal  # noqa: TID251  to write what is read; nothing here reads with it
+import re
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras2torch.bytecode.recognise import StoredFunction, recognise
+from keras2torch.parity.stand_ins.operator_tree import evaluate
+
+INPUTS: dict[str, tuple[int, ...]] = {"image": (6, 5, 3), "steps": (7, 4), "a": (5,), "b": (5,)}
+
+BACKEND = {
+    "image": [
+        "lambda x: x / 127.5 - 1.",
+        "lambda x: (x / 255.0) - 0.5",
+        "lambda x: K.mean(x, axis=[1, 2])",
+        "lambda x: K.mean(x, axis=-1, keepdims=True)",
+        "lambda x: K.max(x, axis=3)",
+        "lambda x: K.permute_dimensions(x, (0, 3, 1, 2))",
+        "lambda x: K.reverse(x, axes=2)",
+        "lambda x: K.resize_images(x, 2, 3, 'channels_last')",
+        "lambda x: K.batch_flatten(x)",
+        "lambda x: K.expand_dims(x, axis=-1)",
+        "lambda x: K.squeeze(x[:, :1], axis=1)",
+        "lambda x: x[:, ::2, 1:, 0]",
+        "lambda x: x[..., ::-1]",
+        "lambda x: K.concatenate([x, -x], axis=-1)",
+        "lambda x: K.stack([x, K.square(x)], axis=1)",
+        "lambda x: x - [103.939, 116.779, 123.68]",
+        "lambda x: tf.transpose(x, perm=[0, 2, 1, 3])",
+        "lambda x: tf.pad(x, [[0, 0], [1, 2], [0, 1], [0, 0]])",
+        "lambda x: tf.nn.l2_normalize(x, axis=-1, epsilon=0.5)",
+        "lambda x: tf.reshape(x, (-1, 10, 9))",
+        "lambda x: tf.concat([x[:, :, :2], x[:, :, 3:]], axis=2)",
+    ],
+    "steps": [
+        "lambda x: K.l2_normalize(x, axis=1)",
+        "lambda x: K.sum(x, axis=1)",
+        "lambda x: K.min(x, 1)",
+        "lambda x: K.prod(x, axis=-1)",
+        "lambda x: K.std(x, axis=1)",
+        "lambda x: K.var(x, axis=2, keepdims=True)",
+        "lambda x: K.sqrt(x)",
+        "lambda x: K.abs(x) + K.exp(x) * K.sign(x) - K.round(x)",
+        "lambda x: K.log(K.square(x) + K.epsilon())",
+        "lambda x: K.sin(x) * K.cos(x)",
+        "lambda x: K.clip(x, -0.5, 0.75)",
+        "lambda x: K.pow(x, 3)",
+        "lambda x: K.maximum(x, 0.25) - K.minimum(x, -0.25)",
+        "lambda x: K.relu(x)",
+        "lambda x: K.relu(x, max_value=0.5)",
+        "lambda x: K.relu(x, alpha=0.3)",
+        "lambda x: K.elu(x)",
+        "lambda x: K.sigmoid(x) + K.tanh(x) + K.softplus(x) + K.softsign(x)",
+        "lambda x: K.hard_sigmoid(x)",
+        "lambda x: K.softmax(x)",
+        "lambda x: K.softmax(x, axis=1)",
+        "lambda x: K.cumsum(x, axis=1)",
+        "lambda x: K.repeat_elements(x, 3, axis=1)",
+        "lambda x: K.tile(x, [1, 2, 3])",
+        "lambda x: K.reshape(x, (-1, 14, 2))",
+        "lambda x: K.ones_like(x) - x + K.zeros_like(x)",
+        "lambda x: K.stop_gradient(x) * 2",
+        "lambda x: K.cast(K.greater(x, 0), K.floatx()) * x",
+        "lambda x: K.constant([1., 2., 3., 4.]) * x",
+        "lambda x: x[:, -1]",
+        "lambda x: x[:, None, 2:5]",
+        "lambda x: 2 ** x % 3 // 0.5",
+        "lambda x: tf.nn.softmax(tf.math.multiply(x, 2.0), axis=1)",
+        "lambda x: tf.reduce_mean(x, 1)",
+        "lambda x: tf.math.reduce_max(x, axis=-1, keepdims=True)",
+        "lambda x: tf.expand_dims(x, 1)",
+        "lambda x: tf.reverse(x, axis=[1])",
+        "lambda x: tf.where(x > 0.1, x, -x)",
+        "lambda x: tf.clip_by_value(x, -1.0, 0.5)",
+        "lambda x: tf.nn.leaky_relu(x, alpha=0.1) + tf.nn.selu(x)",
+        "lambda x: tf.matmul(x, x, transpose_b=True)",
+        "lambda x: x - tf.reduce_min(x, axis=1, keepdims=True)",
+        "lambda x: tf.norm(x, axis=-1)",
+        "lambda x: tf.math.squared_difference(x, 0.5)",
+        "lambda x: tf.math.rsqrt(tf.math.square(x) + 1.0)",
+        "lambda x: tf.gather(x, [0, 2], axis=-1)",
+        "lambda x: tf.tile(x, [1, 2, 1])",
+    ],
+    "a": ["lambda x: K.repeat(x, 3)", "lambda x, n=3: x * n", "lambda x: K.expand_dims(x)"],
+    "a b": [
+        "lambda x: K.abs(x[0] - x[1])",
+        "lambda x: x[0] * x[1] + x[0]",
+        "lambda x: K.concatenate(x)",
+        "lambda x: K.concatenate([x[0], x[1], x[0] * x[1]], axis=1)",
+        "lambda x: K.stack(x, axis=1)",
+        "lambda t: tf.stack([t[1], t[0]], axis=-1)",
+        "lambda x: K.mean(K.square(x[0] - x[1]), axis=-1, keepdims=True)",
+        (
+            "def distance(vectors):\n    x, y = vectors\n    total = K.sum(K.square(x - y), axis=1, keepdims=True)\n"
+            "    return K.sqrt(K.maximum(total, K.epsilon()))"
+        ),
+        (
+            "def cosine(vectors):\n    x, y = vectors[0], vectors[1]\n"
+            "    x, y = K.l2_normalize(x, axis=-1), K.l2_normalize(y, axis=-1)\n"
+            "    return -K.mean(x * y, axis=-1, keepdims=True)"
+        ),
+        "def imports(x):\n    import tensorflow as tf\n    return tf.math.add(x[0], tf.math.maximum(x[0], x[1]))",
+    ],
+}
+"""Functions of Keras 2's backend and of TensorFlow, by the inputs that they are called on."""
+
+OPS = {
+    "image": [
+        "lambda x: x / 127.5 - 1.",
+        "lambda x: ops.mean(x, axis=(1, 2))",
+        "lambda x: ops.transpose(x, (0, 3, 1, 2))",
+        "lambda x: ops.concatenate([x, ops.negative(x)], axis=-1)",
+        "lambda x: ops.reshape(x, (-1, 10, 9))",
+        "lambda x: x[:, ::2, 1:, 0]",
+    ],
+    "steps": [
+        "lambda x: ops.sqrt(ops.square(x)) * ops.exp(x)",
+        "lambda x: ops.softmax(x, axis=1)",
+        "lambda x: ops.clip(x, -0.5, 0.75)",
+        "lambda x: ops.expand_dims(x, 1)",
+        "lambda x: ops.max(x, axis=-1, keepdims=True)",
+        "lambda x: ops.relu(x) + ops.sigmoid(x) - ops.tanh(x)",
+        "lambda x: tf.reduce_sum(x, axis=1)",
+    ],
+    "a b": ["lambda x: ops.abs(ops.subtract(x[0], x[1]))", "lambda x: ops.stack(x, axis=1)"],
+}
+"""Functions of Keras 3."""
+
+
+def cases(library: str) -> list[tuple[str, str, str]]:
+    """(name of a layer, its inputs, source of its function)."""
+    functions = OPS if library == "keras" else BACKEND
+    return [
+        (f"{inputs.replace(' ', '')}_{number}", inputs, source)
+        for inputs, sources in functions.items()
+        for number, source in enumerate(sources)
+    ]
+
+
+def proven(library: str) -> list[tuple[str, str, str]]:
+    """Those of the cases whose operations all convert."""
+    return [case for case in cases(library) if not re.search(r"concat|stack|tf\.pad|matmul", case[2])]
+
+
+def _made(k: Any, tf: Any, source: str) -> Callable[..., Any]:
+    names = {"K": k.backend, "tf": tf, "ops": getattr(k, "ops", None)}
+    exec(f"f = {source}" if source.startswith("lambda") else source, names)  # noqa: S102  our own text
+    (function,) = [each for each in names.values() if isinstance(each, types.FunctionType)]
+    # Keras 3 keeps the bytecode of functions of this name only.
+    if hasattr(k, "ops"):
+        function.__name__ = "<lambda>"
+    return function
+
+
+def save(payload: dict[str, Any]) -> None:
+    """A model with an output for every function."""
+    k, tf = importlib.import_module(payload["library"]), importlib.import_module("tensorflow")
+    inputs = {name: k.Input(shape, name=name) for name, shape in INPUTS.items()}
+    outputs = []
+    for name, called_on, source in proven(payload["library"]):
+        tensors = [inputs[each] for each in called_on.split()]
+        layer = k.layers.Lambda(_made(k, tf, source), name=name)
+        outputs.append(layer(tensors if len(tensors) > 1 else tensors[0]))
+    if payload["library"] == "keras":  # the other keeps no more of an activation than that it was one
+        outputs.append(k.layers.Dense(3, activation=lambda x: x * x - 1, name="dense")(inputs["a"]))
+    k.Model(list(inputs.values()), outputs).save(payload["path"])
+
+
+def compare_with_calls(payload: dict[str, Any]) -> dict[str, float]:
+    """How far, in float64, each expression is from what its function yields when Keras calls it."""
+    k, tf = importlib.import_module(payload["library"]), importlib.import_module("tensorflow")
+    k.backend.set_floatx("float64")
+    generator = np.random.default_rng(5)
+    tensors = {name: tf.constant(generator.normal(size=(3, *shape))) for name, shape in INPUTS.items()}
+    errors = {}
+    for _, called_on, source in cases(payload["library"]):
+        function = _made(k, tf, source)
+        code = base64.b64encode(marshal.dumps(function.__code__)).decode("ascii")
+        found = recognise(StoredFunction(code, list(function.__defaults__ or ())))
+        given = [tensors[each] for each in called_on.split()]
+        argument = given if len(given) > 1 else given[0]
+        ours, theirs = evaluate(tf, "float64", found.tree, argument), function(argument)
+        if ours.shape != theirs.shape:
+            errors[source] = float("inf")
+        else:
+            difference = np.abs(np.asarray(ours, float) - np.asarray(theirs, float))
+            errors[source] = float(np.nan_to_num(difference, nan=0.0).max())
+    return errors
