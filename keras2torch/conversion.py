@@ -66,7 +66,13 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
     reasons = reasons_of(source, options)
     with rules_of(options.layers):
         try:
-            program = translate(graph, io_layout=options.io_layout, replace=options.replace, stored=stored)
+            program = translate(
+                graph,
+                io_layout=options.io_layout,
+                replace=options.replace,
+                stored=stored,
+                keras_version=source.keras_version,
+            )
         except UnsupportedModel as refusal:
             raise UnsupportedModel([*reasons, *refusal.reasons]) from None
     if reasons:

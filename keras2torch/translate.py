@@ -94,20 +94,30 @@ def translate(
     io_layout: str = "torch",
     replace: Sequence[Replacement] = (),
     stored: StoredNames | None = None,
+    keras_version: str | None = None,
 ) -> Program:
     """Translate a whole model. Raises `UnsupportedModel` with every reason.
 
     `replace`: layers that a class of the caller's stands in for; `stored`: names and shapes of the weights of each
-    top-level layer, which are theirs.
+    top-level layer, which are theirs; `keras_version`: as the file records it, for layers whose meaning changed within
+    a generation.
     """
-    return Translator(graph, io_layout, replace, stored or {}).run()
+    return Translator(graph, io_layout, replace, stored or {}, keras_version).run()
 
 
 class Translator:
     """State of one translation; rules reach it through `LayerCall`."""
 
-    def __init__(self, graph: Graph, io_layout: str, replace: Sequence[Replacement], stored: StoredNames):
+    def __init__(
+        self,
+        graph: Graph,
+        io_layout: str,
+        replace: Sequence[Replacement],
+        stored: StoredNames,
+        keras_version: str | None,
+    ):
         self.graph = graph
+        self.keras_version = keras_version
         self._io_layout = io_layout
         self._replacements = _by_path(graph, replace)
         self._stored = stored

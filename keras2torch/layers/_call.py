@@ -53,6 +53,11 @@ class LayerCall:
     def generation(self) -> Generation:
         return self._translator.graph.generation
 
+    def older_than(self, minor: int) -> bool:
+        """Whether the file is known to be of a tf.keras before 2.`minor`."""
+        found = re.match(r"2\.(\d{1,4})(\D|$)", self._translator.keras_version or "")
+        return self.generation is Generation.TF_KERAS and found is not None and int(found[1]) < minor
+
     @property
     def class_name(self) -> str:
         return self._layer.class_name

@@ -106,6 +106,10 @@ def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
     )
     robust = options.flag("softmax_robust_masking", default=False)
     axes = _heads.attention_axes(layer, given.query.rank)
+    if layer.older_than(10) and any(tensor.mask is not None for tensor in given.tensors):
+        raise UnsupportedMask(
+            "a mask reaches MultiHeadAttention, which ignored it before 2.10 and does not since"
+        )
     if given.query.rank > 3:
         return _heads.spread(layer, _heads.over_axes(layer, heads, given, axes), heads.output_shape)
     hidden = _heads.masked_score(layer, heads, given, robust=robust)
