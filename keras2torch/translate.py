@@ -201,8 +201,8 @@ class Translator:
             self._program.state[known] = Weight.constant(array, "a constant of the model")
         return known
 
-    def warn(self, layer: Layer, message: str) -> None:
-        text = f"{layer.path} ({layer.class_name}): {message}"
+    def warn(self, layer: Layer, message: str, *, of_class: bool = False) -> None:
+        text = f"{layer.class_name if of_class else f'{layer.path} ({layer.class_name})'}: {message}"
         if text not in self._program.warnings:
             self._program.warnings.append(text)
 

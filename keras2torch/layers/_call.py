@@ -216,9 +216,12 @@ class LayerCall:
             self._translator.emit(Statement(value, value.code, pattern, optional, also))
         return value
 
-    def warn(self, message: str) -> None:
-        """Tell the user something about this layer that is true of the module though parity cannot show it."""
-        self._translator.warn(self._layer, message)
+    def warn(self, message: str, *, of_class: bool = False) -> None:
+        """Tell the user something about this layer that is true of the module though parity cannot show it.
+
+        `of_class`: it is true of every layer of its class, and told once.
+        """
+        self._translator.warn(self._layer, message, of_class=of_class)
 
     # ------------------------------------------------------------------------------------------------ layouts
 

@@ -12,7 +12,8 @@ from keras2torch.layers._registry import FeatureAxis, converts, example
 
 
 def _say(layer: LayerCall) -> None:
-    layer.warn("taken for the layer of keras.applications; one of your own with that name may differ")
+    message = "taken for the layer of keras.applications; one of your own with that name may differ"
+    layer.warn(message, of_class=True)
 
 
 @converts(
