@@ -187,7 +187,7 @@ def _units(new: Config, _: Mapping[str, Any]) -> Config:
 def _recurrent(new: Config, _: Mapping[str, Any]) -> Config:
     # How the sums were grouped, which also decides how the weights were stored.
     consume_less = new.pop("consume_less", "cpu")
-    if consume_less not in _IMPLEMENTATIONS:
+    if not isinstance(consume_less, str) or consume_less not in _IMPLEMENTATIONS:
         raise BadConfig(f"consume_less is {consume_less!r}", spot=str(new.get("name")))
     new["implementation"] = _IMPLEMENTATIONS[consume_less]
     return _units(new, _)
@@ -221,11 +221,11 @@ def _zero_padding(new: Config, _: Mapping[str, Any]) -> Config:
 def _merge(new: Config, _: Mapping[str, Any]) -> Config:
     """Of a mode that has a name, only what it reads; a function is the rule's to refuse."""
     mode = new.get("mode")
+    if isinstance(new.get("layers"), list):
+        new["layers"] = _entries(new["layers"])
     if not isinstance(mode, str) or new.get("mode_type", "raw") != "raw":
         return {key: value for key, value in new.items() if key not in ("axis", "axes")}
     read = {"concat": "axis", "dot": "axes", "cos": "axes"}.get(mode)
-    if isinstance(new.get("layers"), list):
-        new["layers"] = _entries(new["layers"])
     return {key: value for key, value in new.items() if key in ("name", "trainable", "layers", "mode", read)}
 
 

@@ -58,7 +58,8 @@ def backend_reasons(source: SourceModel, told: str | None) -> list[Reason]:
 
 def _pads_its_own_way(class_name: str, config: _Entry) -> str | None:
     """Theano pads half a kernel on either side, whatever the stride; TensorFlow what the last step lacks."""
-    if config.get("padding") != "same":
+    # The state of a convolutional LSTM is convolved with "same" padding whatever the layer says.
+    if config.get("padding") != "same" and class_name != "ConvLSTM2D":
         return None
     strides = _numbers(config.get("strides"))
     if class_name in _POOLINGS:

@@ -281,3 +281,15 @@ def test_a_terminal_that_knows_ascii_only(tmp_path: Path) -> None:
     done = run("inspect", path, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("\\u043c\\u043e")
+
+
+def test_what_a_file_does_not_say_can_be_said(tmp_path: Path) -> None:
+    config = sequential(layer("Dense", "d", units=2, use_bias=False))
+    path = write_model(tmp_path / "m.h5", config, {"d": {"d/kernel:0": numbers(3, 2)}})
+    refused = run("convert", path, "-o", tmp_path / "out")
+    assert refused.returncode == 3
+    assert "--input-shape" in refused.stderr
+    assert run("convert", path, "-o", tmp_path / "out", "--input-shape", "1=3").returncode == 0
+    assert "(?, 3)" in run("inspect", path, "--input-shape", "d=3").stdout
+    assert run("convert", path, "-o", tmp_path / "out", "--input-shape", "d").returncode == 2
+    assert run("convert", path, "-o", tmp_path / "out", "--backend", "cntk").returncode == 2

@@ -108,3 +108,19 @@ def cosine(a: Array, b: Array) -> Array:
     return np.array(
         [[[p @ q / max(np.sqrt(p @ p) * np.sqrt(q @ q), 1e-7)]] for p, q in zip(a, b, strict=True)]
     )
+
+
+def convolutional_lstm(x: Array, gates: Sequence[Gate], *, theano: bool) -> Array:
+    """The last output for (N, T, H, W, in): kernels (3, 3, in, units), gates i, c, f, o, every convolution padded."""
+    units = gates[0][1].shape[3]
+    h, c = np.zeros((*x[:, 0].shape[:3], units)), np.zeros((*x[:, 0].shape[:3], units))
+
+    def same(y: Array, kernel: Array) -> Array:
+        padded = np.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        return slide(padded, kernel, np.zeros(units), (1, 1), theano=theano)
+
+    for t in range(x.shape[1]):
+        i, new, f, o = (same(x[:, t], w) + same(h, u) + b for w, u, b in gates)
+        c = hard_sigmoid(f) * c + hard_sigmoid(i) * np.tanh(new)
+        h = hard_sigmoid(o) * np.tanh(c)
+    return h

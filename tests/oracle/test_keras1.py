@@ -1,6 +1,6 @@
 """Files as Keras 1 wrote them, converted, against formulas that share nothing with the converter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +9,18 @@ import pytest
 import torch
 
 import keras2torch
-from tests.crafted import Config, Weights, write_model
+from tests.crafted import Config, Weights
+from tests.keras1_files import RECURRENT, entry, functional, sequential, stored_gates, write
 from tests.oracle import keras1_formulas as oracle
 
 Array = oracle.Array
-
-
-def entry(class_name: str, name: str, *inbound: Any, **config: Any) -> Config:
-    """A layer entry; only those of a Functional model have names and calls of their own."""
-    plain: Config = {"class_name": class_name, "config": {"name": name, "trainable": True, **config}}
-    return (
-        {**plain, "name": name, "inbound_nodes": list(inbound)}
-        if inbound or class_name == "InputLayer"
-        else plain
-    )
-
-
-def sequential(*layers: Config) -> Config:
-    return {"class_name": "Sequential", "config": list(layers)}
-
-
-def functional(layers: Sequence[Config], inputs: Sequence[str], output: tuple[str, int]) -> Config:
-    ends = {"input_layers": [[name, 0, 0] for name in inputs], "output_layers": [[*output, 0]]}
-    return {"class_name": "Model", "config": {"name": "model_1", "layers": list(layers), **ends}}
 
 
 def run(
     tmp_path: Path, config: Config, weights: Weights, *inputs: Array, backend: str | None = None
 ) -> Array:
     """The file converted and computed in float64, in Keras's axes."""
-    path = write_model(tmp_path / "m.h5", config, weights, keras_version="1.2.2", backend=None)
+    path = write(tmp_path / "m.h5", config, weights)
     keras2torch.convert(path, tmp_path / "bundle", io_layout="keras", backend=backend)
     module = keras2torch.load(tmp_path / "bundle", dtype=torch.float64)
     with torch.no_grad():
@@ -99,30 +81,6 @@ def test_conv1d_in_either_layout(old: bool, draw: Callable[..., Array], tmp_path
 
 def gates(draw: Callable[..., Array], count: int, size: int, units: int) -> list[oracle.Gate]:
     return [(draw(size, units), draw(units, units), draw(units)) for _ in range(count)]
-
-
-def stored_gates(name: str, each: Sequence[oracle.Gate], letters: str) -> dict[str, Array]:
-    return {
-        f"{name}_{role}_{letter}": array
-        for letter, gate in zip(letters, each, strict=True)
-        for role, array in zip("WUb", gate, strict=True)
-    }
-
-
-RECURRENT = {
-    "init": "glorot_uniform",
-    "inner_init": "orthogonal",
-    "activation": "tanh",
-    "inner_activation": "hard_sigmoid",
-    "go_backwards": False,
-    "stateful": False,
-    "unroll": False,
-    "U_regularizer": None,
-    "dropout_W": 0.5,
-    "dropout_U": 0.1,
-    "input_dim": None,
-    "input_length": None,
-}
 
 
 @pytest.mark.parametrize("consume_less", ["cpu", "mem", "gpu"])
@@ -291,3 +249,24 @@ def test_deconvolutions(backend: str, ordering: str, draw: Callable[..., Array],
     y = oracle.spread(x, kernel, bias, 2, (7, 9), theano=backend == "theano")
     found = run(tmp_path, config, stored, x.transpose(0, 3, 1, 2) if th else x, backend=backend)
     close(found.transpose(0, 2, 3, 1) if th else found, y)
+
+
+@pytest.mark.parametrize("backend", ["theano", "tensorflow"])
+@pytest.mark.parametrize("ordering", ["th", "tf"])
+def test_convolutional_lstm(backend: str, ordering: str, draw: Callable[..., Array], tmp_path: Path) -> None:
+    th = ordering == "th"
+    each = [(draw(3, 3, 2, 3), draw(3, 3, 3, 3), draw(3)) for _ in range(4)]
+    x = draw(2, 3, 4, 5, 2)
+    config = sequential(
+        entry("ConvLSTM2D", "l", nb_filter=3, nb_row=3, nb_col=3, border_mode="same", subsample=[1, 1],
+              dim_ordering=ordering, activation="tanh", inner_activation="hard_sigmoid", return_sequences=False,
+              go_backwards=False, stateful=False, init="glorot_uniform", inner_init="orthogonal",
+              batch_input_shape=[None, 3, 2, 4, 5] if th else [None, 3, 4, 5, 2])
+    )  # fmt: skip
+    stored = [(w.transpose(3, 2, 0, 1), u.transpose(3, 2, 0, 1), b) if th else (w, u, b) for w, u, b in each]
+    tensor = x.transpose(0, 1, 4, 2, 3) if th else x
+    found = run(tmp_path, config, {"l": stored_gates("l", stored, "icfo")}, tensor, backend=backend)
+    close(
+        found.transpose(0, 2, 3, 1) if th else found,
+        oracle.convolutional_lstm(x, each, theano=backend == "theano"),
+    )
