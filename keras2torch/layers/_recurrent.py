@@ -12,6 +12,7 @@ from typing import Any
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _functions, _padding
 from keras2torch.layers._call import LayerCall
+from keras2torch.source.model import Generation
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,16 @@ def read(layer: LayerCall) -> Recurrent:
         sequences=options.flag("return_sequences", default=False),
         states=options.flag("return_state", default=False),
         backwards=options.flag("go_backwards", default=False),
-        zero_masked=options.flag("zero_output_for_mask", default=False),
+        zero_masked=options.flag("zero_output_for_mask", default=False) and zeroes_masked(layer, cells),
         unroll=options.flag("unroll", default=False),
         time_major=options.flag("time_major", default=False),
         batch_size=batch_size,
     )
+
+
+def zeroes_masked(layer: LayerCall, cells: tuple[Cell, ...]) -> bool:
+    """Whether Keras heeds `zero_output_for_mask`, which convolutional layers did not before Keras 3."""
+    return layer.generation is Generation.KERAS3 or not cells[0].kind.spatial
 
 
 def _cells(layer: LayerCall, entry: Any, role_prefix: str) -> tuple[Cell, ...]:

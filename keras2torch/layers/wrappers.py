@@ -40,6 +40,14 @@ _NO_MASKS = "cuDNN's layers raise an error on masks in Keras: one reaches this"
             (3, 7, 6, 2), _inner=("ConvLSTM2D", {"filters": 3, "kernel_size": 3, "return_sequences": True})
         ),
         example(
+            (3, 6, 5, 2),
+            _inner=(
+                "ConvLSTM2D",
+                {"filters": 3, "kernel_size": 3, "padding": "same", "return_sequences": True},
+            ),
+            _masked=True,
+        ),
+        example(
             (3, 7, 2),
             merge_mode="ave",
             _inner=("ConvLSTM1D", {"filters": 3, "kernel_size": 2, "padding": "same"}),
@@ -63,7 +71,11 @@ def bidirectional(layer: LayerCall) -> list[Value]:
     layer.options.must_be("num_constants", 0, None)
     _recurrent_ends.check_count(initial, 2 * forward.state_count)
     x = given
-    if mask is not None and forward.sequences and layer.generation in (Generation.KERAS1, Generation.KERAS2):
+    if (
+        mask is not None
+        and forward.zero_masked
+        and layer.generation in (Generation.KERAS1, Generation.KERAS2)
+    ):
         layer.warn("yields zeros at masked steps, as tf.keras does; Keras 2 repeated the output before")
     as_given = forward
     if forward.backwards:
@@ -98,7 +110,7 @@ def _halves(layer: LayerCall) -> tuple[Recurrent, Recurrent]:
             "layer and backward_layer do not run in opposite directions", "backward_layer"
         )
     # Keras overrides the option inside this wrapper.
-    zero = forward.sequences
+    zero = forward.sequences and _recurrent.zeroes_masked(layer, forward.cells)
     return replace(forward, zero_masked=zero), replace(backward, zero_masked=zero)
 
 

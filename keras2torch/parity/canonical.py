@@ -32,7 +32,7 @@ TRANSPOSED_FOR_CPU = frozenset(
 )
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
 
-STAND_INS = {
+SAME_AS = {
     "CuDNNGRU": "GRU",
     "CuDNNLSTM": "LSTM",
     "GRUCellV1": "GRUCell",
@@ -153,7 +153,7 @@ class _Rewrite:
             config["reset_after"] = True
         elif self._keras2 and class_name in {"GRU", "GRUCell"}:
             config.setdefault("reset_after", False)
-        return {"class_name": STAND_INS.get(class_name, class_name), "config": config}
+        return {"class_name": SAME_AS.get(class_name, class_name), "config": config}
 
     def _value(self, value: Any, allowed: Set[str]) -> Any:
         if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ a rule read, weights as plain arrays in the order in which they were stored.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from keras2torch.graph.model import Graph, Layer
 from keras2torch.layers._functions import is_function
 from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
-from keras2torch.parity.canonical import canonical_model
+from keras2torch.parity.canonical import SAME_AS, canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
 from keras2torch.parity.stand_ins import constructed
 from keras2torch.source.model import Generation, SourceModel
@@ -65,6 +65,11 @@ def prepare(
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"
     given = _given(understood)
     cases = make_cases(input_specs(understood), _operations(understood))
+    classes = {
+        layer.path: list(_computed_by(layer))
+        for layer in understood.graph.layers.values()
+        if layer.path not in given
+    }
     plan = {
         "library": library,
         # What Keras 1 stored stands in Keras 2's layout already.
@@ -95,14 +100,8 @@ def prepare(
         ),
         "constructed": [
             *_respelled(model, options),
-            *constructed(
-                {
-                    layer.path: list(_computed_by(layer))
-                    for layer in understood.graph.layers.values()
-                    if layer.path not in given
-                },
-                library,
-            ),
+            *constructed(classes, library),
+            *_without_a_gpu(classes),
         ],
         "given": sorted(given),
         "changed_files": list(_changed_files(bundle, manifest)),
@@ -151,6 +150,17 @@ def _respelled(model: SourceModel, options: ConversionOptions) -> Iterator[dict[
     if "theano" in (model.backend, options.backend) and has_convolutions(model.config):
         why = "no library turns its kernels, so they were turned first"
         yield {"layer": "the model", "class_name": "Theano", "why": why}
+
+
+def _without_a_gpu(classes: Mapping[str, Iterable[str]]) -> Iterator[dict[str, str]]:
+    """Layers of cuDNN, by path and the class names in them: what the reference computes in their place."""
+    for path, names in classes.items():
+        for name in dict.fromkeys(names):
+            if name.startswith("CuDNN"):
+                why = (
+                    f"runs on a GPU only; computed by the {SAME_AS[name]} that Keras converts its weights for"
+                )
+                yield {"layer": path, "class_name": name, "why": why}
 
 
 def _changed_files(bundle: Path, manifest: Mapping[str, Any]) -> Iterator[str]:

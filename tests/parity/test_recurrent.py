@@ -49,6 +49,8 @@ def test_weights_may_have_the_form_of_the_other_class(
     report = verifier.verify(tmp_path / "bundle", source)
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= report.structure_limit
+    said = {entry.class_name for entry in report.constructed}
+    assert said == {each for each in ("CuDNNLSTM", "CuDNNGRU") if name.endswith(each)}
 
 
 @pytest.fixture(scope="session")
