@@ -27,6 +27,7 @@ class Run:
             "cases": [{"name": name, "description": "random"} for name in names],
             "float32_constants": [],
             "given": [],
+            "constructed": [],
             "depth": 4,
             "changed_files": [],
         }
