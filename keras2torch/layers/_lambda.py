@@ -22,6 +22,19 @@ _BEFORE_TENSORFLOW2 = frozenset({"2.7", "3.0 to 3.5", "3.6 or 3.7"})
 """Pythons that TensorFlow 1 ran on: later ones know the second alone."""
 
 
+Stored = tuple[Any, Any, Any]
+"""A function as it is kept, the kind of keeping, and the arguments beside the inputs."""
+
+
+def function_of(class_name: Any, config: Mapping[str, Any]) -> Stored | None:
+    """The function that a layer is, or None for a layer that is something else."""
+    if class_name == "Lambda":
+        return config.get("function"), config.get("function_type"), config.get("arguments")
+    if class_name == "Merge" and not isinstance(config.get("mode", "sum"), str):
+        return config["mode"], config.get("mode_type"), config.get("arguments")
+    return None
+
+
 def read_function(value: Any, kind: Any = None, arguments: Any = None) -> Recognised:
     """The function under an option (`kind`: what stands under `function_type`). Raises `NotRecognised`."""
     if arguments is not None and not isinstance(arguments, Mapping):
@@ -48,6 +61,26 @@ def apply_function(
         raise _refused(layer, f"its function was read as {found.text}, but {refusal.message}") from refusal
     layer.warn(f"read from its bytecode as {found.text}: check that this is what you wrote")
     return result
+
+
+def check_shape(result: Value, recorded: Any, kind: Any) -> None:
+    """A shape that was written down beside the function must be the one that its expression has.
+
+    Where a function computed it, TensorFlow did not use it.
+    """
+    if isinstance(recorded, dict) and recorded.get("class_name") == "__tuple__":
+        recorded = recorded.get("items")
+    if kind != "raw" or not isinstance(recorded, list | tuple):
+        return
+    known = result.shape[1:]
+    fits = len(known) == len(recorded) and all(
+        None in (mine, theirs) or mine == theirs for mine, theirs in zip(known, recorded, strict=True)
+    )
+    if not fits:
+        shown = ", ".join(map(str, recorded))
+        raise UnsupportedOption(
+            f"its output_shape says ({shown}), its function yields {known}"[:200], "output_shape"
+        )
 
 
 def _refused(layer: LayerCall, why: str) -> UnsupportedOption:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras2torch.emit.code import Value
 from keras2torch.errors import UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._lambda import apply_function
+from keras2torch.layers._lambda import apply_function, check_shape
 from keras2torch.layers._registry import Masks, converts, example
 
 
@@ -34,27 +32,7 @@ def lambda_layer(layer: LayerCall) -> Value:
         raise UnsupportedOption("computes a mask with a function of its own", "mask")
     result = apply_function(layer, layer.inputs, options.take("function"), kind, arguments)
     options.ignore("output_shape_module")
-    _check_shape(
+    check_shape(
         result, options.take("output_shape", default=None), options.take("output_shape_type", default="raw")
     )
     return result
-
-
-def _check_shape(result: Value, recorded: Any, kind: Any) -> None:
-    """A shape that was written down beside the function must be the one that its expression has.
-
-    Where a function computed it, TensorFlow did not use it.
-    """
-    if isinstance(recorded, dict) and recorded.get("class_name") == "__tuple__":
-        recorded = recorded.get("items")
-    if kind != "raw" or not isinstance(recorded, list | tuple):
-        return
-    known = result.shape[1:]
-    fits = len(known) == len(recorded) and all(
-        None in (mine, theirs) or mine == theirs for mine, theirs in zip(known, recorded, strict=True)
-    )
-    if not fits:
-        shown = ", ".join(map(str, recorded))
-        raise UnsupportedOption(
-            f"its output_shape says ({shown}), its function yields {known}"[:200], "output_shape"
-        )

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from keras2torch.emit.code import Value, call, method, template
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers import convolutional, core, merging
 from keras2torch.layers._call import LayerCall
+from keras2torch.layers._lambda import apply_function, check_shape
 from keras2torch.layers._registry import Generations, Masks, converts, example
 from keras2torch.source.model import Generation
 
@@ -147,13 +148,29 @@ def merge(layer: LayerCall) -> Value | list[Value]:
     if mode in ("dot", "cos"):
         _check_axes(layer)
         return merging.dot(layer) if mode == "dot" else _cosine(layer)
-    if not isinstance(mode, str) or mode not in _MODES:
+    if not isinstance(mode, str):
+        return _merged_by_function(layer, mode)
+    if mode not in _MODES:
         raise UnsupportedOption(
-            "merges by a function of its author's, which cannot be read: "
+            "merges by a function of its author's, of which the file holds nothing but the name: "
             "give a class of yours for this layer with --replace",
             "mode",
         )
     return _MODES[mode](layer)
+
+
+def _merged_by_function(layer: LayerCall, function: Any) -> Value:
+    """The expression that is read from its bytecode, see `lambdas`."""
+    if any(value.mask is not None for value in layer.inputs):
+        raise UnsupportedMask("a mask reaches a Merge by a function")
+    options = layer.options
+    kind, arguments = options.take("mode_type", default=None), options.take("arguments", default=None)
+    options.must_be("output_mask", None)
+    options.ignore("output_mask_type", "node_indices", "tensor_indices")
+    result = apply_function(layer, layer.inputs, function, kind, arguments)
+    recorded = options.take("output_shape", default=None)
+    check_shape(result, recorded, options.take("output_shape_type", default="raw"))
+    return result
 
 
 def _check_axes(layer: LayerCall) -> None:

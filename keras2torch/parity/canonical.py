@@ -14,7 +14,7 @@ from keras2torch.errors import BadConfig
 from keras2torch.graph.entries import MODEL_CLASSES, OPERATION, layer_entries, operation_class
 from keras2torch.graph.stored_masks import MASK_OPERATIONS
 from keras2torch.layers._functions import is_function
-from keras2torch.layers._lambda import read_function
+from keras2torch.layers._lambda import Stored, function_of, read_function
 from keras2torch.operations import Dialect, find
 from keras2torch.parity.given import given_entry
 
@@ -129,8 +129,9 @@ class _Rewrite:
         return {"module": f"{OPERATIONS_MODULE}{module}", "class_name": class_name, "config": config}
 
     def _object(self, thing: Mapping[str, Any], allowed: Set[str]) -> dict[str, Any]:
-        if thing["class_name"] == "Lambda":
-            return _operator_tree(thing["config"])
+        function = function_of(thing["class_name"], thing["config"])
+        if function is not None:
+            return _operator_tree(thing["config"], function)
         config: dict[str, Any] = {}
         for key, value in thing["config"].items():
             if key.endswith("_initializer"):
@@ -158,7 +159,7 @@ class _Rewrite:
     def _value(self, value: Any, allowed: Set[str]) -> Any:
         if isinstance(value, Mapping):
             if is_function(value):
-                return _operator_tree({"name": "function", "function": value})
+                return _operator_tree({"name": "function"}, (value, None, None))
             if value.get("class_name") == "function":
                 return value["config"]
             if value.get("class_name") in {"__numpy__", "__tensor__"}:
@@ -214,9 +215,9 @@ def with_ellipsis(value: Any) -> Any:
     return [with_ellipsis(item) for item in value] if isinstance(value, list) else value
 
 
-def _operator_tree(config: Mapping[str, Any]) -> dict[str, Any]:
-    """For a Lambda, the expression that its rule has read: no bytecode ever reaches Keras."""
-    found = read_function(config["function"], config.get("function_type"), config.get("arguments"))
+def _operator_tree(config: Mapping[str, Any], function: Stored) -> dict[str, Any]:
+    """For a function, the expression that the rule has read: no bytecode ever reaches Keras."""
+    found = read_function(*function)
     kept = {key: value for key, value in config.items() if key in _ALWAYS_KEPT}
     if isinstance(kept.get("dtype"), Mapping):
         kept["dtype"] = kept["dtype"]["config"]["name"]

@@ -17,6 +17,7 @@ from keras2torch.conversion import Understood, understand
 from keras2torch.errors import Unreadable, UsageError
 from keras2torch.graph.model import Graph, Layer
 from keras2torch.layers._functions import is_function
+from keras2torch.layers._lambda import function_of
 from keras2torch.options import ConversionOptions, Replacement, UserFile
 from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import SAME_AS, canonical_model
@@ -236,7 +237,7 @@ def _with_wrapped(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[
 def _computed_by(layer: Layer) -> Iterator[str]:
     """The classes that compute a layer in the reference; functions of one's own are evaluated as expressions."""
     for class_name, config in _with_wrapped(layer.class_name, layer.config):
-        yield "OperatorTree" if class_name == "Lambda" else class_name
+        yield class_name if function_of(class_name, config) is None else "OperatorTree"
         if any(map(is_function, config.values())):
             yield "OperatorTree"
 

@@ -157,3 +157,32 @@ def test_the_input_itself_passes_no_mask_on_but_keeps_its_own(
     text = (bundle / "model.py").read_text()
     assert (".mean(dim=1)" in text) != masked
     assert (".sum(dim=1) /" in text) == masked
+
+
+def test_a_merge_of_keras_1_may_be_a_function(tmp_path: Path) -> None:
+    raw = base64.b64decode(code(lambda x: x[0] * x[1] - 1)[0]).decode("latin-1")
+    inputs = [
+        layer("InputLayer", name, batch_input_shape=[None, 5], input_dtype="float32", sparse=False)
+        for name in "ab"
+    ]
+    options = {
+        "mode": [raw, None, None],
+        "mode_type": "lambda",
+        "concat_axis": -1,
+        "dot_axes": -1,
+        "output_mask": None,
+        "output_mask_type": "raw",
+        "output_shape": [5],
+        "output_shape_type": "raw",
+        "arguments": {},
+    }
+    merge = layer("Merge", "merge", [["a", 0, 0], ["b", 0, 0]], **options)
+    ends = [["a", 0, 0], ["b", 0, 0]], [["merge", 0, 0]]
+    config = functional([*inputs, merge], *ends, class_name="Model")
+    model = write_model(tmp_path / "model.h5", config, {}, keras_version="1.2.2", backend=None)
+    found = inspect(model)
+    assert found.reasons == ()
+    assert "merge (Merge): read from its bytecode as x[0] * x[1] - 1: check" in found.warnings[0]
+    merge["config"]["mode"] = code(lambda x: custom_fn(x))  # type: ignore[name-defined]  # noqa: F821, PLW0108
+    found = inspect(write_model(tmp_path / "model.h5", config, {}, keras_version="1.2.2", backend=None))
+    assert "uses the global custom_fn" in reason(found)
