@@ -316,6 +316,21 @@ def with_channels_last(model: Any) -> Any:
     return rewrite_objects(model, change)
 
 
+def with_attention_shapes(model: Any) -> Any:
+    """Give each MultiHeadAttention the shapes that tf_keras wants in its configuration and older files lack.
+
+    Without them it makes its weights when it is called, as theirs did.
+    """
+
+    def change(thing: dict[str, Any]) -> dict[str, Any]:
+        if thing["class_name"] != "MultiHeadAttention":
+            return thing
+        shapes = dict.fromkeys(("query_shape", "key_shape", "value_shape"))
+        return {**thing, "config": {**shapes, **thing["config"]}}
+
+    return rewrite_objects(model, change)
+
+
 def with_modules(model: Any, ours: Set[str] = frozenset()) -> Any:
     """Say where each class lives, as Keras 3's current format does; `ours` are the classes that live nowhere.
 

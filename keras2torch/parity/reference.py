@@ -20,7 +20,13 @@ import numpy as np
 
 from keras2torch.parity.applications import application_classes
 from keras2torch.parity.arrays import Array, ArrayWriter, output_key
-from keras2torch.parity.canonical import with_channels_last, with_ellipsis, with_float_type, with_modules
+from keras2torch.parity.canonical import (
+    with_attention_shapes,
+    with_channels_last,
+    with_ellipsis,
+    with_float_type,
+    with_modules,
+)
 from keras2torch.parity.channels_first import channels_first_class
 from keras2torch.parity.float64 import exact_float64
 from keras2torch.parity.given import give, given_class
@@ -125,7 +131,7 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
     if library.name == "keras":
         config = with_modules(config, classes.keys())
     else:
-        config = with_ellipsis(config)
+        config = with_attention_shapes(with_ellipsis(config))
         # The one layer that tf_keras leaves out of those it knows by name.
         classes["SpectralNormalization"] = library.keras.layers.SpectralNormalization
     kind = library.keras.Sequential if config["class_name"] == "Sequential" else library.keras.Model

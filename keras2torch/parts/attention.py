@@ -80,9 +80,12 @@ class MultiHeadAttention(nn.Module):
         """As `forward`; also returns how much each query heeds each key, (N, heads, T, S)."""
         q, k, v = self._heads(query, key, value)
         bias = self._bias(q, k, mask, causal)
-        # Attending to the rows of an identity yields the weights themselves.
-        rows = torch.eye(k.shape[2], dtype=k.dtype, device=k.device).expand(*k.shape[:2], -1, -1)
-        weights = F.scaled_dot_product_attention(q, k, rows, attn_mask=bias)
+        scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+        if bias is not None:
+            scores = scores + bias.clamp(min=torch.finfo(q.dtype).min)
+        weights = torch.softmax(scores, dim=-1)
+        if bias is not None:
+            weights = weights.masked_fill(bias == -torch.inf, 0.0)
         return self._joined(query, F.dropout(weights, self.dropout, self.training) @ v), weights
 
     def _heads(

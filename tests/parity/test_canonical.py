@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from keras2torch.parity.canonical import canonical_model, with_channels_last, with_float_type, with_modules
+from keras2torch.parity.canonical import (
+    canonical_model,
+    with_attention_shapes,
+    with_channels_last,
+    with_float_type,
+    with_modules,
+)
 
 HOSTILE = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
 
@@ -31,6 +37,18 @@ def test_only_options_that_were_read_stay() -> None:
         {"class_name": "Dense", "name": "dense", "config": {"name": "dense", "units": 3}}
     ]
     assert "os" not in str(new).split("'")
+
+
+def test_an_attention_layer_gets_the_shapes_it_lacks() -> None:
+    heads = layer("MultiHeadAttention", num_heads=2, query_shape=[None, 5, 6])
+    config = only(with_attention_shapes(sequential(heads)))
+    assert (config["query_shape"], config["key_shape"], config["value_shape"]) == ([None, 5, 6], None, None)
+
+
+def test_a_shape_that_was_an_object_becomes_a_list() -> None:
+    heads = layer("MultiHeadAttention", query_shape={"class_name": "TensorShape", "items": [None, 5, 6]})
+    new = canonical_model(sequential(heads), {"multiheadattention": {"query_shape"}}, keras2=False)
+    assert only(new)["query_shape"] == [None, 5, 6]
 
 
 def test_initializers_become_zeros() -> None:
