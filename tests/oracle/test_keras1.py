@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import keras2torch
+from keras2torch.errors import UnsupportedModel
 from tests.crafted import Config, Weights
 from tests.keras1_files import RECURRENT, entry, functional, sequential, stored_gates, write
 from tests.oracle import keras1_formulas as oracle
@@ -270,3 +271,30 @@ def test_convolutional_lstm(backend: str, ordering: str, draw: Callable[..., Arr
         found.transpose(0, 2, 3, 1) if th else found,
         oracle.convolutional_lstm(x, each, theano=backend == "theano"),
     )
+
+
+def test_a_merge_by_a_function_names_the_way_out(draw: Callable[..., Array], tmp_path: Path) -> None:
+    """Whatever the function is, nothing of it is read."""
+    function = {
+        "mode": "4wEAAAABAAAA",
+        "mode_type": "lambda",
+        "concat_axis": -1,
+        "dot_axes": -1,
+        "output_shape": None,
+    }
+    inputs = [entry("InputLayer", name, batch_input_shape=[None, 3]) for name in ("x", "y")]
+    config = functional(
+        [*inputs, entry("Merge", "m", [["x", 0, 0], ["y", 0, 0]], **function)], ["x", "y"], ("m", 0)
+    )
+    with pytest.raises(UnsupportedModel, match=r"merges by a function.+--replace"):
+        run(tmp_path, config, {}, draw(2, 3), draw(2, 3))
+
+
+@pytest.mark.parametrize("axes", [1, 2, -1, [1], [[1], [1]], True])
+def test_axes_that_versions_read_differently_are_refused(
+    axes: Any, draw: Callable[..., Array], tmp_path: Path
+) -> None:
+    inputs = [entry("InputLayer", name, batch_input_shape=[None, 3, 3]) for name in ("x", "y")]
+    merged = entry("Merge", "m", [["x", 0, 0], ["y", 0, 0]], mode="dot", dot_axes=axes)
+    with pytest.raises(UnsupportedModel, match="read differently"):
+        run(tmp_path, functional([*inputs, merged], ["x", "y"], ("m", 0)), {}, draw(2, 3, 3), draw(2, 3, 3))
