@@ -54,9 +54,8 @@ def _on_grids(
         images: Any, size: Any, align_corners: bool = False, half_pixel_centers: bool = False, **_: Any
     ) -> Any:
         if not tf.executing_eagerly():
-            return original(
-                images, size, align_corners, half_pixel_centers
-            )  # Keras builds; nothing is computed
+            # Keras builds; nothing is computed.
+            return tf.cast(original(images, size, align_corners, half_pixel_centers), images.dtype)
         grid = (bool(align_corners), bool(half_pixel_centers))
         if grid not in matrices:
             raise ValueError(f"no matrix is known for align_corners, half_pixel_centers = {grid}")

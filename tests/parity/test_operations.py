@@ -10,11 +10,14 @@ from keras2torch.parity.compare import compare
 from keras2torch.sandbox import Sandbox
 from tests.parity.judging import judge
 from tests.parity.operation_models import DIALECTS, known_to
+from tests.parity.operation_patterns import PATTERNS
 
 TEST = "test_operation_is_proven["
 BUILD = "tests.parity.operation_models:build_all"
 CASES = [
-    pytest.param(library, name, id=f"{name}-{library}") for library in DIALECTS for name in known_to(library)
+    pytest.param(library, name, id=f"{name}-{library}")
+    for library in DIALECTS
+    for name in (*known_to(library), *PATTERNS[library])
 ]
 
 
