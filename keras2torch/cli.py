@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where float32 is judged")
     own_code(sub)
 
-    command("layers", _layers, "List the layer classes that convert.")
+    command("layers", _layers, "List the layer classes: what each becomes, or why it cannot be converted.")
     return parser
 
 
@@ -267,30 +268,24 @@ def _show(report: Any) -> None:
 
 
 def _layers(arguments: argparse.Namespace) -> int:
-    from keras2torch.layers import _registry
+    from keras2torch.layers._table import entries
 
-    rules = _registry.converts_all()
+    rows = entries()
     if arguments.json:
-        fields = ("family", "torch")
-        listed = [
-            {
-                "classes": list(rule.classes),
-                **{key: getattr(rule, key) for key in fields},
-                "masks": rule.masks.value,
-            }
-            | {"examples": len(rule.examples)}
-            for rule in rules
-        ]
-        _print_json(listed)
+        _print_json([row.as_json() for row in rows])
         return 0
-    width = max(len(rule.name) for rule in rules)
-    family = ""
-    for rule in rules:
-        if rule.family != family:
-            family = rule.family
-            print(family)
-        print(f"  {rule.name:<{width}}  {rule.torch}")
-    print(f"{len(rules)} layer classes")
+    width = max(len(row.name) for row in rows)
+    for family, members in groupby(rows, key=lambda row: row.family):
+        print(family)
+        for row in members:
+            names = row.classes[1:]
+            also = (
+                f" Also {', '.join(names) if len(names) < 20 else f'{len(names)} others'}." if names else ""
+            )
+            text = row.torch if row.reason is None else f"cannot be converted: {row.reason}."
+            print(f"  {row.name:<{width}}  {text}{also} [{row.since}]")
+    converted = sum(row.reason is None for row in rows)
+    print(f"{converted} layer classes convert, {len(rows) - converted} cannot")
     return 0
 
 

@@ -28,6 +28,7 @@ Generations = frozenset[Generation]
 
 EVERY_GENERATION: Generations = frozenset(Generation)
 BEFORE_KERAS3: Generations = EVERY_GENERATION - {Generation.KERAS3}
+SINCE_TF_KERAS: Generations = frozenset({Generation.TF_KERAS, Generation.KERAS3})
 ONLY_KERAS3: Generations = frozenset({Generation.KERAS3})
 
 

@@ -9,17 +9,15 @@ from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._casting import as_float
 from keras2torch.layers._registry import (
-    EVERY_GENERATION,
     ONLY_KERAS3,
+    SINCE_TF_KERAS,
     FeatureAxis,
-    Generations,
     cannot,
     converts,
     example,
 )
 from keras2torch.source.model import Generation
 
-_SINCE_TF_KERAS: Generations = EVERY_GENERATION - {Generation.KERAS1, Generation.KERAS2}
 _PICTURE = (9, 8, 3)
 
 # How strongly and how the picture is changed, which matters only in training.
@@ -87,7 +85,7 @@ cannot(
     "training only, so leave it out",
     generations=ONLY_KERAS3,
 )
-for _names, _generations in ((_BOTH, _SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
+for _names, _generations in ((_BOTH, SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
     for _name, _config in _names.items():
         converts(
             _name,
@@ -106,7 +104,7 @@ for _names, _generations in ((_BOTH, _SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
         example((None, None, 3), height=9, width=30, _only=Generation.TF_KERAS),
         example(_PICTURE, height=9, width=8, _only=Generation.KERAS3),
     ],
-    generations=_SINCE_TF_KERAS,
+    generations=SINCE_TF_KERAS,
 )
 def random_crop(layer: LayerCall) -> Value:
     """Nothing in Keras 3; before, the largest centred crop of the wanted aspect ratio, resized bilinearly."""

@@ -28,6 +28,7 @@ TRANSPOSED_FOR_CPU = frozenset(
         *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
         *(f"{kind}Conv{n}D" for kind in ("Depthwise", "Separable") for n in (1, 2)),
         *(f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)),
+        "STFTSpectrogram",
     }
 )
 """Layers for which TensorFlow has channels_last kernels only, on a CPU."""
@@ -138,6 +139,8 @@ class _Rewrite:
                 config[key] = (
                     "zeros"  # the quickest, and a weight that was never set cannot pass for one that was
                 )
+            elif key == "window" and thing["class_name"] == "STFTSpectrogram":
+                config[key] = None  # it is in the stored kernels, and Keras would want SciPy to make it
             elif key == "dtype" and isinstance(value, Mapping):
                 config[key] = value["config"]["name"]
             elif key in allowed or key in _ALWAYS_KEPT:

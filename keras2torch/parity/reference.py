@@ -12,7 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,11 @@ def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path)
         _set_weights(library, model, job, arrays)
     _compile_long_loops(library, model)
     _call_stand_ins(library, model)
+    for layer in library.layers_of(model):
+        # Two constants that this layer has in float32 unless told otherwise.
+        if type(layer).__name__ == "MelSpectrogram":
+            layer.linear_to_mel_weight_matrix = partial(layer.linear_to_mel_weight_matrix, dtype=floats)
+            layer.ref_power = library.tf.constant(layer.ref_power, floats)
     return model
 
 

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import keras2torch
 from keras2torch.layers import _registry
+from keras2torch.source.model import Generation
 from tests.crafted import call, dense_model, functional, layer, numbers, sequential, write_model
 
 
@@ -116,19 +117,45 @@ def test_convert_with_keras_axes(tmp_path: Path) -> None:
 
 
 def test_layers_lists_the_registry() -> None:
-    rules = _registry.converts_all()
+    rules, cannot = _registry.converts_all(), _registry.cannot_all()
     done = run("layers")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[-1] == f"{len(rules)} layer classes"
-    assert [line.split()[0] for line in lines[:-1] if line.startswith("  ")] == [rule.name for rule in rules]
-    assert [line for line in lines[:-1] if not line.startswith(" ")] == sorted(
-        {rule.family for rule in rules}
+    assert lines[-1] == f"{len(rules)} layer classes convert, {len(cannot)} cannot"
+    known = sorted(
+        [(each.family, each.name) for each in rules] + [(each.family, each.name) for each in cannot]
     )
+    assert [line.split()[0] for line in lines[:-1] if line.startswith("  ")] == [name for _, name in known]
+    assert [line for line in lines[:-1] if not line.startswith(" ")] == sorted(
+        {family for family, _ in known}
+    )
+    (string_lookup,) = [line for line in lines if line.startswith("  StringLookup ")]
+    assert "cannot be converted: it reads strings" in string_lookup
+    assert string_lookup.endswith("[since tf.keras]")
+    assert any(line.startswith("  AveragePooling1D") and "Also AvgPool1D." in line for line in lines)
+
+
+def test_layers_as_json_says_of_every_class_what_becomes_of_it() -> None:
     listed = json.loads(run("layers", "--json").stdout)
-    assert [entry["classes"] for entry in listed] == [list(rule.classes) for rule in rules]
-    assert listed[0].keys() == {"classes", "family", "torch", "masks", "examples"}
-    assert all(entry["examples"] >= 1 or entry["family"] == "ops" for entry in listed)
+    by_name = {entry["classes"][0]: entry for entry in listed}
+    assert len(by_name) == len(listed)
+    for rule in _registry.converts_all():
+        assert by_name[rule.name] == {
+            "classes": list(rule.classes),
+            "family": rule.family,
+            "generations": [each.value for each in Generation if each in rule.generations],
+            "status": "converted",
+            "torch": rule.torch,
+            "reason": None,
+            "masks": rule.masks.value,
+            "examples": len(rule.examples),
+        }
+        assert rule.examples or rule.family == "ops"
+    for entry in _registry.cannot_all():
+        found = by_name[entry.name]
+        assert (found["status"], found["torch"], found["examples"]) == ("cannot", None, 0)
+        assert found["reason"] == entry.reason
+        assert found["generations"]
 
 
 def test_version_and_help() -> None:
