@@ -57,6 +57,8 @@ CONSTANTS: Mapping[str, Any] = {
         for name in ("float16", "float32", "float64", "int32", "int64", "uint8")
     },
     "tensorflow.bool": "bool",
+    "tensorflow.image.ResizeMethod.BILINEAR": "bilinear",
+    "tensorflow.image.ResizeMethod.NEAREST_NEIGHBOR": "nearest",
 }
 """Attributes of modules that are constants; types are known by their names."""
 
@@ -84,6 +86,9 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     **_under("tensorflow.nn", NN),
     **_under("tensorflow.image", IMAGE),
+    **_under("tensorflow.compat.v1.image", {**IMAGE, "resize": IMAGE["resize_images"]}),
+    "tensorflow.depth_to_space": NN["depth_to_space"],
+    "tensorflow.space_to_depth": NN["space_to_depth"],
     "tensorflow.div": MATHS["truediv"],
 }
 """Everything that may be called, by its full name."""

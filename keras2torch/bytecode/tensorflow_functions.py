@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from keras2torch.bytecode.signatures import REDUCE, Function, constant, function, identity
-from keras2torch.bytecode.tree import OPERATORS
+from keras2torch.bytecode.refusal import NotRecognised
+from keras2torch.bytecode.signatures import REDUCE, Arguments, Function, constant, function, identity
+from keras2torch.bytecode.tree import OPERATORS, Apply
 
 MATHS: dict[str, Function] = {
     **{
@@ -108,11 +109,27 @@ NN: dict[str, Function] = {
     "depth_to_space": function("input block_size data_format", "nn.depth_to_space"),
     "tanh": MATHS["tanh"],
 }
+_METHODS = {
+    0: "resize_bilinear",
+    "bilinear": "resize_bilinear",
+    1: "resize_nearest_neighbor",
+    "nearest": "resize_nearest_neighbor",
+}
+"""Of TensorFlow 1, by number, and by the names that its successor gave them."""
+
+
+def _resize_images(given: Arguments) -> Apply:
+    """TensorFlow 1's, which takes the corners of pixels for their centres."""
+    method = given.get("method", 0)
+    if not isinstance(method, int | str) or method not in _METHODS or given.get("preserve_aspect_ratio"):
+        raise NotRecognised("resizes images in a way that is not understood")
+    corners = (("align_corners", given["align_corners"]),) if "align_corners" in given else ()
+    return Apply(f"compat.v1.image.{_METHODS[method]}", (given["images"], given["size"]), corners)
+
+
 IMAGE: dict[str, Function] = {
     "resize": function("images size method preserve_aspect_ratio antialias", "image.resize"),
-    "resize_images": function(
-        "images size method align_corners preserve_aspect_ratio", "compat.v1.image.resize_images"
-    ),
+    "resize_images": function("images size method align_corners preserve_aspect_ratio", _resize_images),
     "resize_bilinear": function(
         "images size align_corners half_pixel_centers", "compat.v1.image.resize_bilinear"
     ),

@@ -36,6 +36,12 @@ BACKEND = {
         "lambda x: tf.pad(x, [[0, 0], [1, 2], [0, 1], [0, 0]])",
         "lambda x: tf.nn.l2_normalize(x, axis=-1, epsilon=0.5)",
         "lambda x: tf.reshape(x, (-1, 10, 9))",
+        "lambda x: K.reshape(x, (K.shape(x)[0], -1))",
+        "lambda x: tf.compat.v1.image.resize_images(x, (9, 11))",
+        "lambda x: tf.compat.v1.image.resize_images(x, (9, 11), align_corners=True)",
+        "lambda x: tf.compat.v1.image.resize_images(x, (9, 11), tf.image.ResizeMethod.NEAREST_NEIGHBOR)",
+        "lambda x: tf.image.resize(x, (9, 11))",
+        "lambda x: tf.nn.space_to_depth(x[:, :, :4], 2)",
         "lambda x: tf.concat([x[:, :, :2], x[:, :, 3:]], axis=2)",
     ],
     "steps": [
