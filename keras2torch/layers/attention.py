@@ -217,6 +217,7 @@ _DENSE = [
         example((5, 4), (3, 4), score_mode="concat", use_scale=True, _masked=True),
         example((5, 4), (5, 4), use_scale=True, _call={**_PAIR, "use_causal_mask": True}),
         example((2, 5, 4), (2, 3, 6), (2, 3, 4)),
+        example((4,), (4,)),
     ],
     masks=Masks.HANDLE,
 )
@@ -254,13 +255,19 @@ def _one_head(
     tensors = [layer.bind(layer.keras_layout(tensor)) for tensor in layer.inputs]
     query, value = tensors[:2]
     key = tensors[2] if len(tensors) == 3 else value
-    if query.rank < 3 or any(tensor.rank != query.rank for tensor in tensors):
+    if query.rank < 2 or any(tensor.rank != query.rank for tensor in tensors):
         raise LayerRefused(f"called on tensors of shape {query.shape}, {value.shape} and {key.shape}")
     if query.shape[-1] != key.shape[-1]:
         raise LayerRefused(f"queries of {query.shape[-1]} features and keys of {key.shape[-1]}")
     query_mask, value_mask = _masks(layer)
     causal = _heads.flag(layer, "use_causal_mask") or layer.options.flag("causal", default=False)
     weights = _heads.flag(layer, "return_attention_scores")
+    if query.rank == 2:
+        if causal or weights or query_mask or value_mask:
+            raise LayerRefused("masks and weights of attention over the samples of a batch")
+        layer.warn(
+            "reads tensors without steps, so each sample attends to the others of its batch, as in Keras"
+        )
     dropout = layer.options.number("dropout", default=0.0, minimum=0.0)
     layer.options.ignore("seed")
     flags: dict[str, Argument] = {"causal": True} if causal else {}
