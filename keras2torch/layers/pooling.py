@@ -125,6 +125,7 @@ _ADAPTIVE_1D = [
 _ADAPTIVE_2D = [
     example((7, 9, 3), output_size=[3, 4]),
     example((6, 5, 2), output_size=3),
+    example((None, None, 2), output_size=[3, 1]),
     example((2, 5, 7), output_size=[2, 7], data_format="channels_first"),
 ]
 _ADAPTIVE_3D = [example((4, 5, 7, 2), output_size=[2, 3, 4])]
