@@ -47,9 +47,9 @@ docs: setup ## write the pages that are derived from the code (docs/layers.md)
 architectures: setup ## write down the architectures of keras.applications anew, after an update of Keras (minutes)
 	@$(BIN)/python -m samples.architectures
 
-migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out
+migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out (OPTIONS="--backend theano")
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }
-	@bin/fleet migrate $(SOURCE) $(DEST)
+	@bin/fleet migrate $(SOURCE) $(DEST) $(OPTIONS)
 
 bench: setup ## measure what the README claims (time and memory of a conversion, beside the least any converter must do)
 	@$(BIN)/python -m benchmarks.conversion

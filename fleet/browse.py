@@ -15,6 +15,7 @@ from db.queries import jobs, reports, workers
 from db.queries.job_detail import JobDetail, job_detail
 from db.states import JobState
 from fleet.errors import FleetError
+from workers.recipe import as_text
 
 _RATE_SECONDS = 600.0
 
@@ -53,7 +54,7 @@ def show_status(found: dict[str, Any], console: Console) -> None:
             table.add_row(str(job.job_id), job.stage or "", _moment(job.started_at), Text(job.key))
         console.print(table)
     if found["batches"]:
-        table = _table("batch", "state", "done", "converted", "source", "destination")
+        table = _table("batch", "state", "done", "converted", "source", "destination", "options")
         for batch in found["batches"]:
             done = f"{batch.terminal}/{batch.total}"
             converted = str(batch.states[JobState.SUCCEEDED])
@@ -64,13 +65,14 @@ def show_status(found: dict[str, Any], console: Console) -> None:
                 converted,
                 Text(batch.source_url),
                 Text(batch.dest_url),
+                Text(as_text(batch.options)),
             )
         console.print(table)
 
 
 def show_jobs(page: jobs.Page, console: Console) -> None:
     """One line a job."""
-    table = _table("job", "state", "tries", "float64", "float32", "model", "what went wrong")
+    table = _table("job", "state", "tries", "float64", "float32", "model", "options", "what went wrong")
     for job in page.jobs:
         table.add_row(
             str(job.id),
@@ -79,6 +81,7 @@ def show_jobs(page: jobs.Page, console: Console) -> None:
             _figure(job.structure_error),
             _figure(job.deployment_error),
             Text(job.key),
+            Text(as_text(job.options)),
             Text(job.error_kind or ""),
         )
     console.print(table)
@@ -104,7 +107,7 @@ def show_job(job: JobDetail, console: Console) -> None:
         f"job {job.id}: {job.state}",
         f"source   {job.store_url}/{job.key} ({job.size} bytes, sha256 {job.sha256 or 'not read yet'})",
         f"dest     {job.dest_url}",
-        f"recipe   converter {job.converter_version}, options {json.dumps(dict(job.options))}",
+        f"recipe   converter {job.converter_version}, {as_text(job.options) or 'no options'}",
     ]
     if job.error_message:
         lines.append(f"error    {job.error_kind}: {job.error_message}")

@@ -45,14 +45,49 @@ def migrate(
         int | None,
         typer.Option(min=0, help="Conversions at once on this machine; default: one a processor."),
     ] = None,
+    io_layout: Annotated[
+        str,
+        typer.Option(help="torch: images go in and come out channels-first; keras: exactly Keras's axes."),
+    ] = "torch",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="theano or tensorflow: what trained the models with convolutions whose files do not say (Keras 1)."
+        ),
+    ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT=32,32,3",
+            help="What Sequentials take that do not say; INPUT is 1 or a name, no batch axis, ? for an open extent.",
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the files of weights alone are the weights of: what model.to_json() gave, or applications:NAME.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert every model in SOURCE, prove each, publish to DEST; run again to continue or to add files."""
+    """Convert every model in SOURCE, prove each, publish to DEST; run again to continue or to add files.
+
+    What a file says itself is believed, whatever the options say; its bundle then carries a warning. The same models
+    with other options are other jobs.
+    """
     from fleet import report
+    from fleet.asked import conversion_options
     from fleet.migrate import migrate as run
 
+    options = conversion_options(
+        io_layout=io_layout,
+        backend=backend,
+        input_shape=() if input_shape is None else (input_shape,),
+        architecture=architecture,
+    )
     settings = load_settings(workers=workers)
-    with run(source, dest, settings, console(sys.stderr)) as migrated:
+    with run(source, dest, options, settings, console(sys.stderr)) as migrated:
         if as_json:
             _print_json(report.document(migrated))
         else:

@@ -19,16 +19,19 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
-from db.queries import inventory, jobs, reap, reports, workers
+from db.queries import inventory, jobs, reap, reports
+from db.queries import workers as worker_queries
 from fleet import connect, places
 from fleet.embedded import StateDir
 from fleet.errors import FleetError
 from fleet.installation import Installation
 from fleet.progress import Display, Running, Snapshot, make_display
 from fleet.settings import Settings
+from keras2torch.options import ConversionOptions
 from scheduler.plan import plan
 from storage.errors import StorageError
 from storage.store import ObjectStore
+from workers import recipe
 
 _LOOK_SECONDS = 0.2
 #: A look that is slow, on a database of millions, is taken so much more seldom.
@@ -54,8 +57,10 @@ class Migrated:
 
 
 @contextlib.contextmanager
-def migrate(source_url: str, dest_url: str, settings: Settings, console: Console) -> Iterator[Migrated]:
-    """Convert every model in `source_url` into `dest_url`; the database stays open while the context is.
+def migrate(
+    source_url: str, dest_url: str, options: ConversionOptions, settings: Settings, console: Console
+) -> Iterator[Migrated]:
+    """Convert every model in `source_url` into `dest_url` with `options`; the database stays open while the context is.
 
     Raises:
         UsageError: an address that is none.
@@ -82,7 +87,7 @@ def migrate(source_url: str, dest_url: str, settings: Settings, console: Console
                 source_url=source.url,
                 dest_url=dest.url,
                 converter_version=keras2torch.__version__,
-                options={},
+                options=recipe.options_of(options, dest),
             )
         installation = Installation(settings, state, sessions, database_url)
         reading = connect.sessions_of(engine, read_only=True)
@@ -221,7 +226,7 @@ class _Run:
 def _take_back_everything(sessions: sessionmaker[Session]) -> None:
     """The state folder's lock is ours, so whoever holds a lease in its database is dead."""
     with sessions.begin() as session:
-        dead = [worker.id for worker in workers.list_workers(session)]
+        dead = [worker.id for worker in worker_queries.list_workers(session)]
         while reap.reap(session, dead_workers=dead):
             continue
-        workers.mark_gone(session, silent_for_s=0)
+        worker_queries.mark_gone(session, silent_for_s=0)

@@ -12,6 +12,7 @@ from db.queries import jobs, reports
 from db.states import JobState
 from fleet.migrate import Migrated
 from workers.publish import door_of
+from workers.recipe import as_text
 
 SCHEMA_VERSION = 1
 _PROBLEMS_READ = 1000
@@ -33,6 +34,7 @@ def document(migrated: Migrated) -> dict[str, Any]:
         "dest": summary.dest_url,
         "database": migrated.database_url,
         "converter_version": summary.converter_version,
+        "options": dict(summary.options),
         "total": summary.total,
         "terminal": summary.terminal,
         "new": summary.jobs_new,
@@ -68,6 +70,8 @@ def show(migrated: Migrated, console: Console) -> None:
         console.print(Text(f"  {line}"), soft_wrap=True)
     if problems.next_after is not None or len(lines) > _PROBLEMS_SHOWN:
         console.print("  ... more with: bin/fleet jobs --state failed")
+    if summary.options:
+        console.print(Text(f"options   {as_text(summary.options)}"), soft_wrap=True)
     for label, value in (
         ("bundles", f"{summary.dest_url}/by-name"),
         ("database", migrated.database_url),

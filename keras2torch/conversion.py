@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from keras2torch.errors import Keras2TorchError, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
-from keras2torch.options import Architecture, ConversionOptions, InputShape, Replacement, UserFile
+from keras2torch.options import ConversionOptions
 from keras2torch.resolve import paired, resolve
 from keras2torch.source.dialects import in_one_spelling, reasons_of
 from keras2torch.source.model import Array, SourceModel
@@ -77,11 +76,12 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
             raise UnsupportedModel([*reasons, *refusal.reasons]) from None
     if reasons:
         raise UnsupportedModel(reasons)
+    program.warnings[:0] = source.unused.values()
     return program
 
 
 def read_model(path: Path, options: ConversionOptions) -> SourceModel:
-    """The model in `path`, in one spelling. Raises `RefusedFile`, and `UsageError` for options that contradict it."""
+    """The model in `path`, in one spelling. Raises `RefusedFile`, and `UsageError` for options that it cannot have."""
     return in_one_spelling(read_source(path, architecture=options.architecture), options)
 
 
@@ -102,25 +102,22 @@ def convert(
     axes. `layers`: Python files of yours with rules for layers of yours. `replace`: `NAME=file.py:ClassName`, a torch
     class of yours in place of a layer. `backend`: "tensorflow" or "theano", for a model with convolutions whose file
     does not say which trained it. `input_shape`: `NAME_OR_NUMBER=32,32,3`, for a Sequential that does not say what it
-    takes (no batch axis, `?` for an open extent). `architecture`: for a file
-    of weights alone, what `model.to_json()` gave, or "applications:NAME" for weights of keras.applications.
+    takes (no batch axis, `?` for an open extent). `architecture`: for a file of weights alone, what `model.to_json()`
+    gave, or "applications:NAME" for weights of keras.applications. These three are for files that do not say: what a
+    file says itself is believed, with a warning that the option was not used.
     Raises a `Keras2TorchError`; `out` is then as it was before.
     """
-    options = ConversionOptions(
+    options = ConversionOptions.of(
         io_layout=io_layout,
-        layers=tuple(map(UserFile.read, layers)),
-        replace=tuple(map(Replacement.parse, replace)),
+        layers=layers,
+        replace=replace,
         backend=backend,
-        input_shape=tuple(map(InputShape.parse, input_shape)),
-        architecture=None if architecture is None else Architecture.of(architecture),
+        input_shape=input_shape,
+        architecture=architecture,
     )
     path = Path(path)
     understood = understand(path, options)
     source, program = understood.source, understood.program
-    if options.architecture is not None:
-        options = dataclasses.replace(
-            options, architecture=Architecture(options.architecture.name, source.architecture)
-        )
     # Hashing releases the GIL, so it runs beside the transposing.
     with ThreadPoolExecutor(1) as pool:
         digest: Future[str] = pool.submit(_sha256, source.content)
@@ -136,7 +133,7 @@ def convert(
             program=program,
             module=module,
             arrays=arrays,
-            options=options.as_json(),
+            options=options.used_by(source.unused, source.architecture).as_json(),
         )
     return Conversion(Path(out), manifest)
 

@@ -12,7 +12,7 @@ from typing import Any
 from keras2torch.conversion import read_model, translated
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
-from keras2torch.options import Architecture, ConversionOptions, InputShape, Replacement, UserFile
+from keras2torch.options import ConversionOptions
 from keras2torch.resolve import paired, resolve
 
 
@@ -58,13 +58,13 @@ def inspect(
     Raises `RefusedFile` for a file that is no sound Keras model.
     """
     path = Path(path)
-    options = ConversionOptions(
+    options = ConversionOptions.of(
         io_layout="keras",
-        layers=tuple(map(UserFile.read, layers)),
-        replace=tuple(map(Replacement.parse, replace)),
+        layers=layers,
+        replace=replace,
         backend=backend,
-        input_shape=tuple(map(InputShape.parse, input_shape)),
-        architecture=None if architecture is None else Architecture.of(architecture),
+        input_shape=input_shape,
+        architecture=architecture,
     )
     try:
         source = read_model(path, options)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +24,8 @@ _MOST_BYTES = 64 << 20
 class Architecture:
     """What a weights-only file is the weights of: JSON as `model.to_json()` gives it, or a name that stands for it.
 
-    `text` is None for a name out of keras.applications until the weights have been seen.
+    `text` is None for a name out of keras.applications until the weights have been seen. Files that have an
+    architecture of their own have no use for it.
     """
 
     name: str
@@ -50,7 +52,10 @@ class Architecture:
         return self.name.startswith(_APPLICATIONS)
 
     def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "sha256": hashlib.sha256(self.text or b"").hexdigest()}
+        """Name and, where there is a text, its SHA-256."""
+        if self.text is None:
+            return {"name": self.name}
+        return {"name": self.name, "sha256": hashlib.sha256(self.text).hexdigest()}
 
 
 @dataclass(frozen=True)
@@ -142,9 +147,41 @@ class ConversionOptions:
             raise UsageError(f"backend is {self.backend!r}, not one of {', '.join(BACKENDS)}")
         if self.io_layout not in IO_LAYOUTS:
             raise UsageError(f"io_layout is {self.io_layout!r}, not one of {', '.join(IO_LAYOUTS)}")
+        if len(self.input_shape) > 1:
+            raise UsageError("--input-shape is for a Sequential, which has one input")
         names = [replacement.layer for replacement in self.replace]
         if len(set(names)) != len(names):
             raise UsageError("a layer is to be replaced twice")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        io_layout: str = "torch",
+        layers: Sequence[str | Path] = (),
+        replace: Sequence[str] = (),
+        backend: str | None = None,
+        input_shape: Sequence[str] = (),
+        architecture: str | Path | None = None,
+    ) -> Self:
+        """The options as a caller spells them, with the files they name. Raises `UsageError`."""
+        return cls(
+            io_layout=io_layout,
+            layers=tuple(map(UserFile.read, layers)),
+            replace=tuple(map(Replacement.parse, replace)),
+            backend=backend,
+            input_shape=tuple(map(InputShape.parse, input_shape)),
+            architecture=None if architecture is None else Architecture.of(architecture),
+        )
+
+    def used_by(self, unused: Collection[str], architecture: bytes | None) -> Self:
+        """These options without those that a file had no use for, and with the architecture that was read."""
+        kept: dict[str, Any] = {
+            option.name: option.default for option in dataclasses.fields(self) if option.name in unused
+        }
+        if self.architecture is not None and "architecture" not in unused:
+            kept["architecture"] = Architecture(self.architecture.name, architecture)
+        return dataclasses.replace(self, **kept)
 
     @classmethod
     def from_json(

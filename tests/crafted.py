@@ -52,6 +52,23 @@ def write_model(
     return path
 
 
+def write_weights(
+    path: Path, layers: Mapping[str, Sequence[NDArray[Any]]], version: str | None = "2.2.4"
+) -> Path:
+    """What `model.save_weights` gives: the weights of each top-level layer, in order; no version: Keras 1."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = names(list(layers))
+        if version:
+            file.attrs["keras_version"] = version
+            file.attrs["backend"] = "tensorflow"
+        for name, arrays in layers.items():
+            owner = file.create_group(name)
+            owner.attrs["weight_names"] = names([f"{name}/w{number}:0" for number in range(len(arrays))])
+            for number, array in enumerate(arrays):
+                owner.create_dataset(f"{name}/w{number}:0", data=array)
+    return path
+
+
 def names(items: Sequence[str] | Mapping[str, Any], *, vlen: bool = True) -> NDArray[Any]:
     """A list of names as an attribute; the empty one is an array of floats, as numpy makes of it."""
     if not items:

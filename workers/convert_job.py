@@ -24,7 +24,7 @@ from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from storage.errors import StorageError
 from storage.store import ObjectStore
-from workers import devices, errors, isolation, proof, publish, verdict
+from workers import devices, errors, isolation, proof, publish, recipe, verdict
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
@@ -90,6 +90,8 @@ class _Attempt:
     source: Path
     bundle: Path
     proof: Path
+    given: Path
+    """What the caller gave beside the source, such as an architecture."""
 
     def __init__(self, shop: Shop, claim: Claim, lease: Lease) -> None:
         self.shop = shop
@@ -111,13 +113,14 @@ class _Attempt:
         self.source = desk / "source" / Path(self.claim.key).name[-_NAME_LENGTH:]
         self.bundle = desk / "work" / "bundle"
         self.proof = desk / "proof"
-        for folder in (self.source.parent, self.bundle.parent, self.proof):
+        self.given = desk / "given"
+        for folder in (self.source.parent, self.bundle.parent, self.proof, self.given):
             folder.mkdir()
         dest = self.shop.open_store(self.claim.dest_url)
         content_key, reuse = self.download()
         if (done := self.adopt(dest, content_key, reuse)) is not None:
             return done
-        self.convert()
+        self.convert(dest)
         parity = self.verify()
         return self.publish_bundle(dest, content_key, parity)
 
@@ -146,8 +149,9 @@ class _Attempt:
             result=result, parity=proof.read(self.bundle), reused_from=reuse.job_id if reuse else None
         )
 
-    def convert(self) -> None:
+    def convert(self, dest: ObjectStore) -> None:
         self.enter("convert")
+        arguments = recipe.arguments_of(self.claim.options, dest, self.given)
         answer = self.run(
             isolation.ENGINE,
             "workers.steps:convert",
@@ -155,10 +159,10 @@ class _Attempt:
                 "source": str(self.source),
                 "out": str(self.bundle),
                 "name": self.claim.key,
-                "options": dict(self.claim.options),
+                "options": arguments,
             },
             workdir=self.bundle.parent,
-            readable=(self.source.parent,),
+            readable=(self.source.parent, self.given),
         )
         if (refused := answer.get("refused")) is not None:
             reasons = tuple(Reason(**reason) for reason in refused["reasons"])

@@ -51,6 +51,13 @@ def publish(
     return standing
 
 
+def put_content(store: ObjectStore, content: bytes) -> str:
+    """Keep `content` under its own hash; returns the hash, in hex."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    store.put_bytes(key_of(sha256), content)
+    return sha256
+
+
 def find(store: ObjectStore, content_key: str) -> Result | None:
     """The result that is already published for this content, if there is one."""
     key = _manifest_key(content_key)
@@ -58,9 +65,7 @@ def find(store: ObjectStore, content_key: str) -> Result | None:
         return None
     manifest = store.read_bytes(key)
     files = tuple(
-        ArtifactInfo(
-            name=file["path"], sha256=file["sha256"], size=file["bytes"], key=_content_key(file["sha256"])
-        )
+        ArtifactInfo(name=file["path"], sha256=file["sha256"], size=file["bytes"], key=key_of(file["sha256"]))
         for file in json.loads(manifest)["files"]
     )
     return Result(files, hashlib.sha256(manifest).hexdigest())
@@ -104,7 +109,8 @@ def _each(pool: Executor, files: Sequence[ArtifactInfo], put: Callable[[Artifact
         done.result()
 
 
-def _content_key(sha256: str) -> str:
+def key_of(sha256: str) -> str:
+    """Where content with this hash is kept."""
     return f"cas/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
@@ -121,7 +127,7 @@ def _describe(bundle: Path, path: Path) -> ArtifactInfo:
             size += len(block)
     sha256 = digest.hexdigest()
     return ArtifactInfo(
-        name=path.relative_to(bundle).as_posix(), sha256=sha256, size=size, key=_content_key(sha256)
+        name=path.relative_to(bundle).as_posix(), sha256=sha256, size=size, key=key_of(sha256)
     )
 
 

@@ -1,14 +1,14 @@
 """Which jobs there are and what they do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, BatchJob, Job, Parity, Source
+from db.models import Attempt, BatchJob, Job, Parity, Recipe, Source
 from db.queries.predicates import in_state
 from db.states import JobState
 
@@ -34,6 +34,8 @@ class JobRow:
     key: str
     size: int
     """Bytes of the source."""
+    options: Mapping[str, Any]
+    """Of the conversion: one model may be converted in more than one way."""
     state: JobState
     attempts: int
     worker_id: str | None
@@ -79,6 +81,7 @@ def list_jobs(
             Job.id,
             Source.key,
             Source.size,
+            Recipe.options,
             Job.state,
             Job.fence.label("attempts"),
             Job.worker_id,
@@ -92,6 +95,7 @@ def list_jobs(
             Job.finished_at,
         )
         .join(Source, Source.id == Job.source_id)
+        .join(Recipe, Recipe.id == Job.recipe_id)
         .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence)),
         wanted or JobFilter(),
     )

@@ -1,8 +1,9 @@
 """How batches go: counts, refusals by reason, the worst parity, how fast."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
@@ -43,6 +44,7 @@ class BatchSummary:
     source_url: str
     dest_url: str
     converter_version: str
+    options: Mapping[str, Any]
     created_at: datetime
     finished_at: datetime | None
     jobs_new: int
@@ -77,6 +79,7 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary | None:
             Batch.source_url,
             Recipe.dest_url,
             Recipe.converter_version,
+            Recipe.options,
             Batch.created_at,
             Batch.finished_at,
             Batch.jobs_new,

@@ -41,17 +41,23 @@ def application(architecture: Architecture, file: H5File) -> bytes:
 
     Raises `UsageError` for a name that is not known, `WeightsOnly` where the file fits neither.
     """
-    name = architecture.name.removeprefix(PREFIX)
-    known = {key.lower(): key for key in names()}
-    if name.lower() not in known:
-        raise UsageError(f"no application {name!r}; known are {', '.join(names())}")
-    both = variants(known[name.lower()])
+    name = known_name(architecture)
+    both = variants(name)
     found, classes = file.weighted_layers()
     for variant in both:
         if variant["weighted"] == found:
             return json.dumps(_with_classes(variant["model"], classes)).encode()
     counts = " or ".join(str(variant["weighted"]) for variant in both)
-    raise WeightsOnly(f"{found} layers with weights, where {known[name.lower()]} has {counts}")
+    raise WeightsOnly(f"{found} layers with weights, where {name} has {counts}")
+
+
+def known_name(architecture: Architecture) -> str:
+    """The application's name as Keras spells it. Raises `UsageError` for one that is not known."""
+    name = architecture.name.removeprefix(PREFIX)
+    known = {key.lower(): key for key in names()}
+    if name.lower() not in known:
+        raise UsageError(f"no application {name!r}; known are {', '.join(names())}")
+    return known[name.lower()]
 
 
 def _with_classes(model: dict[str, Any], classes: int | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras2torch.errors import Reason, UnsupportedModel, UsageError
-from keras2torch.options import ConversionOptions
+from keras2torch.options import ConversionOptions, InputShape
 from keras2torch.source.keras1_config import in_keras2_spelling
 from keras2torch.source.keras1_merge import has_group
 from keras2torch.source.keras1_weights import in_keras2_layout
@@ -24,18 +24,23 @@ Config = dict[str, Any]
 def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceModel:
     """The same model; weights stay in the file wherever a view will do.
 
-    Raises `BadConfig` for what is no configuration of Keras 1, `UsageError` for an option that contradicts the file,
-    `UnsupportedModel` for kernels that cannot be told from other weights.
+    Options are for what a file does not say: where it says otherwise, the file is believed, and the option is
+    `unused`. Raises `BadConfig` for what is no configuration of Keras 1, `UsageError` for the shape of an input that
+    the model does not have, `UnsupportedModel` for kernels that cannot be told from other weights.
     """
+    unused = dict(source.unused)
     if options.backend and source.backend and options.backend != source.backend:
-        raise UsageError(
-            f"--backend {options.backend}, but the file says that it was trained on {source.backend}"
+        unused["backend"] = (
+            f"--backend {options.backend} was not used: the file says that it was trained on {source.backend}"
         )
     config: Mapping[str, Any] = source.config
     if source.generation is Generation.KERAS1:
         config = in_keras2_spelling(config, list(source.weights))
     config = _named(config, list(source.weights))
-    config = _given_shapes(config, options.input_shape)
+    if options.input_shape and (why := _knows_its_inputs(config)):
+        unused["input_shape"] = f"--input-shape was not used: {why}"
+    elif options.input_shape:
+        config = _given_shape(config, options.input_shape[0])
     weights = dict(source.weights)
     for entry in _layers_of(config):
         name = _name_of(entry)
@@ -43,7 +48,7 @@ def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceMo
             weights[name] = in_keras2_layout(entry, weights[name])
         if name in weights and (source.backend or options.backend) == "theano":
             weights[name] = _correlating(entry, name, weights[name])
-    return replace(source, config=config, weights=weights)
+    return replace(source, config=config, weights=weights, unused=unused)
 
 
 def reasons_of(source: SourceModel, options: ConversionOptions) -> list[Reason]:
@@ -115,24 +120,33 @@ def _layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 # ---------------------------------------------------------------------------------------------------- shapes
 
 
-def _given_shapes(config: Config, shapes: Sequence[Any]) -> Config:
-    """A Sequential that was never given an input shape, with the one that the caller gives."""
-    if not shapes:
-        return config
-    layers = _layers_of(config)
+def _knows_its_inputs(config: Mapping[str, Any]) -> str | None:
+    """Why a model needs no input shape from the caller; None for a Sequential that was never given one."""
+    model, layers = config.get("config"), _layers_of(config)
     if config.get("class_name") != "Sequential" or not layers:
-        raise UsageError(
-            "--input-shape is for a Sequential model without one; this model's inputs have shapes"
-        )
-    first = layers[0]
-    inner = first.get("config")
-    if not isinstance(inner, Mapping) or any(inner.get(key) for key in ("batch_input_shape", "batch_shape")):
-        raise UsageError("--input-shape is for a Sequential model without one; this one has its own")
-    (shape, *more) = shapes
+        return "the model is no Sequential, so its inputs have shapes"
+    inner = layers[0].get("config")
+    if not isinstance(inner, Mapping) or "layers" in inner:
+        return _knows_its_inputs(layers[0])
+    built = isinstance(model, Mapping) and model.get("build_input_shape")
+    shape = inner.get("batch_input_shape") or inner.get("batch_shape") or built
+    return f"the model takes {shape}, batch axis first" if shape else None
+
+
+def _given_shape(config: Mapping[str, Any], shape: InputShape) -> Config:
+    """A Sequential that was never given an input shape, with the one that the caller gives."""
+    layers = _layers_of(config)
+    first, inner = layers[0], layers[0]["config"]
+    if _layers_of(first):
+        return _beginning_with(config, _given_shape(first, shape))
     names = (_name_of(first), f"{_name_of(first)}_input", "1")
-    if more or shape.input not in names:
+    if shape.input not in names:
         raise UsageError(f"--input-shape: the only input is 1, {names[1]!r}")
-    changed = {**first, "config": {**inner, "batch_input_shape": [None, *shape.shape]}}
+    return _beginning_with(config, {**first, "config": {**inner, "batch_input_shape": [None, *shape.shape]}})
+
+
+def _beginning_with(config: Mapping[str, Any], first: Config) -> Config:
+    """A Sequential with another first layer."""
     model = config["config"]
-    entries = [changed, *layers[1:]]
+    entries = [first, *_layers_of(config)[1:]]
     return {**config, "config": entries if isinstance(model, list) else {**model, "layers": entries}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,8 @@ class SourceModel:
     their own, their order in the file is no matter."""
     architecture: bytes | None = None
     """For a weights-only file, the JSON that `config` comes from."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Options that were given for files that do not say, where this one does: by name, with what to tell the caller."""
 
     @property
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +24,19 @@ def read_source(
 ) -> SourceModel:
     """Read the model in `path`; weights stay memory-mapped.
 
-    `architecture` is for a file that has weights only. Raises a `RefusedFile` that names the file, and the place in it,
-    for anything but a sound model; `UsageError` for an `architecture` beside a file that has its own.
+    `architecture` is for a file that has weights only; one that has its own is read as it says. Raises a `RefusedFile`
+    that names the file, and the place in it, for anything but a sound model.
     """
     with naming(path):
         data = memoryview(mapped_file(path, limits))
         if data[:4] == _ZIP:
-            _refuse(architecture)
-            return read_keras_zip(path, data, limits)
+            return _by_itself(read_keras_zip(path, data, limits), architecture)
         if data[:8] != _HDF5:
             raise errors.NotHDF5
         content = np.frombuffer(data, dtype=np.uint8)
         file = H5File(data, limits)
         if file.is_whole:
-            _refuse(architecture)
-            return file.model(path, content)
+            return _by_itself(file.model(path, content), architecture)
         if architecture is None:
             raise file.why_not_whole()
         described = described_by(architecture, limits, file)
@@ -62,6 +61,8 @@ def read_source(
         )
 
 
-def _refuse(architecture: Architecture | None) -> None:
-    if architecture is not None:
-        raise errors.UsageError("the file has an architecture of its own; --architecture is for weights only")
+def _by_itself(source: SourceModel, architecture: Architecture | None) -> SourceModel:
+    if architecture is None:
+        return source
+    why = f"--architecture {architecture.name} was not used: the file has an architecture of its own"
+    return replace(source, unused={"architecture": why})

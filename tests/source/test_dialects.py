@@ -1,6 +1,7 @@
 """Keras 1's and Theano's files in the one spelling that everything behind knows."""
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -144,14 +145,20 @@ def test_nothing_is_asked_of_a_model_without_convolutions(tmp_path: Path) -> Non
     assert keras2torch.inspect(path).convertible
 
 
-def test_a_backend_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
-    path = write_model(
-        tmp_path / "m.h5", sequential(layer("ReLU", "r", batch_input_shape=[None, 3])), backend="theano"
-    )
-    with pytest.raises(
-        UsageError, match="--backend tensorflow, but the file says that it was trained on theano"
-    ):
-        keras2torch.convert(path, tmp_path / "bundle", backend="tensorflow")
+def test_a_backend_is_for_files_that_record_none(tmp_path: Path) -> None:
+    """What a file says itself is believed; the caller is told, and the manifest records what was used."""
+    kernel = {"c": {"c/kernel:0": numbers(3, 3, 2, 2)}}
+    path = write_model(tmp_path / "m.h5", sequential(keras2_convolution()), kernel, keras_version="2.2.4")
+    plain = keras2torch.convert(path, tmp_path / "plain").manifest
+    told = keras2torch.convert(path, tmp_path / "told", backend="theano").manifest
+    assert told["warnings"] == [
+        "--backend theano was not used: the file says that it was trained on tensorflow"
+    ]
+    assert {**told, "warnings": [], "files": []} == {**plain, "files": []}
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "told")]
+    assert weights[0] == weights[1]
+    agreeing = keras2torch.convert(path, tmp_path / "agreeing", backend="tensorflow").manifest
+    assert (agreeing["warnings"], agreeing["options"]["backend"]) == ([], "tensorflow")
     with pytest.raises(UsageError, match="backend is 'cntk', not one of"):
         keras2torch.convert(path, tmp_path / "bundle", backend="cntk")
 
@@ -265,18 +272,39 @@ def test_shapes_that_are_none(text: str) -> None:
     ("config", "shapes", "words"),
     [
         (shapeless(), ["x=3"], "the only input is 1, 'd_input'"),
-        (shapeless(), ["1=3", "d=3"], "the only input is 1"),
-        (sequential(layer("Dense", "d", units=2, batch_input_shape=[None, 3])), ["1=3"], "this one has its own"),
-        (functional([layer("InputLayer", "x", batch_input_shape=[None, 3])], [["x", 0, 0]], [["x", 0, 0]]), ["x=3"],
-         "this model's inputs have shapes"),
+        (shapeless(), ["1=3", "d=3"], "which has one input"),
     ],
 )  # fmt: skip
-def test_shapes_that_are_not_asked_for(
+def test_shapes_of_inputs_that_there_are_not(
     config: Config, shapes: Sequence[str], words: str, tmp_path: Path
 ) -> None:
     path = write_model(tmp_path / "m.h5", config, {})
     with pytest.raises(UsageError, match=words):
         keras2torch.convert(path, tmp_path / "bundle", input_shape=shapes)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (sequential(layer("ReLU", "r", batch_input_shape=[None, 5])), r"the model takes \[None, 5\]"),
+        (sequential(layer("ReLU", "r"), build_input_shape=[None, 5]), r"the model takes \[None, 5\]"),
+        (sequential(nested(sequential(layer("ReLU", "r", batch_input_shape=[None, 5])))), r"takes \[None, 5\]"),
+        (functional([layer("InputLayer", "x", batch_input_shape=[None, 5])], [["x", 0, 0]], [["x", 0, 0]]),
+         "the model is no Sequential"),
+    ],
+)  # fmt: skip
+def test_a_shape_is_for_models_that_have_none(config: Config, words: str, tmp_path: Path) -> None:
+    found = keras2torch.inspect(write_model(tmp_path / "m.h5", config, {}), input_shape=["1=3"])
+    assert found.inputs[0]["shape"] == [None, 5]
+    (warning,) = found.warnings
+    assert re.search(f"--input-shape was not used: .*{words}", warning)
+
+
+def test_a_shape_reaches_the_first_layer_of_the_first_model(tmp_path: Path) -> None:
+    path = write_model(
+        tmp_path / "m.h5", sequential(nested(sequential(layer("ReLU", "r"), name="inner"))), {}
+    )
+    assert keras2torch.inspect(path, input_shape=["1=3"]).inputs[0]["shape"] == [None, 3]
 
 
 def test_any_configuration_of_keras1_is_refused_or_translated() -> None:

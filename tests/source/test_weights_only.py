@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from keras2torch.graph.build import build_graph
 from keras2torch.source.applications import variants
 from keras2torch.source.model import Generation
 from keras2torch.translate import translate
-from tests.crafted import layer, names, numbers, sequential
+from tests.crafted import dense_model, layer, numbers, sequential, write_weights
 
 DESCRIBED = {
     **sequential(
@@ -24,20 +23,6 @@ DESCRIBED = {
     "keras_version": "2.2.4",
     "backend": "tensorflow",
 }
-
-
-def weights(path: Path, layers: dict[str, list[Any]], version: str | None = "2.2.4") -> Path:
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = names(layers)
-        if version:
-            file.attrs["keras_version"] = version
-            file.attrs["backend"] = "tensorflow"
-        for name, arrays in layers.items():
-            owner = file.create_group(name)
-            owner.attrs["weight_names"] = names([f"{name}/w{number}:0" for number in range(len(arrays))])
-            for number, array in enumerate(arrays):
-                owner.create_dataset(f"{name}/w{number}:0", data=array)
-    return path
 
 
 def described(path: Path, config: Any = DESCRIBED) -> Path:
@@ -51,7 +36,7 @@ ARRAYS = [numbers(3, 2), numbers(2)], [numbers(2, 2, seed=1)]
 @pytest.mark.parametrize("called", [("first", "second"), ("dense_11", "dense_4")])
 def test_weights_meet_their_layers_by_name_or_in_order(tmp_path: Path, called: tuple[str, str]) -> None:
     first, second = called
-    file = weights(tmp_path / "w.h5", {first: ARRAYS[0], "between": [], second: ARRAYS[1]})
+    file = write_weights(tmp_path / "w.h5", {first: ARRAYS[0], "between": [], second: ARRAYS[1]})
     manifest = convert(file, tmp_path / "out", architecture=described(tmp_path / "a.json")).manifest
     assert manifest["options"]["architecture"]["name"] == "a.json"
     kept = next(entry for entry in manifest["files"] if entry["path"] == "architecture.json")
@@ -60,33 +45,44 @@ def test_weights_meet_their_layers_by_name_or_in_order(tmp_path: Path, called: t
 
 
 def test_names_win_over_order(tmp_path: Path) -> None:
-    file = weights(tmp_path / "w.h5", {"second": ARRAYS[1], "first": ARRAYS[0]})
+    file = write_weights(tmp_path / "w.h5", {"second": ARRAYS[1], "first": ARRAYS[0]})
     assert inspect(file, architecture=described(tmp_path / "a.json")).convertible
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     architecture = described(tmp_path / "a.json")
     with pytest.raises(errors.MissingWeight, match="1 layers with weights in the file, 2 in"):
-        inspect(weights(tmp_path / "w.h5", {"first": ARRAYS[0]}), architecture=architecture)
+        inspect(write_weights(tmp_path / "w.h5", {"first": ARRAYS[0]}), architecture=architecture)
     three = {"a": ARRAYS[0], "b": ARRAYS[1], "c": ARRAYS[1]}
     with pytest.raises(errors.UnexpectedWeight, match="3 layers"):
-        inspect(weights(tmp_path / "w.h5", three), architecture=architecture)
+        inspect(write_weights(tmp_path / "w.h5", three), architecture=architecture)
     swapped = {"a": ARRAYS[1], "b": ARRAYS[0]}
     with pytest.raises(errors.RefusedFile):
-        inspect(weights(tmp_path / "w.h5", swapped), architecture=architecture)
+        inspect(write_weights(tmp_path / "w.h5", swapped), architecture=architecture)
     with pytest.raises(errors.WeightsOnly, match="Keras 1"):
-        inspect(weights(tmp_path / "w.h5", three, version=None), architecture=architecture)
+        inspect(write_weights(tmp_path / "w.h5", three, version=None), architecture=architecture)
+
+
+def test_an_architecture_is_for_files_without_one(tmp_path: Path) -> None:
+    whole = dense_model(tmp_path / "whole.h5")
+    done = convert(whole, tmp_path / "out", architecture=described(tmp_path / "a.json"))
+    assert done.manifest["options"] == {"io_layout": "torch"}
+    assert done.manifest["warnings"] == [
+        "--architecture a.json was not used: the file has an architecture of its own"
+    ]
+    assert done.manifest["model"]["keras_name"] == "sequential"
+    assert not (tmp_path / "out" / "architecture.json").exists()
 
 
 def test_without_an_architecture_the_refusal_names_the_option(tmp_path: Path) -> None:
     with pytest.raises(errors.WeightsOnly, match="--architecture"):
-        inspect(weights(tmp_path / "w.h5", {"first": ARRAYS[0]}))
+        inspect(write_weights(tmp_path / "w.h5", {"first": ARRAYS[0]}))
 
 
 def test_an_architecture_that_was_changed_in_the_bundle(tmp_path: Path) -> None:
     from keras2torch.parity.prepare import prepare
 
-    file = weights(tmp_path / "w.h5", {"first": ARRAYS[0], "second": ARRAYS[1]})
+    file = write_weights(tmp_path / "w.h5", {"first": ARRAYS[0], "second": ARRAYS[1]})
     bundle = convert(file, tmp_path / "out", architecture=described(tmp_path / "a.json")).path
     with (bundle / "architecture.json").open("a") as kept:
         kept.write(" ")
@@ -95,7 +91,7 @@ def test_an_architecture_that_was_changed_in_the_bundle(tmp_path: Path) -> None:
 
 
 def test_architectures_that_are_none(tmp_path: Path) -> None:
-    file = weights(tmp_path / "w.h5", {"first": ARRAYS[0], "second": ARRAYS[1]})
+    file = write_weights(tmp_path / "w.h5", {"first": ARRAYS[0], "second": ARRAYS[1]})
     with pytest.raises(errors.UsageError, match="cannot be read"):
         inspect(file, architecture=tmp_path / "none.json")
     (tmp_path / "a.json").write_text("not JSON")
@@ -119,7 +115,7 @@ def published(path: Path, name: str, *, top: bool, classes: int = 1000, named: s
         shapes = [tuple(classes if n == 1000 else n for n in key.shape) for key in keys]
         layers[named.format(layer_name)] = [np.zeros(shape, np.float32) for shape in shapes]
     order = [node.layer for node in graph.nodes]
-    return weights(
+    return write_weights(
         path, {named.format(n): layers[named.format(n)] for n in order if named.format(n) in layers}
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
@@ -11,9 +12,11 @@ from sqlalchemy.orm import Session, sessionmaker
 import keras2torch
 from db.queries import inventory
 from db.states import AttemptOutcome
+from keras2torch.options import ConversionOptions
 from scheduler.plan import plan
 from storage import ObjectStore, open_store
 from tests.db import zoo
+from workers import recipe
 from workers.convert_job import Shop, convert_job
 from workers.drain import Leases
 from workers.isolation import Sandboxes
@@ -36,16 +39,17 @@ class Workshop:
     source: Path
     dest: Path
 
-    def plan(self, version: str = keras2torch.__version__) -> dict[str, int]:
-        """List the source for a version of the converter; returns the job of each key."""
-        store = open_store(str(self.source))
+    def plan(self, version: str = keras2torch.__version__, **asked: Any) -> dict[str, int]:
+        """List the source for a version of the converter, and options; returns the job of each key, the newest."""
+        store, dest = open_store(str(self.source)), open_store(str(self.dest))
+        options = recipe.options_of(ConversionOptions.of(**asked), dest)
         with self.sessions.begin() as session:
             batch_id = inventory.create_batch(
                 session,
                 source_url=store.url,
-                dest_url=open_store(str(self.dest)).url,
+                dest_url=dest.url,
                 converter_version=version,
-                options={},
+                options=options,
             )
         for _ in plan(self.sessions, store, batch_id):
             continue

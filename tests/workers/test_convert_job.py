@@ -1,5 +1,6 @@
 """Jobs done by the real engine in real sandboxes, on both databases."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -17,6 +18,7 @@ from db.queries.job_detail import JobDetail, job_detail
 from db.states import AttemptOutcome, JobState
 from storage import ObjectStore, open_store
 from storage.errors import StoreUnavailable
+from tests.crafted import layer, numbers, sequential, write_weights
 from tests.db import zoo
 from tests.fleet import models
 from tests.workers.conftest import Workshop
@@ -293,3 +295,54 @@ def test_the_manifest_of_a_result_names_what_it_is_and_nothing_of_the_machine(wo
     assert set(manifest) == {"schema_version", "content_key", "converter_version", "options", "files"}
     with shop.sessions.begin() as session:
         assert queue.claim(session, job_id, "w2", 90) is None
+
+
+DESCRIBED = sequential(layer("Dense", "d", units=2, use_bias=False, batch_input_shape=[None, 4]))
+
+
+def test_an_architecture_comes_from_the_destination(workshop: Make, tmp_path: Path) -> None:
+    """The operator's file is on another machine; what is published is another result than without the option."""
+    shop = workshop()
+    shop.source.mkdir()
+    write_weights(shop.source / "w.h5", {"d": [numbers(4, 2)]})
+    alone = shop.plan()["w.h5"]
+    (tmp_path / "m.json").write_text(json.dumps(DESCRIBED))
+    with_it = shop.plan(architecture=tmp_path / "m.json", backend="tensorflow")["w.h5"]
+    assert with_it != alone
+    (tmp_path / "m.json").unlink()
+    assert shop.do(alone) is AttemptOutcome.FAILED
+    assert detail(shop, alone).error_kind == "weights-only"
+    assert shop.do(with_it) is AttemptOutcome.SUCCEEDED
+    job = detail(shop, with_it)
+    text = json.dumps(DESCRIBED).encode()
+    sha256 = hashlib.sha256(text).hexdigest()
+    assert job.options == {"architecture": {"name": "m.json", "sha256": sha256}, "backend": "tensorflow"}
+    assert (shop.dest / "by-name" / "w" / "architecture.json").read_bytes() == text
+
+
+def test_an_architecture_that_is_not_the_one_asked_for_converts_nothing(
+    workshop: Make, tmp_path: Path
+) -> None:
+    shop = workshop()
+    shop.source.mkdir()
+    write_weights(shop.source / "w.h5", {"d": [numbers(4, 2)]})
+    (tmp_path / "m.json").write_text(json.dumps(DESCRIBED))
+    job_id = shop.plan(architecture=tmp_path / "m.json")["w.h5"]
+    kept = publish.key_of(detail(shop, job_id).options["architecture"]["sha256"])
+    (shop.dest / kept).chmod(0o644)
+    (shop.dest / kept).write_text(json.dumps({**DESCRIBED, "keras_version": "3"}))
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert detail(shop, job_id).error_kind == "object-differs"
+    (shop.dest / kept).unlink()
+    with shop.sessions.begin() as session:
+        control.requeue(session, [job_id])
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert detail(shop, job_id).error_kind == "object-missing"
+
+
+def test_an_application_needs_no_file(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5")
+    job_id = shop.plan(architecture="applications:ResNet50")["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    assert detail(shop, job_id).options == {"architecture": {"name": "applications:ResNet50"}}

@@ -1,0 +1,56 @@
+"""The options of a recipe in the three forms they take: on a row, in the destination, as arguments of a conversion.
+
+A row says what was asked for and nothing else, so that the same work always has the same row. Of an architecture it
+holds name and hash; the text, which may be megabytes, lies in the destination as everything does that is kept by hash.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras2torch.options import ConversionOptions
+from storage.errors import ObjectDiffers
+from storage.store import ObjectStore
+from workers import publish
+
+_DEFAULTS = ConversionOptions().as_json()
+
+
+def options_of(asked: ConversionOptions, dest: ObjectStore) -> dict[str, Any]:
+    """What the row says; an architecture's text is put into `dest` first.
+
+    Raises: storage.errors.StorageError: `dest` does not take it.
+    """
+    if asked.architecture is not None and asked.architecture.text is not None:
+        publish.put_content(dest, asked.architecture.text)
+    return {name: value for name, value in asked.as_json().items() if value != _DEFAULTS.get(name)}
+
+
+def arguments_of(options: Mapping[str, Any], dest: ObjectStore, folder: Path) -> dict[str, Any]:
+    """What `keras2torch.convert` is called with, for a row's `options`; an architecture is brought into `folder`.
+
+    Raises: storage.errors.StorageError: `dest` does not have it, or not as it was.
+    """
+    architecture = options.get("architecture")
+    if architecture is None:
+        return dict(options)
+    sha256 = architecture.get("sha256")
+    if sha256 is None:
+        return {**options, "architecture": architecture["name"]}
+    # Under the name that the caller gave it, which the bundle records.
+    path = folder / architecture["name"]
+    key = publish.key_of(sha256)
+    if dest.fetch(key, path) != sha256:
+        raise ObjectDiffers(dest.url, key, f"is no longer the architecture {architecture['name']}")
+    return {**options, "architecture": str(path)}
+
+
+def as_text(options: Mapping[str, Any]) -> str:
+    """A row's options as a person would have typed them; "" where none were asked for."""
+    words = []
+    for name, value in sorted(options.items()):
+        values = value if isinstance(value, list) else [value]
+        for each in values:
+            text = each["name"] if isinstance(each, Mapping) else each
+            words.append(f"--{name.replace('_', '-')} {text}")
+    return " ".join(words)
