@@ -218,11 +218,11 @@ class Translator:
     def is_bound(self, value: Value) -> bool:
         return id(value) in self._bound
 
-    def check_size(self, shape: Shape) -> None:
+    def check_size(self, shape: Shape, *, smallest: int = 1) -> None:
         size = 1
         for extent in shape:
             size *= extent or 1
-        if size > _LARGEST_TENSOR or any(extent is not None and extent <= 0 for extent in shape[1:]):
+        if size > _LARGEST_TENSOR or any(extent is not None and extent < smallest for extent in shape[1:]):
             raise LayerRefused(f"yields a tensor of shape {shape}")
 
     def model_input(self, layer: Layer, shape: Shape, dtype: str) -> Value:
@@ -303,6 +303,8 @@ class Translator:
         if rule.custom and not role_prefix:
             self._give(layer)
         self._check_dtype(layer)
+        if any(0 in value.shape[1:] for value in inputs):
+            raise LayerRefused("reads a tensor without elements")
         if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
             raise UnsupportedMask(f"a mask reaches {layer.class_name}, which has no rule for masks")
         if rule.feature_axis is FeatureAxis.NEEDS and any(value.order for value in inputs):

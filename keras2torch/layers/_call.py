@@ -194,9 +194,13 @@ class LayerCall:
         axes: tuple[int, ...] | None = None,
         dtype: str = "float32",
         hint: str | None = None,
+        may_be_empty: bool = False,
     ) -> Value:
-        """A tensor computed by `code`; `axes` default to Keras's own."""
-        self._translator.check_size(shape)
+        """A tensor computed by `code`; `axes` default to Keras's own.
+
+        Raises `LayerRefused` where an extent is below one, or with `may_be_empty` below zero.
+        """
+        self._translator.check_size(shape, smallest=0 if may_be_empty else 1)
         return Value(shape, dtype, axes or tuple(range(len(shape))), code, hint=hint or self.name)
 
     def like(self, source: Value, code: Code, *, dtype: str | None = None) -> Value:

@@ -231,15 +231,13 @@ def _cropping(layer: LayerCall, count: int) -> Value:
     for axis, (front, back) in zip(axes, pairs, strict=True):
         extent = shape[axis]
         if extent is not None:
-            shape[axis] = extent - front - back
-            if extent - front - back < 1:
-                raise UnsupportedOption(
-                    f"cropping {front} and {back} of an axis of {extent} leaves an empty tensor", "cropping"
-                )
+            shape[axis] = max(extent - front - back, 0)
+            if not shape[axis]:
+                layer.warn(f"cropping {front} and {back} of an axis of {extent} leaves an empty tensor")
         slices[x.torch_axis(axis)] = f"{front or ''}:{-back or ''}"
     while slices[-1] == ":" and len(slices) > 1:
         slices.pop()
-    return layer.value(index(x, ", ".join(slices)), tuple(shape), axes=x.axes)
+    return layer.value(index(x, ", ".join(slices)), tuple(shape), axes=x.axes, may_be_empty=True)
 
 
 @converts(
@@ -274,6 +272,7 @@ def cropping_2d(layer: LayerCall) -> Value:
     "Cropping3D",
     examples=[
         example((5, 6, 7, 2), cropping=[[1, 0], [2, 1], [0, 3]]),
+        example((1, 3, 4, 2), cropping=[[1, 1], [0, 1], [1, 0]], _only=Generation.TF_KERAS),  # to nothing
         example((2, 5, 6, 7), cropping=[1, 0, 2], data_format="channels_first"),
     ],
     masks=Masks.STOP,

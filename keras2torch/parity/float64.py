@@ -35,6 +35,17 @@ def exact_float64(tf: Any) -> Iterator[None]:
     if keras_images is not None:
         # tf_keras rounds images to float32 before it resizes them.
         stand_ins[keras_images, "convert_inputs"] = lambda inputs, *_, **__: inputs
+    # Both libraries compile convolutions in groups with XLA, because TensorFlow has no gradient for them on a CPU; in
+    # float64 that takes up to a hundred times as long (and a ConvNeXt minutes).
+    keras_nn = sys.modules.get("keras.src.backend.tensorflow.nn")
+    if keras_nn is not None:
+        stand_ins[keras_nn, "conv"] = _convolution(tf)
+    tf_keras_conv = sys.modules.get("tf_keras.src.layers.convolutional.base_conv")
+    if tf_keras_conv is not None:
+        # A method, so what is asked for its type here is the layer.
+        stand_ins[tf_keras_conv.Conv, "_jit_compiled_convolution_op"] = lambda layer, inputs, kernel: (
+            layer.convolution_op(inputs, kernel)
+        )
     casts = [(tf, "cast"), (tf.compat.v2, "cast")]
     dilated = [(nn_ops, "conv2d_backprop_input"), (nn_ops, "conv3d_backprop_input_v2")]
     originals = {place: getattr(*place) for place in (*stand_ins, *casts, *dilated)}
@@ -93,6 +104,24 @@ def _dilated(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(input_sizes, kernel, out_backprop, *args, **kwargs)
 
     return conv_backprop_input
+
+
+def _convolution(tf: Any) -> Callable[..., Any]:
+    """Keras 3's, not compiled; channels_last, since the reference knows no other, see `channels_first`."""
+
+    def conv(
+        inputs: Any,
+        kernel: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+    ) -> Any:
+        if data_format == "channels_first":
+            raise ValueError(f"no float64 convolution for {data_format}")
+        return tf.nn.convolution(inputs, kernel, strides, padding.upper(), dilations=dilation_rate)
+
+    return conv
 
 
 def _leaky_relu(tf: Any) -> Callable[..., Any]:

@@ -47,13 +47,6 @@ def alone(generation: Generation, shape: list[int | None], class_name: str, **op
             "exclude each other",
         ),
         (TK, [5, 1], "CenterCrop", {"height": 2, "width": 2}, "not on a batch of images"),
-        (
-            TK,
-            [2, 3],
-            "Cropping1D",
-            {"cropping": 1},
-            "cropping 1 and 1 of an axis of 2 leaves an empty tensor",
-        ),
         (TK, [4, 3], "Reshape", {"target_shape": [0, 3]}, "option target_shape is [0, 3]"),
         (TK, [4, 3], "Reshape", {"target_shape": [-1, -1]}, "leaves two extents open"),
         (K3, [4], "GaussianDropout", {"rate": 1.0}, "infinite variance"),
@@ -78,6 +71,15 @@ def test_a_product_whose_meaning_changed_within_keras_2_is_refused() -> None:
     config = functional([*inputs, product], [["a", 0, 0], ["b", 0, 0]], [["dot", 0, 0]])
     assert "Keras 2.3 changed the product" in reason(config, K2)
     translate(build_graph(config, TK))
+
+
+def test_what_is_cropped_to_nothing_may_be_a_result_but_is_not_read() -> None:
+    layers = [
+        layer("InputLayer", "in", batch_input_shape=[None, 2, 3]),
+        layer("Cropping1D", "crop", cropping=1),
+    ]
+    translate(build_graph(sequential(*layers), TK))
+    assert "without elements" in reason(sequential(*layers, layer("Flatten", "flat")), TK)
 
 
 def test_a_mask_that_tf_keras_cannot_lay_over_groups_is_refused() -> None:
