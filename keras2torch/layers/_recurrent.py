@@ -126,7 +126,10 @@ def read(layer: LayerCall) -> Recurrent:
     options = layer.options
     if layer.class_name == "RNN":
         cells = _cells(layer, options.take("cell"), "cell/")
-        options.must_be("num_constants", 0, None)
+        if options.take("num_constants", default=0):
+            raise UnsupportedOption(
+                "constants, which are for cells of one's own: none of Keras's reads them", "num_constants"
+            )
     elif layer.class_name in _LAYERS:
         cells = (_cell(layer, _LAYERS[layer.class_name]),)
     else:
@@ -162,7 +165,12 @@ def _cells(layer: LayerCall, entry: Any, role_prefix: str) -> tuple[Cell, ...]:
     if isinstance(entry, Mapping) and entry.get("class_name") == "StackedRNNCells":
         stack = layer.wrapped(entry, role_prefix)
         entries = stack.options.take("cells")
-        stack.options.must_be("reverse_state_order", False)
+        if stack.options.flag("reverse_state_order", default=False):
+            raise UnsupportedOption(
+                "reverse_state_order, which no Keras writes to a file, and under which tf_keras mixes up the states of "
+                "cells of unlike sizes: give each cell an RNN of its own",
+                "reverse_state_order",
+            )
         stack.close()
         if not isinstance(entries, list):
             raise UnsupportedOption("StackedRNNCells without a list of cells", "cells")

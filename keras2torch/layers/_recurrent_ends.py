@@ -21,7 +21,9 @@ def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None,
     states: Any = layer.argument("initial_state") or []
     initial = [*layer.inputs[1:], *_flat(states)]
     if layer.argument("constants") is not None:
-        raise UnsupportedOption("constants of a custom cell", "constants")
+        raise UnsupportedOption(
+            "constants, which are for cells of one's own: none of Keras's reads them", "constants"
+        )
     if given.rank != recurrent.rank:
         raise LayerRefused(
             f"called on a tensor of rank {given.rank}, expected {recurrent.rank}: (batch, time, features ...)"

@@ -5,6 +5,7 @@ Keras adds one bias where torch adds two.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,20 @@ _CONV = {1: "nn.Conv1d", 2: "nn.Conv2d", 3: "nn.Conv3d"}
 _ONE_BIAS = "zeros: Keras has one bias, torch adds two"
 
 
-def module(cell: Cell, x: Value, states: tuple[int, ...] | None) -> Raw:
-    """The module of `nn` for a cell called on `x`. `states`: shape of a state kept from call to call, if one is."""
+@dataclass(frozen=True)
+class Kept:
+    """A state that is kept from call to call."""
+
+    shape: tuple[int, ...]
+    resumes: bool
+    """Whether it goes before the state that a call gives, once it is no longer zeros."""
+
+
+def module(cell: Cell, x: Value, kept: Kept | None) -> Raw:
+    """The module of `nn` for a cell called on `x`. `kept`: the state that outlives a call, if one does."""
     weights = {f"{name}_l0": weight for name, weight in _weights(cell, x, both_biases=True).items()}
     arguments = (x.shape[2], cell.units)
-    return _declare(cell, cell.kind.module, arguments, weights, cell.module_settings, states)
+    return _declare(cell, cell.kind.module, arguments, weights, cell.module_settings, kept)
 
 
 def module_of_both(layer: LayerCall, forward: Cell, backward: Cell, x: Value) -> Raw:
@@ -46,7 +56,7 @@ def module_of_both(layer: LayerCall, forward: Cell, backward: Cell, x: Value) ->
     return layer.submodule(forward.kind.module, x.shape[2], forward.units, state=weights, **settings)
 
 
-def loop(cell: Cell, x: Value, states: tuple[int, ...] | None) -> Raw:
+def loop(cell: Cell, x: Value, kept: Kept | None) -> Raw:
     """A loop over the steps of `x`."""
     layer, kind = cell.layer, cell.kind
     settings: dict[str, Any] = {}
@@ -56,13 +66,13 @@ def loop(cell: Cell, x: Value, states: tuple[int, ...] | None) -> Raw:
         settings["recurrent_activation"] = _function(cell, cell.recurrent_activation, "recurrent_activation")
     if kind.spatial:
         arguments, weights = _convolutions(cell, x)
-        return _declare(cell, layer.part(kind.part), arguments, weights, settings, states)
+        return _declare(cell, layer.part(kind.part), arguments, weights, settings, kept)
     weights = {_IN_A_LOOP[name]: weight for name, weight in _weights(cell, x, both_biases=False).items()}
     if kind is GRU and not cell.reset_after:
         settings["reset_after"] = False
     if not cell.use_bias:
         settings["bias"] = False
-    return _declare(cell, layer.part(kind.part), (x.shape[2], cell.units), weights, settings, states)
+    return _declare(cell, layer.part(kind.part), (x.shape[2], cell.units), weights, settings, kept)
 
 
 def _declare(
@@ -71,17 +81,21 @@ def _declare(
     arguments: tuple[Argument, ...],
     weights: dict[str, Weight],
     settings: dict[str, Any],
-    states: tuple[int, ...] | None,
+    kept: Kept | None,
 ) -> Raw:
     layer = cell.layer
-    if states is None:
+    if kept is None:
         return layer.submodule(constructor, *arguments, state=weights, **settings)
-    kept = Weight.constant(np.zeros(states, np.float32), "zeros: the state in which the first call starts")
+    zeros = Weight.constant(
+        np.zeros(kept.shape, np.float32), "zeros: the state in which the first call starts"
+    )
     state = {f"rnn.{name}": weight for name, weight in weights.items()}
-    state |= {"h": kept, "c": kept} if cell.kind.states == 2 else {"h": kept}
-    has_c: dict[str, Any] = {"cell_state": True} if cell.kind.states == 2 else {}
+    state |= {"h": zeros, "c": zeros} if cell.kind.states == 2 else {"h": zeros}
+    flags: dict[str, Any] = {"cell_state": True} if cell.kind.states == 2 else {}
+    if kept.resumes:
+        flags["resumes"] = True
     inner = call(constructor, *arguments, **settings)
-    return layer.submodule(layer.part("Stateful"), inner, states, state=state, **has_c)
+    return layer.submodule(layer.part("Stateful"), inner, kept.shape, state=state, **flags)
 
 
 def _weights(cell: Cell, x: Value, *, both_biases: bool) -> dict[str, Weight]:

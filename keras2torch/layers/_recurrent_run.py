@@ -10,6 +10,8 @@ from keras2torch.graph.model import Shape
 from keras2torch.layers import _recurrent_modules
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._recurrent import Cell, Recurrent
+from keras2torch.layers._recurrent_modules import Kept
+from keras2torch.source.model import Generation
 
 _STATE_NAMES = ("h", "c")
 
@@ -43,9 +45,13 @@ def run(
         )
     if recurrent.backwards:
         x, mask = flipped(layer, x), None if mask is None else flipped(layer, mask)
-    if recurrent.batch_size is not None and initial:
-        raise UnsupportedOption("stateful=True together with initial states", "stateful")
-    if len(recurrent.cells) > 1 and mask is not None:
+    stack = len(recurrent.cells) > 1
+    if stack and (initial or recurrent.states):
+        _check_order_of_states(layer)
+    resumes = bool(initial) and recurrent.batch_size is not None and layer.generation is not Generation.KERAS3
+    if resumes:
+        _check_resuming(layer, stack=stack)
+    if stack and mask is not None:
         layer.bind(mask)
     states: list[Value] = []
     for number, cell in enumerate(recurrent.cells):
@@ -56,9 +62,33 @@ def run(
             states=recurrent.states,
             zero_masked=recurrent.zero_masked and last,
         )
-        x, more = _Run(layer, cell, x, recurrent.batch_size).run(mask, own, wanted)
+        x, more = _Run(layer, cell, x, recurrent.batch_size, resumes=resumes).run(mask, own, wanted)
         states += more
     return x, states
+
+
+def _check_order_of_states(layer: LayerCall) -> None:
+    if layer.generation is Generation.KERAS2 or layer.older_than(2):
+        raise UnsupportedOption(
+            "states of a stack of cells, which older versions of Keras 2 list from the last cell to the first and "
+            "newer ones from the first; the file does not say which: give each cell an RNN of its own",
+            "cell",
+        )
+
+
+def _check_resuming(layer: LayerCall, *, stack: bool) -> None:
+    """Of a state that a call gives to a layer that has one already."""
+    if layer.generation is not Generation.TF_KERAS:
+        raise UnsupportedOption(
+            "stateful=True with initial states, of which versions of Keras prefer the one or the other",
+            "stateful",
+        )
+    if stack:
+        raise UnsupportedOption(
+            "stateful=True in a stack with initial states, which Keras uses while the states of all cells are zeros: "
+            "leave the initial states out, or give each cell an RNN of its own",
+            "stateful",
+        )
 
 
 @dataclass(frozen=True)
@@ -73,8 +103,9 @@ class _Wanted:
 class _Run:
     """One cell run over all steps of `x` (N, T, ...)."""
 
-    def __init__(self, layer: LayerCall, cell: Cell, x: Value, batch_size: int | None):
+    def __init__(self, layer: LayerCall, cell: Cell, x: Value, batch_size: int | None, *, resumes: bool):
         self._layer = layer
+        self._resumes = resumes
         self._cell = cell
         self._batch_size = batch_size
         self._x = _dropout(cell, x)
@@ -87,7 +118,7 @@ class _Run:
         # nn.LSTM gives the cell state of the last step only, which masked steps would have changed.
         needs_states = wanted.states or self._batch_size is not None
         in_module = cell.fits_module and (mask is None or not needs_states)
-        kept = self._kept_shape() if self._batch_size is not None else None
+        kept = None if self._batch_size is None else Kept(self._kept_shape(), self._resumes)
         rnn = (
             _recurrent_modules.module(cell, x, kept) if in_module else _recurrent_modules.loop(cell, x, kept)
         )

@@ -119,6 +119,9 @@ _WITH_MASK = {"inputs": "#0", "mask": "#1"}
         example((4, 6, 5), axis=[-1, 1]),
         example((6, 5), (6, 5), _dtypes=("float32", "bool"), _call=_WITH_MASK),
         example((6, 5), (6, 5), axis=[1, 2], _dtypes=("float32", "int32"), _call=_WITH_MASK),
+        example(
+            (6, 5), (6, 5), _dtypes=("float32", "bool"), _call=_WITH_MASK, _behind=("Softmax", {"axis": 1})
+        ),
     ],
     masks=Masks.HANDLE,
     feature_axis=FeatureAxis.KEEPS,
@@ -136,8 +139,12 @@ def softmax(layer: LayerCall) -> Value:
         raise UnsupportedOption(f"axis {axes!r} of a tensor of rank {x.rank} is not supported", "axis")
     if mask is None and x.mask is None:
         return layer.like(x, _softmax(layer, x, axes))
+    if mask is None and not x.mask_spent:
+        mask = x.mask
     if not isinstance(mask, Value) or mask.rank != x.rank or x.order is not None:
-        raise UnsupportedMask("a mask reaches Softmax that is not of the shape of its input")
+        raise UnsupportedMask(
+            "a mask reaches Softmax that has not the rank of its input: Keras fails there, too"
+        )
     x, stated = layer.bind(layer.keras_layout(x)), layer.keras_layout(mask)
     keras3 = layer.generation is Generation.KERAS3
     if stated.dtype == "bool":

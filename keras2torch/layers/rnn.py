@@ -46,6 +46,7 @@ def simple_rnn(layer: LayerCall) -> list[Value]:
         example((7, 3), (4,), (4,), units=4, return_sequences=True, _only=Generation.TF_KERAS),
         example((7, 3), units=4, stateful=True, _batch=2),
         example((7, 3), units=4, stateful=True, go_backwards=True, return_state=True, _masked=True, _batch=2),
+        example((7, 3), (4,), (4,), units=4, stateful=True, _batch=2, _call={"initial_state": ["#1", "#2"]}),
         example(
             (7, 3), units=4, time_major=True, return_sequences=True, _masked=True, _only=Generation.TF_KERAS
         ),
@@ -166,6 +167,15 @@ _LSTM_CELL, _GRU_CELL = ("LSTMCell", {"units": 4}), ("GRUCell", {"units": 3, "re
             _masked=True,
         ),
         example((7, 3), stateful=True, _cells=(_GRU_CELL, _LSTM_CELL), _batch=2),
+        example(
+            (7, 3),
+            (3,),
+            stateful=True,
+            _cells=(_GRU_CELL,),
+            _batch=2,
+            _masked=True,
+            _call={"initial_state": "#1"},
+        ),
     ],
     masks=Masks.HANDLE,
 )

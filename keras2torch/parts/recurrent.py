@@ -203,22 +203,34 @@ class Stateful(nn.Module):
     """A recurrent layer that starts each call in the state in which the last one ended, the first one in zeros.
 
     `rnn` is called as `nn.LSTM` is; `shape` is that of each part of its state, (1, N, units). Gradients do not reach
-    back into earlier calls.
+    back into earlier calls. A call may say another state to start in; with `resumes`, only one before which all of the
+    state is zeros heeds that.
     """
 
     h: torch.Tensor
     c: torch.Tensor | None
 
-    def __init__(self, rnn: nn.Module, shape: tuple[int, ...], *, cell_state: bool = False):
+    def __init__(
+        self, rnn: nn.Module, shape: tuple[int, ...], *, cell_state: bool = False, resumes: bool = False
+    ):
         super().__init__()
         self.rnn = rnn
+        self.resumes = resumes
         self.register_buffer("h", torch.zeros(shape))
         self.register_buffer("c", torch.zeros(shape) if cell_state else None)
 
     def forward(
-        self, x: torch.Tensor, **options: torch.Tensor | bool
+        self,
+        x: torch.Tensor,
+        start: torch.Tensor | tuple[torch.Tensor, ...] | None = None,
+        **options: torch.Tensor | bool,
     ) -> tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]]:
-        outputs, state = self.rnn(x, self.h if self.c is None else (self.h, self.c), **options)
+        kept = (self.h,) if self.c is None else (self.h, self.c)
+        given = kept if start is None else start if isinstance(start, tuple) else (start,)
+        if start is not None and self.resumes:
+            begun = torch.cat([part.flatten() for part in kept]).any()
+            given = tuple(torch.where(begun, a, b) for a, b in zip(kept, given, strict=True))
+        outputs, state = self.rnn(x, given if len(given) > 1 else given[0], **options)
         if self.c is None:
             self.h = state.detach()
         else:

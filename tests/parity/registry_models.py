@@ -89,9 +89,10 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
         config["cell"] = cells if len(cells) > 1 else cells[0]
     layer = layer_class(**config)
     if example.call is not None:
-        return k.Model(inputs, _called(layer, tensors, example.call))
-    merges = rules()[class_name].family == "merging"
-    result = layer(tensors if merges or len(tensors) > 1 else tensors[0])
+        result = _called(layer, tensors, example.call)
+    else:
+        merges = rules()[class_name].family == "merging"
+        result = layer(tensors if merges or len(tensors) > 1 else tensors[0])
     if example.behind is not None:
         class_behind, config_behind = example.behind
         result = getattr(k.layers, class_behind)(**config_behind)(result)
