@@ -42,6 +42,15 @@ cannot(
         example((1,), num_tokens=12, output_mode="one_hot", _integers_below=12),
         example((4,), num_tokens=12, output_mode="one_hot", _integers_below=12, _only=Generation.KERAS3),
         example((4,), num_tokens=12, output_mode="count", _integers_below=12),
+        example(
+            (4,),
+            (4,),
+            num_tokens=12,
+            output_mode="count",
+            _integers_below=12,
+            _dtypes=("int32", "float32"),
+            _call={"count_weights": "#1"},
+        ),
     ],
     generations=SINCE_TF_KERAS,
 )

@@ -86,10 +86,3 @@ cannot(
     "Embedding over fixed ids",
     generations=_ONLY_TF_KERAS,
 )
-cannot(
-    __name__,
-    "RandomFourierFeatures",
-    reason="no rule is written for it: it was experimental, and its library reads it back only as a custom object; "
-    "give a layer of your own for it (cos(x @ kernel / scale + bias))",
-    generations=_ONLY_TF_KERAS,
-)

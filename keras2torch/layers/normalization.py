@@ -76,6 +76,8 @@ def _with_axis_in_front(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Va
         example((3, 6, 5), axis=1),
         example((2, 3, 4, 2, 3)),
         example((4, 5, 3), renorm=True),
+        example((6, 5, 3), virtual_batch_size=2, _only=Generation.TF_KERAS),
+        example((5, 6, 3), axis=[1], virtual_batch_size=1, center=False, _only=Generation.TF_KERAS),
         example((4, 5, 3), axis=[1, 3], _only=Generation.TF_KERAS),
         example((4, 5, 3), axis=[3, 2, 1], scale=False, _only=Generation.TF_KERAS),
     ],
@@ -85,13 +87,11 @@ def _with_axis_in_front(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Va
 def batch_normalization(layer: LayerCall) -> Value:
     """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's. Several axes are flattened into one."""
     x, options = layer.input, layer.options
-    axes = tuple(sorted(_axes(options.take("axis", default=-1), x.rank)))
+    ghosts = options.take("virtual_batch_size", default=None) is not None
+    axes = tuple(
+        sorted(_axes_of_ghosts(layer, x.rank) if ghosts else _axes(options.take("axis", default=-1), x.rank))
+    )
     extents = _extents(x, axes)
-    if options.take("virtual_batch_size", default=None) is not None:
-        raise UnsupportedOption(
-            "virtual_batch_size cuts the batch into parts, so that most batch sizes fail in Keras itself",
-            "virtual_batch_size",
-        )
     options.must_be("adjustment", None)
     options.must_be("fused", None, True, False)
     options.must_be("synchronized", False, True)
@@ -104,14 +104,15 @@ def batch_normalization(layer: LayerCall) -> Value:
     if x.rank > 2:
         x = _with_axis_in_front(layer, x, axes)
     features = prod(extents)
-    # With several axes Keras keeps its parameters in the shape of the input, with ones for the others.
-    stored = (
-        extents if len(axes) == 1 else tuple(n if i in axes else 1 for i, n in enumerate(_known(x.shape)))
-    )
+    stored = extents
+    if len(axes) > 1 or ghosts:
+        # Keras keeps its parameters in the shape of the input, with ones for the other axes.
+        among_ones = tuple(n if i in axes else 1 for i, n in enumerate(_known(x.shape)))
+        stored = (1, *among_ones) if ghosts else among_ones
 
     def parameter(role: str, *, trainable: bool = True) -> Weight:
         weight = layer.weight(role, *stored, trainable=trainable)
-        return weight.in_order(order) if len(axes) == 1 else weight.as_shape(features)
+        return (weight.as_shape(features) if stored != extents else weight).in_order(order)
 
     scale, center = options.flag("scale", default=True), options.flag("center", default=True)
     gamma = parameter("gamma") if scale else _constant(features, 1.0)
@@ -140,6 +141,20 @@ def batch_normalization(layer: LayerCall) -> Value:
     if rest > 3:
         flat = method(flat, "flatten", 2)
     return layer.like(x, method(norm(flat), "reshape_as", x))
+
+
+def _axes_of_ghosts(layer: LayerCall, rank: int) -> tuple[int, ...]:
+    """The axes of a layer with `virtual_batch_size`, which has an effect in training only.
+
+    Once it is built, it counts an axis for the parts of the batch too, and that is how the axes are stored.
+    """
+    stored = layer.options.take("axis")
+    if not isinstance(stored, list) or any(type(axis) is not int or not 1 < axis <= rank for axis in stored):
+        raise UnsupportedOption(f"axis {stored!r} together with virtual_batch_size", "axis")
+    layer.warn(
+        "was trained on parts of each batch (virtual_batch_size); in PyTorch, training goes on with whole ones"
+    )
+    return _axes([axis - 1 for axis in stored], rank)
 
 
 def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:

@@ -153,6 +153,9 @@ class _Rewrite:
         if class_name.startswith("ConvLSTM"):
             # tf_keras makes a mask for the first batch that it sees and fails on one of another size.
             config |= dict.fromkeys(config.keys() & {"dropout", "recurrent_dropout"}, 0.0)
+        if config.get("virtual_batch_size") is not None:
+            # Stored as the built layer counts them, with one axis more, but read as they were given to it.
+            config["axis"] = [axis - 1 for axis in config["axis"]]
         if class_name == "CuDNNGRU":
             config["reset_after"] = True
         elif self._keras2 and class_name in {"GRU", "GRUCell"}:

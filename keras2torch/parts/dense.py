@@ -45,3 +45,22 @@ class ReversibleEmbedding(nn.Module):
         if self.logit_soft_cap is not None:
             logits = torch.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
         return logits
+
+
+class RandomFourierFeatures(nn.Module):
+    """`cos(weight x / scale + bias)`, whose products approximate a kernel (Rahimi and Recht, 2007).
+
+    Only the scale is trained; weight and bias stay as they were drawn.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randn(out_features, in_features))
+        self.register_buffer("bias", torch.rand(out_features) * 2 * torch.pi)
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cos(F.linear(x, self.weight) / self.scale + self.bias)
