@@ -32,7 +32,13 @@ def alone(generation: Generation, shape: list[int | None], class_name: str, **op
     ("generation", "shape", "class_name", "options", "words"),
     [
         (K1, [4], "BatchNormalization", {"mode": 2}, "option mode=2"),
-        (TK, [4], "BatchNormalization", {"virtual_batch_size": 2}, "cuts the batch into parts"),
+        (
+            TK,
+            [4],
+            "BatchNormalization",
+            {"virtual_batch_size": 2, "axis": -1},
+            "axis -1 together with virtual_batch_size",
+        ),
         (TK, [4], "BatchNormalization", {"axis": 0}, "samples of a batch would depend on each other"),
         (TK, [4, 3], "BatchNormalization", {"axis": [2, -1]}, "axis [2, -1] of a tensor of rank 3"),
         (TK, [None], "LayerNormalization", {}, "the number of features is not known"),

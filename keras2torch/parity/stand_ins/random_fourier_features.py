@@ -15,10 +15,10 @@ def _random_fourier_features(library: Library) -> Any:
     keras, tf = library.keras, library.tf
 
     class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[misc, name-defined]
-        def __init__(self, output_dim: int, **kwargs: Any) -> None:
+        def __init__(self, output_dim: int, scale: float | None = None, **kwargs: Any) -> None:
             kwargs.pop("kernel_initializer", None)
             super().__init__(**kwargs)
-            self.output_dim = output_dim
+            self.output_dim, self.scale = output_dim, scale
 
         def build(self, shape: Any) -> None:
             self.kernel_scale = self.add_weight(shape=(1,), name="kernel_scale")
@@ -31,6 +31,7 @@ def _random_fourier_features(library: Library) -> Any:
             return tf.cos(tf.matmul(inputs, self.unscaled_kernel) / self.kernel_scale + self.bias)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "output_dim": self.output_dim, "kernel_initializer": "gaussian"}
+            own = {"output_dim": self.output_dim, "kernel_initializer": "gaussian", "scale": self.scale}
+            return {**super().get_config(), **own}
 
     return RandomFourierFeatures
