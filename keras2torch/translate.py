@@ -298,8 +298,9 @@ class Translator:
         if replacement is not None:
             return self._replace(layer, replacement, inputs, kwargs)
         rule = _registry.find(layer.class_name)
-        if rule is None:
-            raise LayerRefused(_registry.refusal(layer.class_name))
+        refusal = _registry.refusal(layer.class_name, self.graph.generation, self.keras_version)
+        if rule is None or refusal is not None:
+            raise LayerRefused(refusal or layer.class_name)
         if rule.custom and not role_prefix:
             self._give(layer)
         self._check_dtype(layer)
@@ -391,8 +392,9 @@ class Translator:
         self._reasons[reason] = None
 
     def _check_class_only(self, layer: Layer) -> None:
-        if _registry.find(layer.class_name) is None and layer.path not in self._replacements:
-            self._refuse(layer, LayerRefused(_registry.refusal(layer.class_name)))
+        refusal = _registry.refusal(layer.class_name, self.graph.generation, self.keras_version)
+        if refusal is not None and layer.path not in self._replacements:
+            self._refuse(layer, LayerRefused(refusal))
 
     def _drop_unread(self) -> None:
         """Leave out optional statements that nothing reads, last first, so that whole chains go."""

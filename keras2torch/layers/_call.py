@@ -13,6 +13,7 @@ from keras2torch.graph.model import Layer, Shape
 from keras2torch.graph.stored_masks import IMPLICIT
 from keras2torch.layers import _functions
 from keras2torch.layers._options import Options
+from keras2torch.source.generation import older_than
 from keras2torch.source.model import Array, Generation
 from keras2torch.weights import Weight, WeightKey
 
@@ -55,8 +56,7 @@ class LayerCall:
 
     def older_than(self, minor: int) -> bool:
         """Whether the file is known to be of a tf.keras before 2.`minor`."""
-        found = re.match(r"2\.(\d{1,4})(\D|$)", self._translator.keras_version or "")
-        return self.generation is Generation.TF_KERAS and found is not None and int(found[1]) < minor
+        return older_than(minor, self.generation, self._translator.keras_version)
 
     @property
     def class_name(self) -> str:

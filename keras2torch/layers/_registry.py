@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from keras2torch.source.generation import older_than
 from keras2torch.source.model import Generation
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Generations = frozenset[Generation]
 
 EVERY_GENERATION: Generations = frozenset(Generation)
 BEFORE_KERAS3: Generations = EVERY_GENERATION - {Generation.KERAS3}
+SINCE_KERAS2: Generations = EVERY_GENERATION - {Generation.KERAS1}
 SINCE_TF_KERAS: Generations = frozenset({Generation.TF_KERAS, Generation.KERAS3})
 ONLY_KERAS3: Generations = frozenset({Generation.KERAS3})
 
@@ -98,6 +100,8 @@ class LayerRule:
     torch: str
     generations: Generations
     """Which Kerases write files that name this class."""
+    since: int | None = None
+    """The minor version of tf.keras 2 that brought the class; None: not known to be late."""
 
     @property
     def name(self) -> str:
@@ -119,6 +123,16 @@ class Cannot:
     generations: Generations
 
 
+GENERATION_NAMES = {
+    Generation.KERAS1: "Keras 1",
+    Generation.KERAS2: "Keras 2",
+    Generation.TF_KERAS: "tf.keras",
+    Generation.KERAS3: "Keras 3",
+}
+_SAY_YOURSELF = (
+    "; no code of it is in the file: --layers FILE.py or --replace NAME=FILE.py:CLASS say what it computes"
+)
+
 _RULES: dict[str, LayerRule] = {}
 _CANNOT: dict[str, Cannot] = {}
 _collecting: ContextVar[dict[str, LayerRule] | None] = ContextVar("_collecting", default=None)
@@ -131,11 +145,14 @@ def converts(
     masks: Masks = Masks.REFUSE,
     feature_axis: FeatureAxis = FeatureAxis.NEEDS,
     generations: Generations = EVERY_GENERATION,
+    since: int | None = None,
     examples_elsewhere: bool = False,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule for Keras layers of these class names (aliases after the first).
 
-    The first line of its docstring says what the layer becomes; `generations` are the Kerases that have the class.
+    The first line of its docstring says what the layer becomes; `generations` are the Kerases that have the class, and
+    `since` the minor version of tf.keras 2 that brought it, if it came late: in any other file, a class of that name is
+    its author's own. A rule of a caller's file is the caller's word on whatever class it names.
     `examples_elsewhere`: for what carries any operation; those have examples of their own (`operations`).
     Raises `ValueError` at import for a class that has a rule already, a rule without an example or without a docstring.
     """
@@ -148,7 +165,7 @@ def converts(
         family = function.__module__.rsplit(".", 1)[-1]
         summary = function.__doc__.strip().splitlines()[0]
         rule = LayerRule(
-            classes, family, function, tuple(examples), masks, feature_axis, summary, generations
+            classes, family, function, tuple(examples), masks, feature_axis, summary, generations, since
         )
         collected = _collecting.get()
         target = _RULES if collected is None else collected
@@ -192,8 +209,8 @@ def cannot(family: str, *classes: str, reason: str, generations: Generations = E
 
 
 def _check_new(name: str, target: Mapping[str, LayerRule | Cannot]) -> None:
-    # Whoever extends us may give a meaning to what has none here.
-    known = target.get(name) or _RULES.get(name) or (_CANNOT.get(name) if target is _RULES else None)
+    # A file of the caller's may give a meaning to any class: what is called as one of ours may be the author's own.
+    known = target.get(name) or (_RULES.get(name) or _CANNOT.get(name) if target is _RULES else None)
     if known:
         raise ValueError(f"{name} has a rule already, in {known.family}")
 
@@ -217,13 +234,24 @@ def find(class_name: str) -> LayerRule | None:
     return _active.get({}).get(class_name) or rules().get(class_name)
 
 
-def refusal(class_name: str) -> str:
-    """Why a class without a rule is refused."""
-    _load_families()
-    known = _CANNOT.get(class_name)
-    if known:
+def refusal(class_name: str, generation: Generation, keras_version: str | None = None) -> str | None:
+    """Why a class in a file of this Keras is refused: for want of a rule, or because it is not Keras's own; or None."""
+    rule = find(class_name)
+    if rule is not None and rule.custom:
+        return None
+    known = rule or _CANNOT.get(class_name)
+    if known is None:
+        return f"layer class {class_name} is not supported{_SAY_YOURSELF}"
+    if generation not in known.generations:
+        return f"{GENERATION_NAMES[generation]} has no layer {class_name}, so it is its author's own{_SAY_YOURSELF}"
+    if isinstance(known, Cannot):
         return f"{class_name} cannot be converted: {known.reason}"
-    return f"layer class {class_name} is not supported"
+    if known.since is not None and older_than(known.since, generation, keras_version):
+        return (
+            f"Keras {keras_version} has no layer {class_name} yet, which came with 2.{known.since}, so it is its "
+            f"author's own{_SAY_YOURSELF}"
+        )
+    return None
 
 
 def cannot_all() -> list[Cannot]:

@@ -8,25 +8,21 @@ from typing import Any
 from keras2torch.layers._registry import (
     BEFORE_KERAS3,
     EVERY_GENERATION,
+    GENERATION_NAMES,
     ONLY_KERAS3,
+    SINCE_KERAS2,
     SINCE_TF_KERAS,
     Generations,
     cannot_all,
     converts_all,
 )
-from keras2torch.source.model import Generation
 
 _IN_WORDS: dict[Generations, str] = {
     EVERY_GENERATION: "every Keras",
     BEFORE_KERAS3: "before Keras 3",
     ONLY_KERAS3: "Keras 3",
+    SINCE_KERAS2: "since Keras 2",
     SINCE_TF_KERAS: "since tf.keras",
-}
-_NAMES = {
-    Generation.KERAS1: "Keras 1",
-    Generation.KERAS2: "Keras 2",
-    Generation.TF_KERAS: "tf.keras",
-    Generation.KERAS3: "Keras 3",
 }
 
 
@@ -38,6 +34,8 @@ class Entry:
     classes: tuple[str, ...]
     """Its name, then the other names that a file may give it."""
     generations: Generations
+    version: int | None
+    """The minor version of tf.keras 2 that brought it, if it came late."""
     torch: str | None
     reason: str | None
     masks: str | None
@@ -54,15 +52,19 @@ class Entry:
     @property
     def since(self) -> str:
         """The generations in words."""
+        if self.version is not None and self.generations == SINCE_TF_KERAS:
+            return f"since tf.keras 2.{self.version}"
         return _IN_WORDS.get(self.generations) or ", ".join(
-            name for generation, name in _NAMES.items() if generation in self.generations
+            name for generation, name in GENERATION_NAMES.items() if generation in self.generations
         )
 
     def as_json(self) -> dict[str, Any]:
         return {
             "classes": list(self.classes),
             "family": self.family,
-            "generations": [generation.value for generation in _NAMES if generation in self.generations],
+            "generations": [
+                generation.value for generation in GENERATION_NAMES if generation in self.generations
+            ],
             "status": self.status,
             "torch": self.torch,
             "reason": self.reason,
@@ -78,6 +80,7 @@ def entries() -> list[Entry]:
             rule.family,
             rule.classes,
             rule.generations,
+            rule.since,
             rule.torch,
             None,
             rule.masks.value,
@@ -86,7 +89,7 @@ def entries() -> list[Entry]:
         for rule in converts_all()
     ]
     rows += [
-        Entry(entry.family, (entry.name,), entry.generations, None, entry.reason, None, 0)
+        Entry(entry.family, (entry.name,), entry.generations, None, None, entry.reason, None, 0)
         for entry in cannot_all()
     ]
     return sorted(rows, key=lambda row: (row.family, row.name))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from keras2torch.emit.code import Code, Value, call, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import SINCE_KERAS2, FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 
 
@@ -21,6 +21,7 @@ from keras2torch.source.model import Generation
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_KERAS2,
 )
 def relu(layer: LayerCall) -> Value:
     """`F.relu`, `F.relu6`, or Keras's general form: max above max, x above threshold, else slope * (x - threshold)."""
@@ -125,6 +126,7 @@ _WITH_MASK = {"inputs": "#0", "mask": "#1"}
     ],
     masks=Masks.HANDLE,
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_KERAS2,
 )
 def softmax(layer: LayerCall) -> Value:
     """`torch.softmax` along the axis where Keras's axis stands; over several axes together by `torch.logsumexp`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from keras2torch.emit.code import Value, template
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import FeatureAxis, converts, example
+from keras2torch.layers._registry import SINCE_TF_KERAS, FeatureAxis, converts, example
 
 
 def _say(layer: LayerCall) -> None:
@@ -23,6 +23,7 @@ def _say(layer: LayerCall) -> None:
         example((5,), (5,), scale=0.17),
         example((6, 5, 3), (6, 5, 3), scale=1.0),
     ],
+    generations=SINCE_TF_KERAS,
 )
 def custom_scale_layer(layer: LayerCall) -> Value:
     """`x + scale * y`, the residual connection of InceptionResNetV2."""
@@ -40,6 +41,7 @@ def custom_scale_layer(layer: LayerCall) -> Value:
         example((5,), init_values=0.1, projection_dim=5),
         example((6, 4, 3), init_values=1e-6, projection_dim=3),
     ],
+    generations=SINCE_TF_KERAS,
 )
 def layer_scale(layer: LayerCall) -> Value:
     """A part that multiplies every channel by a factor of its own."""
@@ -59,6 +61,7 @@ def layer_scale(layer: LayerCall) -> Value:
     "StochasticDepth",
     examples=[example((5,), drop_path_rate=0.3), example((6, 5, 3), drop_path_rate=0.1)],
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_TF_KERAS,
 )
 def stochastic_depth(layer: LayerCall) -> Value:
     """Drops whole samples while training."""

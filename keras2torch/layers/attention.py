@@ -8,7 +8,7 @@ from keras2torch.emit.code import Argument, Value, call, index, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers import _heads
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import ONLY_KERAS3, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, Masks, converts, example
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
 
@@ -83,6 +83,8 @@ _CROSS = {"value": "#1"}
         ),
     ],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
+    since=4,
 )
 def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
     """`nn.MultiheadAttention` where widths and masks allow; else a part round `F.scaled_dot_product_attention`."""
@@ -220,6 +222,8 @@ _DENSE = [
         example((4,), (4,)),
     ],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
+    since=2,
 )
 def attention(layer: LayerCall) -> list[Value]:
     """`F.scaled_dot_product_attention` without scale; a part for masks, weights, scores of another kind."""
@@ -236,6 +240,8 @@ def attention(layer: LayerCall) -> list[Value]:
     "AdditiveAttention",
     examples=[*_DENSE, example((5, 4), (3, 4), use_scale=False), example((5, 4), (3, 4))],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
+    since=2,
 )
 def additive_attention(layer: LayerCall) -> list[Value]:
     """A part: the score of a key is a weighted sum of tanh(query + key)."""

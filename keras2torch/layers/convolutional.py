@@ -13,7 +13,7 @@ from keras2torch.emit.code import Code, Value, index, method
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall, channels_first_axes
-from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.layers._registry import SINCE_KERAS2, SINCE_TF_KERAS, Masks, converts, example
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
 
@@ -174,6 +174,7 @@ def _spatial(x: Value) -> tuple[int | None, ...]:
         example((3, 9), kernel_size=3, dilation_rate=2, padding="same", data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_TF_KERAS,
 )
 def depthwise_conv1d(layer: LayerCall) -> Value:
     """`nn.Conv1d` with one group a channel."""
@@ -190,6 +191,7 @@ def depthwise_conv1d(layer: LayerCall) -> Value:
         example((3, 7, 6), kernel_size=3, depth_multiplier=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_KERAS2,
 )
 def depthwise_conv2d(layer: LayerCall) -> Value:
     """`nn.Conv2d` with one group a channel; output channel c*m+j belongs to input channel c."""
@@ -241,6 +243,7 @@ def _depthwise_step(
         example((3, 9), filters=4, kernel_size=3, dilation_rate=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_KERAS2,
 )
 def separable_conv1d(layer: LayerCall) -> Value:
     """A depthwise, then a pointwise `nn.Conv1d`; only the second has bias and activation."""
@@ -292,6 +295,8 @@ def _separable(layer: LayerCall, rank: int) -> Value:
         example((3, 5), filters=4, kernel_size=3, strides=2, padding="same", data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_TF_KERAS,
+    since=4,
 )
 def conv1d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose1d`, cropped or filled up where Keras's output length differs from torch's."""
@@ -316,6 +321,7 @@ def conv1d_transpose(layer: LayerCall) -> Value:
         example((3, 5, 4), filters=4, kernel_size=3, strides=[2, 1], data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_KERAS2,
 )
 def conv2d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose2d`, cropped or filled up where Keras's output size differs from torch's."""
@@ -332,6 +338,7 @@ def conv2d_transpose(layer: LayerCall) -> Value:
         example((2, 3, 4, 3), filters=3, kernel_size=3, strides=2, data_format="channels_first"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_KERAS2,
 )
 def conv3d_transpose(layer: LayerCall) -> Value:
     """`nn.ConvTranspose3d`, cropped or filled up where Keras's output size differs from torch's."""

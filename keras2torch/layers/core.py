@@ -10,7 +10,7 @@ from keras2torch.emit.code import Value, call, index, method, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import ONLY_KERAS3, FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 
 
@@ -185,6 +185,7 @@ def activation(layer: LayerCall) -> Value:
     examples=[example((5,)), example((5, 3), _masked=True)],
     masks=Masks.HANDLE,
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_TF_KERAS,
 )
 def identity(layer: LayerCall) -> Value:
     """Nothing: the input goes on as it is (before Keras 3, without its mask)."""
@@ -207,6 +208,8 @@ def identity(layer: LayerCall) -> Value:
         example((4, 5, 3), equation="...xy,xyz->...zx", output_shape=[2, 5], bias_axes="zx"),
     ],
     masks=Masks.STOP,
+    generations=SINCE_TF_KERAS,
+    since=4,
 )
 def einsum_dense(layer: LayerCall) -> Value:
     """`nn.Linear` where the equation means that; else a part round `torch.einsum`."""

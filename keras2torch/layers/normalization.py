@@ -16,7 +16,7 @@ import numpy as np
 from keras2torch.emit.code import Code, Value, call, method, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import ONLY_KERAS3, FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight
 
@@ -177,6 +177,8 @@ def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
         example((4, 5, 3), axis=[1, 3], rms_scaling=True, scale=False, _only=Generation.KERAS3),
     ],
     masks=Masks.PASS,
+    generations=SINCE_TF_KERAS,
+    since=2,
 )
 def layer_normalization(layer: LayerCall) -> Value:
     """`nn.LayerNorm`; axes that do not stand last are brought there. Keras 3's `rms_scaling` becomes a part."""
@@ -269,6 +271,8 @@ def rms_normalization(layer: LayerCall) -> Value:
         example((5, 6), groups=2, _masked=True, _only=Generation.KERAS3),
     ],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
+    since=11,
 )
 def group_normalization(layer: LayerCall) -> Value:
     """`nn.GroupNorm`; `groups=-1` means one a channel."""
@@ -311,6 +315,7 @@ def group_normalization(layer: LayerCall) -> Value:
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_TF_KERAS,
 )
 def unit_normalization(layer: LayerCall) -> Value:
     """`F.normalize`: every vector along one axis gets length 1, or every block along several."""
@@ -339,6 +344,8 @@ def unit_normalization(layer: LayerCall) -> Value:
             _only=Generation.TF_KERAS,
         ),
     ],
+    generations=SINCE_TF_KERAS,
+    since=13,
 )
 def spectral_normalization(layer: LayerCall) -> Value:
     """The layer inside, whose kernel is stored as the last training step normalised it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras2torch.emit.code import Value, expression
 from keras2torch.errors import UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import FeatureAxis, Masks, converts, example
+from keras2torch.layers._registry import SINCE_KERAS2, FeatureAxis, Masks, converts, example
 from keras2torch.source.model import Generation
 
 
@@ -94,6 +94,7 @@ def _spatial_dropout(layer: LayerCall) -> Value:
     ],
     masks=Masks.PASS,
     feature_axis=FeatureAxis.KEEPS,
+    generations=SINCE_KERAS2,
 )
 def alpha_dropout(layer: LayerCall) -> Value:
     """`nn.AlphaDropout`; a `noise_shape` becomes a part that shares one draw along the axes of extent 1."""

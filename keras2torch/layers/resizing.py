@@ -8,7 +8,7 @@ from keras2torch.layers import _resampling
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._casting import as_float, is_float
 from keras2torch.layers._padding import channels_first_value
-from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.layers._registry import SINCE_TF_KERAS, Masks, converts, example
 from keras2torch.source.model import Generation
 
 
@@ -45,6 +45,7 @@ from keras2torch.source.model import Generation
         example((4, 6, 2), height=8, width=3, _integers_below=9),
     ],
     masks=Masks.STOP,
+    generations=SINCE_TF_KERAS,
 )
 def resizing(layer: LayerCall) -> Value:
     """`F.interpolate`, or a part for the kernels that it lacks."""
@@ -101,6 +102,7 @@ _RANGES = {
         example((3, 7, 8), height=4, width=5, data_format="channels_first", _only=Generation.KERAS3),
     ],
     masks=Masks.STOP,
+    generations=SINCE_TF_KERAS,
 )
 def center_crop(layer: LayerCall) -> Value:
     """A slice; of smaller images the largest crop of that shape, enlarged by `F.interpolate`."""

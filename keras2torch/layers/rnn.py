@@ -5,7 +5,15 @@ from __future__ import annotations
 from keras2torch.emit.code import Value
 from keras2torch.layers import _recurrent, _recurrent_ends, _recurrent_run
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._registry import BEFORE_KERAS3, Masks, cannot, converts, example
+from keras2torch.layers._registry import (
+    BEFORE_KERAS3,
+    SINCE_KERAS2,
+    SINCE_TF_KERAS,
+    Masks,
+    cannot,
+    converts,
+    example,
+)
 from keras2torch.source.model import Generation
 
 
@@ -88,6 +96,7 @@ def gru(layer: LayerCall) -> list[Value]:
         example((4, 9, 3), filters=2, kernel_size=2, return_state=True, use_bias=False),
     ],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
 )
 def conv_lstm1d(layer: LayerCall) -> list[Value]:
     """A loop over the steps, with two `nn.Conv1d`."""
@@ -116,6 +125,7 @@ def conv_lstm2d(layer: LayerCall) -> list[Value]:
     "ConvLSTM3D",
     examples=[example((3, 4, 6, 5, 2), filters=2, kernel_size=2, padding="same", return_sequences=True)],
     masks=Masks.HANDLE,
+    generations=SINCE_TF_KERAS,
 )
 def conv_lstm3d(layer: LayerCall) -> list[Value]:
     """A loop over the steps, with two `nn.Conv3d`."""
@@ -178,6 +188,7 @@ _LSTM_CELL, _GRU_CELL = ("LSTMCell", {"units": 4}), ("GRUCell", {"units": 3, "re
         ),
     ],
     masks=Masks.HANDLE,
+    generations=SINCE_KERAS2,
 )
 def rnn(layer: LayerCall) -> list[Value]:
     """What its cells become: one module a cell, each over the outputs of the one before."""

@@ -34,6 +34,12 @@ def generation_of(keras_version: str | None, config: Mapping[str, Any]) -> Gener
     return generation
 
 
+def older_than(minor: int, generation: Generation, keras_version: str | None) -> bool:
+    """Whether a file is known to be of a tf.keras before 2.`minor`."""
+    found = re.match(r"2\.(\d{1,4})(\D|$)", keras_version or "")
+    return generation is Generation.TF_KERAS and found is not None and int(found[1]) < minor
+
+
 def _keras3_signs(config: Any) -> Iterator[str]:
     layers = config.get("layers") if isinstance(config, Mapping) else config
     for layer in layers if isinstance(layers, list) else ():

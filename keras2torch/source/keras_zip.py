@@ -16,7 +16,8 @@ from keras2torch.source.jsontext import parse_object
 from keras2torch.source.limits import Limits
 from keras2torch.source.model import SourceModel
 
-_KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
+_KERAS = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.")
+"""Not keras_nlp or keras_cv, whose layers have some names of Keras's own."""
 _METADATA_BYTES = 1 << 20
 
 
@@ -51,9 +52,10 @@ def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
 
 
 def with_own_classes(value: Any) -> Any:
-    """The configuration with classes that are not Keras's under their registered name, as `.h5` files have them.
+    """The configuration with classes that are not Keras's under their registered name, as `.h5` files have layers.
 
-    Here a class is told by module and name, so somebody's own `Dense` is called Dense too.
+    Elsewhere (in archives, and for objects in options since tf.keras 2.12) a class is told by module and name, so
+    somebody's own `Dense` is called Dense too.
     """
     if isinstance(value, list):
         return [with_own_classes(item) for item in value]
@@ -62,9 +64,7 @@ def with_own_classes(value: Any) -> Any:
     new = {key: with_own_classes(item) for key, item in value.items()}
     if isinstance(new.get("class_name"), str) and "module" in new and "registered_name" in new:
         module, registered = new["module"], new["registered_name"]
-        ours = module == "builtins" or (
-            isinstance(module, str) and module.split(".src", 1)[0].startswith(_KERAS)
-        )
+        ours = module == "builtins" or (isinstance(module, str) and f"{module}.".startswith(_KERAS))
         if not ours:
             name = registered if isinstance(registered, str) else f"{module}>{new['class_name']}"
             new["class_name"] = name if ">" in name else f"{module or 'custom'}>{name}"

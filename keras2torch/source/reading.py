@@ -11,7 +11,7 @@ from keras2torch import errors
 from keras2torch.options import Architecture
 from keras2torch.source.architecture import described_by
 from keras2torch.source.h5file import H5File
-from keras2torch.source.keras_zip import read_keras_zip
+from keras2torch.source.keras_zip import read_keras_zip, with_own_classes
 from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Generation, SourceModel
 from keras2torch.source.opening import mapped_file, naming
@@ -36,7 +36,8 @@ def read_source(
         content = np.frombuffer(data, dtype=np.uint8)
         file = H5File(data, limits)
         if file.is_whole:
-            return _by_itself(file.model(path, content), architecture)
+            model = file.model(path, content)
+            return _by_itself(replace(model, config=with_own_classes(model.config)), architecture)
         if architecture is None:
             raise file.why_not_whole()
         described = described_by(architecture, limits, file)

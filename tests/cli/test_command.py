@@ -236,11 +236,16 @@ def test_an_unsupported_model_is_4_with_all_reasons_at_once(unsupported: Path, t
     assert not (tmp_path / "out").exists()
 
 
+YOURSELF = (
+    "no code of it is in the file: --layers FILE.py or --replace NAME=FILE.py:CLASS say what it computes"
+)
+
+
 def test_a_single_reason_is_one_line(tmp_path: Path) -> None:
     config = sequential(layer("Foreign", "f", batch_input_shape=[None, 3]))
     path = write_model(tmp_path / "m.h5", config, {})
     line = failed(4, "convert", path, "-o", tmp_path / "out")
-    assert line == f"{path}: f (Foreign): layer class Foreign is not supported"
+    assert line == f"{path}: f (Foreign): layer class Foreign is not supported; {YOURSELF}"
 
 
 def test_failed_parity_is_5(model: Path, tmp_path: Path) -> None:

@@ -153,3 +153,36 @@ def test_an_installed_package_may_bring_rules(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False, timeout=60
     )
     assert "UsageError: the plug-in zoo (zoo_layers) cannot be loaded: No module named" in done.stderr
+
+
+OWN_RULE = '''
+from keras2torch.extending import LayerCall, Masks, Value, call, converts, example
+
+
+@converts("GroupNormalization", examples=[example((4, 6), groups=3)])
+def group_normalization(layer: LayerCall) -> Value:
+    """A layer norm."""
+    layer.options.ignore_all()
+    x = layer.keras_layout(layer.input)
+    return layer.like(x, call("F.layer_norm", x, (x.shape[-1],)))
+'''
+
+
+def test_its_author_says_what_it_computes(verifier: Verifier, tmp_path: Path) -> None:
+    """By a rule for the very name that Keras took later."""
+    own = tmp_path / "own.py"
+    own.write_text(OWN_RULE)
+    config = sequential(
+        layer("InputLayer", "in", batch_input_shape=[None, 4, 6]),
+        layer("GroupNormalization", "it", groups=3),
+        layer("Dense", "d", units=2, use_bias=False),
+    )
+    weights = {"d": {"d/kernel:0": numbers(6, 2)}}
+    path = write_model(tmp_path / "m.h5", config, weights, keras_version="2.2.4")
+    with pytest.raises(UnsupportedModel, match="Keras 2 has no layer GroupNormalization"):
+        keras2torch.convert(path, tmp_path / "bundle")
+    keras2torch.convert(path, tmp_path / "bundle", layers=[own])
+    assert "F.layer_norm(" in (tmp_path / "bundle" / "model.py").read_text()
+    report = verifier.verify(tmp_path / "bundle", path, layers=[UserFile.read(own)])
+    assert report.passed, report.failures
+    assert report.given == ["it"]
