@@ -84,6 +84,8 @@ class Program:
     warnings: list[str] = field(default_factory=list)
     options_read: dict[str, frozenset[str]] = field(default_factory=dict)
     """Option names that the rules read, by layer path (nested layers included): an allow-list for rewriting configs."""
+    stand_ins: dict[str, str] = field(default_factory=dict)
+    """Layers, by path, that no class of a library of today computes, and the stand-in that does."""
     given: list[str] = field(default_factory=list)
     """Layers, by path, of which only the caller knows what they compute: their own rules or replacements."""
 
@@ -205,6 +207,9 @@ class Translator:
         text = f"{layer.class_name if of_class else f'{layer.path} ({layer.class_name})'}: {message}"
         if text not in self._program.warnings:
             self._program.warnings.append(text)
+
+    def stand_in(self, layer: Layer, class_name: str) -> None:
+        self._program.stand_ins[layer.path] = class_name
 
     def use_part(self, name: str) -> str:
         if name not in self._program.parts:

@@ -220,6 +220,15 @@ class LayerCall:
             self._translator.emit(Statement(value, value.code, pattern, optional, also))
         return value
 
+    def stand_in(self, class_name: str) -> None:
+        """Say that the layer means what its class has ceased to mean: `class_name` stands in for it in the reference.
+
+        Raises `LayerRefused` for a layer inside another, which cannot be told apart there.
+        """
+        if self._role_prefix:
+            raise LayerRefused(f"{self.class_name} of an older Keras inside another layer")
+        self._translator.stand_in(self._layer, class_name)
+
     def warn(self, message: str, *, of_class: bool = False) -> None:
         """Tell the user something about this layer that is true of the module though parity cannot show it.
 

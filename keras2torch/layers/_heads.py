@@ -58,6 +58,8 @@ class Arguments:
     causal: bool
     weights: bool
     """Whether the weights are asked for too."""
+    heeds_masks: bool = True
+    """Whether the masks that come with the tensors act: before tf.keras 2.10 only the one that is an argument did."""
 
     @property
     def tensors(self) -> tuple[Value, Value, Value]:
@@ -138,7 +140,8 @@ def combined_mask(layer: LayerCall, given: Arguments, *, robust: bool) -> Value 
     """Which keys a query may see, (N, T, S) or (N, heads, T, S), as far as masks say it."""
     pieces: list[Value | Code] = []
     query_mask, value_mask, key_mask = (
-        live_mask(layer, tensor) for tensor in (given.query, given.value, given.key)
+        live_mask(layer, tensor) if given.heeds_masks else None
+        for tensor in (given.query, given.value, given.key)
     )
     if query_mask is not None:
         pieces.append(index(query_mask, ":, :, None"))
@@ -306,7 +309,7 @@ def over_axes(layer: LayerCall, heads: Heads, given: Arguments, axes: tuple[int,
     """Attention over some axes of tensors that have more: the others join the batch, these become the steps."""
     if given.causal or given.weights or given.mask is not None or heads.window is not None:
         raise LayerRefused(f"masks and weights of attention over tensors of rank {given.query.rank}")
-    if any(live_mask(layer, tensor) is not None for tensor in given.tensors):
+    if given.heeds_masks and any(live_mask(layer, tensor) is not None for tensor in given.tensors):
         raise UnsupportedMask(f"a mask reaches attention over tensors of rank {given.query.rank}")
     rank = given.query.rank
     others = tuple(axis for axis in range(1, rank - 1) if axis not in axes)

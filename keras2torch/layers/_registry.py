@@ -75,6 +75,8 @@ class Example:
     """For wrappers: class and arguments of the wrapped layer, passed as their `layer`."""
     cells: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """For layers made of cells: class and arguments of each, passed as their `cell`."""
+    row: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """For layers made of layers in a row: class and arguments of each, passed as their `layers`."""
     batch: int | None = None
     """For layers that keep states: how many samples they keep them for."""
     only: Generation | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from keras2torch.emit.code import Argument, Value, call, index, template
@@ -108,16 +109,16 @@ def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
     )
     robust = options.flag("softmax_robust_masking", default=False)
     axes = _heads.attention_axes(layer, given.query.rank)
-    if layer.older_than(10) and any(tensor.mask is not None for tensor in given.tensors):
-        raise UnsupportedMask(
-            "a mask reaches MultiHeadAttention, which ignored it before 2.10 and does not since"
-        )
+    if layer.older_than(10):
+        if any(tensor.mask is not None for tensor in given.tensors):
+            layer.stand_in("MultiHeadAttentionWithoutMasks")
+        given = replace(given, heeds_masks=False)
     if given.query.rank > 3:
         return _heads.spread(layer, _heads.over_axes(layer, heads, given, axes), heads.output_shape)
     hidden = _heads.masked_score(layer, heads, given, robust=robust)
     results = _heads.attend(layer, heads, given, _heads.combined_mask(layer, given, robust=robust), hidden)
     results[0] = _heads.spread(layer, results[0], heads.output_shape)
-    results[0].mask = given.query.mask
+    results[0].mask = given.query.mask if given.heeds_masks else None
     if layer.generation is Generation.KERAS3:
         # While it runs, this layer takes the masks off the very tensors it was called on.
         layer.mask_spent = given.query.mask_spent

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras2torch.emit.code import Value, template
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._casting import is_float
 from keras2torch.layers._constants import constant, numbers
 from keras2torch.layers._encoding import MODES, encoded
-from keras2torch.layers._registry import SINCE_TF_KERAS, Masks, converts, example
+from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, Masks, converts, example
 from keras2torch.source.model import Array, Generation
 
 
@@ -163,3 +163,34 @@ def discretization(layer: LayerCall) -> Value:
         layer.part("Discretization"), boundaries.size, state={"boundaries": constant(boundaries)}
     )
     return encoded(layer, layer.like(x, module(x), dtype="int64"), mode, boundaries.size + 1)
+
+
+@converts(
+    "Pipeline",
+    examples=[
+        example(
+            (9, 8, 3),
+            _row=(
+                ("Rescaling", {"scale": 1 / 255}),
+                ("RandomFlip", {}),
+                ("CenterCrop", {"height": 6, "width": 5}),
+                ("Conv2D", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}),
+                ("BatchNormalization", {}),
+                ("Conv2D", {"filters": 4, "kernel_size": 1}),
+            ),
+        )
+    ],
+    generations=ONLY_KERAS3,
+)
+def pipeline(layer: LayerCall) -> Value:
+    """What its layers become, one after the other."""
+    x, entries = layer.input, layer.options.take("layers")
+    if not isinstance(entries, list) or not entries:
+        raise UnsupportedOption("a Pipeline without a list of layers", "layers")
+    for entry in entries:
+        config = entry.get("config") if isinstance(entry, Mapping) else None
+        name = config.get("name") if isinstance(config, Mapping) else None
+        x = layer.bind(layer.sublayer(entry, [x], f"{name}/"))
+        if x.mask is not None:
+            raise UnsupportedMask(f"the layer {name} inside makes a mask")
+    return x

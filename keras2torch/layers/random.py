@@ -87,13 +87,6 @@ cannot(
 )
 cannot(
     __name__,
-    "Pipeline",
-    reason="no rule is written for it: its layers stand in it as in a model but without wiring; put them "
-    "into the model one after the other, or into a Sequential",
-    generations=ONLY_KERAS3,
-)
-cannot(
-    __name__,
     "Equalization",
     reason="Keras makes its output the very tensor that went in, so that no graph of Keras can hold it; it acts in "
     "training only, so leave it out",

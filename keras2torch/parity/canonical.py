@@ -11,7 +11,7 @@ import numpy as np
 
 from keras2torch.bytecode.tree import to_json
 from keras2torch.errors import BadConfig
-from keras2torch.graph.entries import MODEL_CLASSES, OPERATION, layer_entries, operation_class
+from keras2torch.graph.entries import MODEL_CLASSES, OPERATION, is_model, layer_entries, operation_class
 from keras2torch.graph.stored_masks import MASK_OPERATIONS
 from keras2torch.layers._functions import is_function
 from keras2torch.layers._lambda import Stored, function_of, read_function
@@ -71,6 +71,7 @@ def canonical_model(
     options_read: Mapping[str, Set[str]],
     *,
     keras2: bool,
+    stand_ins: Mapping[str, str] | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """`model` (class_name and config) with nothing in it but what the conversion understood.
@@ -78,13 +79,23 @@ def canonical_model(
     Of each layer, only the options stay that its rule read (`options_read`, by layer path); where a class
     lives, what its weights were initialised with, custom names of containers and all else the file may say is
     gone. Wiring stays as it was. `keras2` supplies what Keras 2 understood where an option is missing and its
-    successors understand otherwise. `given` are the layers, by path, that only the caller knows, see `given`.
+    successors understand otherwise. `stand_ins` are classes, by layer path, to take in place of the file's.
+    `given` are the layers, by path, that only the caller knows, see `given`.
     """
-    return _Rewrite(options_read, keras2, given or {}).container(model, str(model["class_name"]).lower(), "")
+    return _Rewrite(options_read, keras2, stand_ins or {}, given or {}).container(
+        model, str(model["class_name"]).lower(), ""
+    )
 
 
 class _Rewrite:
-    def __init__(self, options_read: Mapping[str, Set[str]], keras2: bool, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        options_read: Mapping[str, Set[str]],
+        keras2: bool,
+        stand_ins: Mapping[str, str],
+        given: Mapping[str, Any],
+    ) -> None:
+        self._stand_ins = stand_ins
         self._given = given
         self._options_read = options_read
         self._keras2 = keras2
@@ -108,7 +119,7 @@ class _Rewrite:
     def _entry(self, layer: Mapping[str, Any], prefix: str, allowed: Set[str] | None) -> dict[str, Any]:
         inner = layer["config"]
         name = str(layer.get("name") or (inner["name"] if "name" in inner else layer["class_name"].lower()))
-        if isinstance(inner, list) or "layers" in inner:
+        if is_model(layer):
             new = self.container(layer, name, f"{prefix}{name}/", allowed)
         elif allowed is None and prefix + name in self._given:
             new = given_entry(name, prefix + name, self._given[prefix + name])
@@ -117,6 +128,8 @@ class _Rewrite:
         else:
             own = self._options_read.get(prefix + name, frozenset()) if allowed is None else allowed
             new = self._object(layer, own)
+            if allowed is None:
+                new["class_name"] = self._stand_ins.get(prefix + name, new["class_name"])
         wiring = {"inbound_nodes": plain_wiring(layer["inbound_nodes"])} if "inbound_nodes" in layer else {}
         return {**new, "name": name, **wiring}
 
@@ -173,7 +186,7 @@ class _Rewrite:
             if value.get("class_name") in {"__tuple__", "TensorShape"}:
                 return [self._value(item, allowed) for item in value["items"]]
             inner = value.get("config")
-            if isinstance(inner, list) or (isinstance(inner, Mapping) and "layers" in inner):
+            if is_model(value):
                 name = str(inner.get("name", "model")) if isinstance(inner, Mapping) else "model"
                 return self.container(value, name, "", allowed)
             if isinstance(inner, Mapping):
@@ -329,7 +342,7 @@ def with_attention_shapes(model: Any) -> Any:
     """
 
     def change(thing: dict[str, Any]) -> dict[str, Any]:
-        if thing["class_name"] != "MultiHeadAttention":
+        if not thing["class_name"].startswith("MultiHeadAttention"):
             return thing
         shapes = dict.fromkeys(("query_shape", "key_shape", "value_shape"))
         return {**thing, "config": {**shapes, **thing["config"]}}

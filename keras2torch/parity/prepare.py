@@ -67,7 +67,7 @@ def prepare(
     given = _given(understood)
     cases = make_cases(input_specs(understood), _operations(understood))
     classes = {
-        layer.path: list(_computed_by(layer))
+        layer.path: list(_computed_by(layer, understood.program.stand_ins.get(layer.path)))
         for layer in understood.graph.layers.values()
         if layer.path not in given
     }
@@ -80,6 +80,7 @@ def prepare(
             model.config,
             understood.program.options_read,
             keras2=model.generation in {Generation.KERAS1, Generation.KERAS2},
+            stand_ins=understood.program.stand_ins,
             given=given,
         ),
         "inputs": [{"name": spec.name, "shape": spec.shape} for spec in input_specs(understood)],
@@ -234,8 +235,10 @@ def _with_wrapped(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[
             waiting += value
 
 
-def _computed_by(layer: Layer) -> Iterator[str]:
+def _computed_by(layer: Layer, stand_in: str | None) -> Iterator[str]:
     """The classes that compute a layer in the reference; functions of one's own are evaluated as expressions."""
+    if stand_in is not None:
+        yield stand_in
     for class_name, config in _with_wrapped(layer.class_name, layer.config):
         yield class_name if function_of(class_name, config) is None else "OperatorTree"
         if any(map(is_function, config.values())):

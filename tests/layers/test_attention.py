@@ -1,17 +1,15 @@
 """What the rules for attention and einsum emit and refuse; what it computes is judged against Keras elsewhere."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from keras2torch import convert
 from keras2torch.emit.module import write_module
-from keras2torch.errors import MissingWeight, UnsupportedModel
+from keras2torch.errors import UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.source.model import Generation
 from keras2torch.translate import translate
-from tests.crafted import Config, write_model
+from tests.crafted import Config
 
 HEADS = {"num_heads": 2, "key_dim": 3, "use_bias": True, "dropout": 0.0}
 
@@ -98,19 +96,6 @@ def test_what_is_not_understood_is_refused(
 ) -> None:
     model = model_of("MultiHeadAttention", {**HEADS, **config}, value="x", **kwargs)
     assert message in refusal_of(model)
-
-
-def test_a_mask_in_a_file_from_before_masks_is_refused(tmp_path: Path) -> None:
-    masked = model_of("MultiHeadAttention", HEADS, masked=True, value="x")
-    old = write_model(tmp_path / "old.h5", masked, keras_version="2.9.0")
-    with pytest.raises(UnsupportedModel, match=r"before 2\.10"):
-        convert(old, tmp_path / "a")
-    new = write_model(tmp_path / "new.h5", masked, keras_version="2.10.0")
-    plain = model_of("MultiHeadAttention", HEADS, value="x")
-    plain_file = write_model(tmp_path / "plain.h5", plain, keras_version="2.9.0")
-    for path in (new, plain_file):
-        with pytest.raises(MissingWeight):  # understood: only numbers are lacking
-            convert(path, tmp_path / "b")
 
 
 @pytest.mark.parametrize(

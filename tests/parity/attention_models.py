@@ -1,11 +1,7 @@
 """Models that put attention together as people do, built with a real Keras library in a child."""
 
-import importlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-from tests.parity.keras_models import randomise
 
 Builder = Callable[[Any], Any]
 BUILDERS: dict[str, Builder] = {}
@@ -102,14 +98,3 @@ def attention_of_two_kinds(k: Any) -> Any:
     y = k.layers.MultiHeadAttention(2, 2)(x, x)
     z = k.layers.Attention()([x, y])
     return k.Model(ids, k.layers.Add()([y, z]))
-
-
-def build_all(payload: dict[str, Any]) -> None:
-    """Save every model with random weights as `<name>.h5` in `folder`."""
-    k = importlib.import_module(payload["library"])
-    for name, build in BUILDERS.items():
-        k.backend.clear_session()
-        k.utils.set_random_seed(1)
-        built = build(k)
-        randomise(built)
-        built.save(Path(payload["folder"]) / f"{name}.h5")

@@ -1,12 +1,16 @@
-"""Many saved models converted and run on both sides, in one child a step."""
+"""Saved models converted and judged: one by one, or many together in one child a step."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from keras2torch import convert
 from keras2torch.parity.prepare import prepare
+from keras2torch.parity.report import ParityReport
+from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Limits, Sandbox
 
 LIMITS = Limits(wall_s=900)
@@ -55,3 +59,26 @@ def judge(
             else:
                 (folder / name / f"{file}.json").write_text(json.dumps(answer))
     return answers
+
+
+def save_models(
+    module: str, library: str, sandboxes: Mapping[str, Sandbox], folders: pytest.TempPathFactory
+) -> Path:
+    """A new folder with all models of `module`, saved by one library."""
+    folder = folders.mktemp(f"{module.rpartition('.')[2]}-{library}")
+    outcome = sandboxes[library].run(
+        "tests.parity.keras_models:save_all",
+        {"library": library, "module": module, "folder": str(folder)},
+        workdir=folder,
+    )
+    assert outcome.ok, outcome.log_tail
+    return folder
+
+
+def prove(source: Path, verifier: Verifier, folder: Path, **options: Any) -> ParityReport:
+    """Convert a model file into a bundle in `folder`; returns the report on it, which says that it passed."""
+    convert(source, folder / "bundle", **options)
+    report = verifier.verify(folder / "bundle", source)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
+    return report

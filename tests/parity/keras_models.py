@@ -239,6 +239,18 @@ def save(payload: dict[str, Any]) -> None:
         built.save(payload["path"])
 
 
+def save_all(payload: dict[str, Any]) -> None:
+    """Save every model of a `module` with random weights as `<name>.h5` in `folder`."""
+    k = importlib.import_module(payload["library"])
+    builders: dict[str, Builder] = importlib.import_module(payload["module"]).BUILDERS
+    for name, build in builders.items():
+        k.backend.clear_session()
+        k.utils.set_random_seed(1)
+        built = build(k)
+        randomise(built)
+        built.save(Path(payload["folder"]) / f"{name}.h5")
+
+
 @model
 def long_recurrence(k: Any) -> Any:
     """Long enough for the reference to compile it; the mask must reach it all the same."""

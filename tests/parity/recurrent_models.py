@@ -170,17 +170,6 @@ def memory(k: Any) -> Any:
     return k.Model(x, k.layers.Dense(2)(k.layers.LSTM(4, stateful=True)(y)))
 
 
-def build_all(payload: dict[str, Any]) -> None:
-    """Save every model with random weights as `<name>.h5` in `folder`."""
-    k = importlib.import_module(payload["library"])
-    for name, build in BUILDERS.items():
-        k.backend.clear_session()
-        k.utils.set_random_seed(1)
-        built = build(k)
-        randomise(built)
-        built.save(Path(payload["folder"]) / f"{name}.h5")
-
-
 def build_cudnn(payload: dict[str, Any]) -> None:
     """Save `<class>-as-<class>.h5` files of layers whose weights have the form of another class than their own."""
     k = importlib.import_module("tf_keras")

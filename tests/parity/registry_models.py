@@ -84,6 +84,8 @@ def build(k: Any, class_name: str, layer_class: Any, example: Example) -> Any:
     if example.inner is not None:
         inner_class, inner_config = example.inner
         config["layer"] = getattr(k.layers, inner_class)(**inner_config)
+    if example.row:
+        config["layers"] = [getattr(k.layers, each)(**each_config) for each, each_config in example.row]
     if example.cells:
         cells = [getattr(k.layers, cell)(**cell_config) for cell, cell_config in example.cells]
         config["cell"] = cells if len(cells) > 1 else cells[0]

@@ -6,20 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras2torch import convert
 from keras2torch.parity.report import ParityReport
 from keras2torch.parity.verify import Verifier
 from tests.crafted import Config, numbers
 from tests.keras1_files import RECURRENT, entry, functional, sequential, write
+from tests.parity.judging import prove
 
 
 def judge(
     verifier: Verifier, folder: Path, config: Config, weights: dict[str, Any], **options: Any
 ) -> ParityReport:
     source = write(folder / "m.h5", config, weights)
-    convert(source, folder / "bundle", **options)
-    report = verifier.verify(folder / "bundle", source)
-    assert report.passed, [*report.failures, str(report.first_departure)]
+    report = prove(source, verifier, folder, **options)
     assert report.structure_error <= 1e-12
     return report
 

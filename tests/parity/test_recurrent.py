@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from keras2torch import convert
 from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Sandbox
+from tests.parity.judging import prove, save_models
 from tests.parity.recurrent_models import BUILDERS
 
 
@@ -16,25 +16,14 @@ def saved(
     request: pytest.FixtureRequest, sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A folder with every model, saved by one library."""
-    folder = tmp_path_factory.mktemp(f"recurrent-{request.param}")
-    outcome = sandboxes[request.param].run(
-        "tests.parity.recurrent_models:build_all",
-        {"library": request.param, "folder": str(folder)},
-        workdir=folder,
-    )
-    assert outcome.ok, outcome.log_tail
-    return folder
+    return save_models("tests.parity.recurrent_models", request.param, sandboxes, tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_the_bundle_computes_what_keras_computes(
     name: str, saved: Path, verifier: Verifier, tmp_path: Path
 ) -> None:
-    source = saved / f"{name}.h5"
-    convert(source, tmp_path / "bundle")
-    report = verifier.verify(tmp_path / "bundle", source)
-    assert report.passed, [*report.failures, str(report.first_departure)]
-    assert report.structure_error <= report.structure_limit
+    prove(saved / f"{name}.h5", verifier, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +33,7 @@ def test_weights_may_have_the_form_of_the_other_class(
     name: str, cudnn: Path, verifier: Verifier, tmp_path: Path
 ) -> None:
     """Keras converts between the two when it loads them, so files hold either."""
-    source = cudnn / f"{name}.h5"
-    convert(source, tmp_path / "bundle")
-    report = verifier.verify(tmp_path / "bundle", source)
-    assert report.passed, [*report.failures, str(report.first_departure)]
-    assert report.structure_error <= report.structure_limit
+    report = prove(cudnn / f"{name}.h5", verifier, tmp_path)
     said = {entry.class_name for entry in report.constructed}
     assert said == {each for each in ("CuDNNLSTM", "CuDNNGRU") if name.endswith(each)}
 
