@@ -115,6 +115,8 @@ def _make_trained(model: Any) -> None:
                 variable.assign(rng.uniform(0.5, 1.5, variable.shape))
             elif role in {"beta", "bias", "mean"}:
                 variable.assign(rng.normal(0.0, 0.1, variable.shape))
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # a Normalization computes with copies of its weights
     normalizing = [layer for layer in model.layers if hasattr(layer, "moving_variance")]
     momenta = [layer.momentum for layer in normalizing]
     dropping = [layer for layer in model.layers if hasattr(layer, "rate")]
