@@ -95,9 +95,10 @@ def batch_normalization(layer: LayerCall) -> Value:
     options.must_be("adjustment", None)
     options.must_be("fused", None, True, False)
     options.must_be("synchronized", False, True)
-    options.must_be("mode", 0)  # Keras 1 had others, which normalise with the batch at hand
     options.ignore("renorm_clipping", "renorm_momentum")
     epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
+    if options.take("mode", default=0) != 0:
+        return _without_statistics(layer, axes, extents, epsilon)
     momentum = 1 - Decimal(repr(options.number("momentum", default=0.99)))
     order = x.order
     # torch normalises axis 1, so the axis goes there unless it stands there already.
@@ -141,6 +142,35 @@ def batch_normalization(layer: LayerCall) -> Value:
     if rest > 3:
         flat = method(flat, "flatten", 2)
     return layer.like(x, method(norm(flat), "reshape_as", x))
+
+
+def _without_statistics(
+    layer: LayerCall, axes: tuple[int, ...], extents: tuple[int, ...], epsilon: float
+) -> Value:
+    """The other modes that Keras 1 had, which use no moving statistics, though they store them."""
+    options, x = layer.options, layer.input
+    options.must_be("mode", 1, 2)
+    samples = options.take("mode") == 1
+    options.ignore("momentum")
+    if samples and axes != (x.rank - 1,):
+        raise UnsupportedOption(
+            "mode=1 with parameters for an axis that it broadcasts along the last one", "axis"
+        )
+    layer.stand_in("BatchNormalizationWithoutStatistics")
+    order = x.order
+    x = layer.keras_layout(x) if samples else _with_axis_in_front(layer, x, axes)
+    state = {
+        name: layer.weight(role, *extents).in_order(order)
+        for name, role in (("weight", "gamma"), ("bias", "beta"))
+    }
+    for role in ("moving_mean", "moving_variance"):
+        layer.weight(role, *extents, trainable=False)
+    if not samples:
+        layer.warn(
+            "normalises by the batch at hand, so what becomes of a sample depends on the others, as in Keras 1"
+        )
+    part = layer.part("SampleNorm" if samples else "BatchAtHandNorm")
+    return layer.like(x, layer.module(part, *extents, state=state, eps=epsilon)(x))
 
 
 def _axes_of_ghosts(layer: LayerCall, rank: int) -> tuple[int, ...]:

@@ -43,3 +43,38 @@ class SReLU(nn.Module):
         below = self.t_left + self.a_left * (x - self.t_left)
         above = upper + self.a_right * (x - upper)
         return torch.where(x < self.t_left, below, torch.where(x > upper, above, x))
+
+
+class SampleNorm(nn.Module):
+    """Normalises each vector along the last axis. `eps` is added to the variance, and to its root again."""
+
+    def __init__(self, features: int, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        variance, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
+        return (x - mean) / (torch.sqrt(variance + self.eps) + self.eps) * self.weight + self.bias
+
+
+class BatchAtHandNorm(nn.Module):
+    """Normalises each channel, axis 1, by mean and variance of the batch at hand, in training or not.
+
+    `nn.BatchNorm2d(track_running_stats=False)` for any number of axes, and for single samples too.
+    """
+
+    def __init__(self, features: int, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+        weight, bias = (
+            parameter.reshape([-1] + [1] * (x.dim() - 2)) for parameter in (self.weight, self.bias)
+        )
+        return (x - mean) * torch.rsqrt(variance + self.eps) * weight + bias

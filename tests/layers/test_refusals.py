@@ -31,7 +31,8 @@ def alone(generation: Generation, shape: list[int | None], class_name: str, **op
 @pytest.mark.parametrize(
     ("generation", "shape", "class_name", "options", "words"),
     [
-        (K1, [4], "BatchNormalization", {"mode": 2}, "option mode=2"),
+        (K1, [4], "BatchNormalization", {"mode": 3}, "option mode=3"),
+        (K1, [4, 3], "BatchNormalization", {"mode": 1, "axis": 1}, "broadcasts along the last"),
         (
             TK,
             [4],

@@ -104,6 +104,24 @@ def srelu(x: Array, t_left: Array, a_left: Array, t_right: Array, a_right: Array
     return y
 
 
+def by_sample(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """Batch normalization in mode 1: each vector along the last axis by its own mean and deviation."""
+    y = np.empty_like(x)
+    for place in np.ndindex(x.shape[:-1]):
+        vector = x[place] - x[place].mean()
+        y[place] = gamma * vector / (np.sqrt((vector**2).mean() + epsilon) + epsilon) + beta
+    return y
+
+
+def by_batch(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """Batch normalization in mode 2: each channel, axis 1, by mean and variance of the batch at hand."""
+    y = np.empty_like(x)
+    for channel in range(x.shape[1]):
+        values = x[:, channel] - x[:, channel].mean()
+        y[:, channel] = gamma[channel] * values / np.sqrt((values**2).mean() + epsilon) + beta[channel]
+    return y
+
+
 def cosine(a: Array, b: Array) -> Array:
     return np.array(
         [[[p @ q / max(np.sqrt(p @ p) * np.sqrt(q @ q), 1e-7)]] for p, q in zip(a, b, strict=True)]

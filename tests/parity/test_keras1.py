@@ -1,9 +1,11 @@
 """Files of Keras 1 and of Theano, from .h5 to verdict: the reference is built, and the report says so."""
 
+import marshal  # noqa: TID251  to write what is read; nothing here reads with it
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from keras2torch.parity.report import ParityReport
@@ -11,6 +13,9 @@ from keras2torch.parity.verify import Verifier
 from tests.crafted import Config, numbers
 from tests.keras1_files import RECURRENT, entry, functional, sequential, write
 from tests.parity.judging import prove
+
+K: Any = None
+"""The name under which functions in files know Keras's backend; none is ever called here."""
 
 
 def judge(
@@ -113,3 +118,63 @@ def test_nested_models_that_are_shared(verifier: Verifier, tmp_path: Path) -> No
     report = judge(verifier, tmp_path, config, weights)
     assert "Theano" not in {each.class_name for each in report.constructed}
     assert len(report.layers) == 7
+
+
+def test_branches_that_a_function_merges(verifier: Verifier, tmp_path: Path) -> None:
+    """As a Sequential keeps it: the branches in the layer, and of the function its bytecode in Latin-1."""
+    function = lambda x: K.abs(x[0] - x[1]) * K.sum(x[0], axis=1, keepdims=True)  # noqa: E731  stored as one
+    branches = [
+        sequential(
+            entry("Dense", name, output_dim=4, activation="tanh", bias=True, batch_input_shape=[None, 3])
+        )
+        for name in ("a", "b")
+    ]
+    config = sequential(
+        entry(
+            "Merge",
+            "m",
+            mode=[marshal.dumps(function.__code__).decode("latin-1"), None, None],
+            mode_type="lambda",
+            concat_axis=-1,
+            dot_axes=-1,
+            output_shape=[4],
+            output_shape_type="raw",
+            output_mask=None,
+            output_mask_type="raw",
+            arguments={},
+            layers=branches,
+        ),
+        entry("Dense", "d", output_dim=2, bias=False),
+    )
+    weights: dict[str, Any] = {
+        "a": {"a_W": numbers(3, 4), "a_b": numbers(4)},
+        "b": {"b_W": numbers(3, 4, seed=1), "b_b": numbers(4, seed=1)},
+        "d": {"d_W": numbers(4, 2)},
+    }
+    report = judge(verifier, tmp_path, config, weights)
+    assert ("m", "OperatorTree") in {(each.layer, each.class_name) for each in report.constructed}
+    assert {each.layer for each in report.layers} == {"a", "b", "m", "d"}
+    assert "torch.abs(x - y) * x.sum(dim=-1, keepdim=True)" in (tmp_path / "bundle" / "model.py").read_text()
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_normalizations_that_keep_no_statistics(mode: int, verifier: Verifier, tmp_path: Path) -> None:
+    """Each sample by itself, or each batch; the statistics are in the file all the same."""
+    shape = {"batch_input_shape": [None, 6, 5, 3]}
+    config = sequential(
+        entry("BatchNormalization", "n", mode=mode, axis=-1, epsilon=0.001, momentum=0.9, **shape),
+        entry("Dense", "d", output_dim=2, bias=False),
+    )
+    weights: dict[str, Any] = {
+        "n": {
+            "n_gamma": numbers(3),
+            "n_beta": numbers(3, seed=1),
+            "n_running_mean": numbers(3, seed=2),
+            "n_running_std": numbers(3, seed=3),
+        },
+        "d": {"d_W": numbers(3, 2)},
+    }
+    report = judge(verifier, tmp_path, config, weights)
+    assert ("n", "BatchNormalizationWithoutStatistics") in {
+        (each.layer, each.class_name) for each in report.constructed
+    }
