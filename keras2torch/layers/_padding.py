@@ -3,6 +3,9 @@
 TensorFlow's "same" (https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2): out = ceil(n/s), and of the
 padding max((out-1)*s + (k-1)*d + 1 - n, 0) the smaller half goes in front. It depends on n, so where n is open the
 padding is computed at run time.
+
+Theano's (`border_mode` of `theano.tensor.nnet.conv2d`) does not: "half" pads half of the kernel on either side, after
+which Keras cut off what was more than ceil(n/s), and "full" all of the kernel but one step.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 from keras2torch.emit.code import Code, Value, call
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers._call import LayerCall
+from keras2torch.source.model import Generation
+from keras2torch.source.theano import PADDED_BY_THEANO
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,9 @@ class Window:
         """Output extent for input extent `n`."""
         if n is None:
             return None
-        if self.padding != "valid":
+        if self.padding in ("same", "causal", "half"):
             return -(-n // self.strides[axis])
-        length = (n - self.effective(axis)) // self.strides[axis] + 1
+        length = (n + sum(self.before_after(n, axis)) - self.effective(axis)) // self.strides[axis] + 1
         if length < 1:
             raise UnsupportedOption(f"a window of {self.effective(axis)} does not fit in {n}", "kernel_size")
         return length
@@ -44,6 +49,10 @@ class Window:
             return 0, 0
         if self.padding == "causal":
             return self.effective(axis) - 1, 0
+        if self.padding == "half":
+            return self.effective(axis) // 2, (self.effective(axis) - 1) // 2
+        if self.padding == "full":
+            return self.effective(axis) - 1, self.effective(axis) - 1
         out = -(-n // self.strides[axis])
         total = max((out - 1) * self.strides[axis] + self.effective(axis) - n, 0)
         return total // 2, total - total // 2
@@ -53,6 +62,8 @@ def window(layer: LayerCall, rank: int, *, causal: bool) -> Window:
     """The window that a convolution's options describe."""
     options = layer.options
     modes = ("valid", "same", "causal") if causal else ("valid", "same")
+    if layer.class_name in PADDED_BY_THEANO and layer.generation in (Generation.KERAS1, Generation.KERAS2):
+        modes = (*modes, "half", "full")
     return Window(
         kernel=options.integers("kernel_size", count=rank),
         strides=options.integers("strides", count=rank, default=1),
@@ -85,8 +96,8 @@ def apply(
             return x, short(tuple(shape.effective(axis) // 2 for axis in range(rank)))
         return x, "same"
     known = [shape.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
-    if shape.padding == "causal" or (unit_stride and None in known):
-        # neither depends on the extent
+    if shape.padding != "same" or (unit_stride and None in known):
+        # does not depend on the extent
         known = [shape.before_after(n if n is not None else 1 << 20, axis) for axis, n in enumerate(spatial)]
     pairs = [pair for pair in known if pair is not None]
     if len(pairs) == rank:

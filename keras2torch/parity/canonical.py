@@ -52,6 +52,7 @@ SAME_AS = {
 _PUBLIC_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 """What Keras 3 calls a class whose own name an .h5 file has."""
 _ALWAYS_KEPT = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape"})
+_OPTIONS_OF_WINDOWS = frozenset({"kernel_size", "strides", "dilation_rate", "padding", "data_format"})
 _OPTIONS_OF_MASKS = frozenset({"axis", "keepdims"})
 _PLAIN_OBJECTS = {
     "__keras_tensor__": ("shape", "dtype", "keras_history"),
@@ -159,6 +160,8 @@ class _Rewrite:
             elif key in allowed or key in _ALWAYS_KEPT:
                 config[key] = self._value(value, allowed)
         class_name = thing["class_name"]
+        if config.get("padding") in ("half", "full"):
+            return _padded_by_theano(class_name, config)
         if class_name == "TensorFlowOpLayer":
             config["node_def"] = {
                 key: config["node_def"][key] for key in _OF_NODES if key in config["node_def"]
@@ -195,6 +198,14 @@ class _Rewrite:
         if isinstance(value, list | tuple):
             return [self._value(item, allowed) for item in value]
         return value
+
+
+def _padded_by_theano(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A convolution as no backend of today pads it: in a layer that pads for it."""
+    outer = {key: value for key, value in config.items() if key in _ALWAYS_KEPT | _OPTIONS_OF_WINDOWS}
+    inner = {key: value for key, value in config.items() if key not in {"batch_input_shape", "batch_shape"}}
+    layer = {"class_name": class_name, "config": {**inner, "padding": "valid"}}
+    return {"class_name": "PaddedByTheano", "config": {**outer, "layer": layer}}
 
 
 def keras_operation(entry: Mapping[str, Any]) -> str | None:

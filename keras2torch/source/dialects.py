@@ -15,7 +15,7 @@ from keras2torch.source.keras1_config import in_keras2_spelling
 from keras2torch.source.keras1_merge import has_group
 from keras2torch.source.keras1_weights import in_keras2_layout
 from keras2torch.source.model import Generation, SourceModel, StoredWeight
-from keras2torch.source.theano import as_correlations, backend_reasons
+from keras2torch.source.theano import as_correlations, backend_reasons, with_own_padding
 from keras2torch.source.weight_owners import keras2_count
 
 Config = dict[str, Any]
@@ -36,6 +36,8 @@ def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceMo
     config: Mapping[str, Any] = source.config
     if source.generation is Generation.KERAS1:
         config = in_keras2_spelling(config, list(source.weights))
+    if (source.backend or options.backend) == "theano":
+        config = with_own_padding(config)
     config = _named(config, list(source.weights))
     if options.input_shape and (why := _knows_its_inputs(config)):
         unused["input_shape"] = f"--input-shape was not used: {why}"

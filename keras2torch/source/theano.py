@@ -22,6 +22,9 @@ _TURNED = {
     "ConvLSTM2D": 2,
 }
 """How many kernels such a layer has, which are its first arrays."""
+PADDED_BY_THEANO = frozenset({"Conv1D", "Conv2D"})
+"""Layers that may say "half" or "full" for their padding, where TensorFlow's "same" is another thing."""
+_DEPTHWISE = frozenset({"DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"})
 _POOLINGS = tuple(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3))
 
 _Entry = Mapping[str, Any]
@@ -56,6 +59,23 @@ def backend_reasons(source: SourceModel, told: str | None) -> list[Reason]:
     ]
 
 
+def with_own_padding(entry: Any) -> Any:
+    """A configuration whose convolutions, where Theano's "same" is another than TensorFlow's, say "half" instead."""
+    if isinstance(entry, list):
+        return [with_own_padding(item) for item in entry]
+    if not isinstance(entry, Mapping):
+        return entry
+    new = {key: with_own_padding(value) for key, value in entry.items()}
+    class_name, config = new.get("class_name"), new.get("config")
+    if (
+        class_name in PADDED_BY_THEANO
+        and isinstance(config, Mapping)
+        and _pads_its_own_way(class_name, config)
+    ):
+        new["config"] = {**config, "padding": "half"}
+    return new
+
+
 def _pads_its_own_way(class_name: str, config: _Entry) -> str | None:
     """Theano pads half a kernel on either side, whatever the stride; TensorFlow what the last step lacks."""
     # The state of a convolutional LSTM is convolved with "same" padding whatever the layer says.
@@ -67,7 +87,7 @@ def _pads_its_own_way(class_name: str, config: _Entry) -> str | None:
         # null: as large as the window
         strides = strides if config.get("strides") is not None else sizes
         fits = {1, 3}
-    elif class_name in _TURNED:
+    elif class_name in _TURNED or class_name in _DEPTHWISE:
         sizes = _numbers(config.get("kernel_size"))
         fits = {size for size in sizes if size % 2}
     else:

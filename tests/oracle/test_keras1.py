@@ -68,6 +68,27 @@ def test_convolutions_flatten_in_their_own_order(
     close(run(tmp_path, config, weights, x.transpose(0, 3, 1, 2) if th else x, backend=backend), y)
 
 
+@pytest.mark.parametrize("mode", ["same", "full"])
+@pytest.mark.parametrize("size", [(2, 3), (4, 1), (3, 5)])
+def test_theano_pads_both_sides_alike(
+    mode: str, size: tuple[int, int], draw: Callable[..., Array], tmp_path: Path
+) -> None:
+    """And Keras cuts off what an even window yields too much of."""
+    kernel, bias, x, strides = draw(*size, 2, 4), draw(4), draw(2, 8, 7, 2), (2, 1)
+    config = sequential(
+        entry("Convolution2D", "c", nb_filter=4, nb_row=size[0], nb_col=size[1], subsample=list(strides),
+              border_mode=mode, dim_ordering="tf", activation="linear", bias=True,
+              batch_input_shape=[None, None, 7, 2])
+    )  # fmt: skip
+    around = [n // 2 if mode == "same" else n - 1 for n in size]
+    padded = np.pad(x, [(0, 0), *((n, n) for n in around), (0, 0)])
+    y = oracle.slide(padded, kernel, bias, strides, theano=True)
+    if mode == "same":
+        y = y[:, :4, :7]
+    found = run(tmp_path, config, {"c": {"c_W": kernel, "c_b": bias}}, x, backend="theano")
+    close(found, y)
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_conv1d_in_either_layout(old: bool, draw: Callable[..., Array], tmp_path: Path) -> None:
     kernel, bias, x = draw(3, 1, 2, 4), draw(4), draw(2, 8, 2)

@@ -178,3 +178,23 @@ def test_normalizations_that_keep_no_statistics(mode: int, verifier: Verifier, t
     assert ("n", "BatchNormalizationWithoutStatistics") in {
         (each.layer, each.class_name) for each in report.constructed
     }
+
+
+@pytest.mark.parametrize("ordering", ["th", "tf"])
+def test_convolutions_padded_as_only_theano_does(ordering: str, verifier: Verifier, tmp_path: Path) -> None:
+    th = ordering == "th"
+    options = {"dim_ordering": ordering, "activation": "tanh", "bias": False}
+    config = sequential(
+        entry("Convolution2D", "c", nb_filter=4, nb_row=3, nb_col=2, subsample=[2, 1], border_mode="same",
+              batch_input_shape=[None, 2, 6, 5] if th else [None, 6, 5, 2], **options),
+        entry("Convolution2D", "f", nb_filter=3, nb_row=1, nb_col=4, subsample=[1, 2], border_mode="full",
+              **options),
+    )  # fmt: skip
+    weights: dict[str, Any] = {
+        "c": {"c_W": numbers(*((4, 2, 3, 2) if th else (3, 2, 2, 4)))},
+        "f": {"f_W": numbers(*((3, 4, 1, 4) if th else (1, 4, 4, 3)))},
+    }
+    judge(verifier, tmp_path, config, weights, backend="theano")
+    code = (tmp_path / "bundle" / "model.py").read_text()
+    assert "nn.Conv2d(2, 4, (3, 2), stride=(2, 1), bias=False)" in code
+    assert "nn.Conv2d(4, 3, (1, 4), padding=(0, 3), stride=(1, 2), bias=False)" in code

@@ -85,25 +85,6 @@ def test_an_option_in_both_spellings_is_refused() -> None:
         in_keras2_spelling({"class_name": "Dropout", "config": {"name": "l", "p": 0.1, "rate": 0.2}})
 
 
-def test_a_mode_that_normalises_otherwise_is_refused() -> None:
-    config = keras1_files.sequential(
-        entry(
-            "BatchNormalization",
-            "n",
-            mode=2,
-            axis=-1,
-            epsilon=0.001,
-            momentum=0.9,
-            batch_input_shape=[None, 3],
-        )
-    )
-    spelled = in_one_spelling(
-        source(config, {"n": [numbers(3)] * 4}, Generation.KERAS1, None), ConversionOptions()
-    )
-    with pytest.raises(UnsupportedModel, match="mode=2"):
-        translate(build_graph(spelled.config, Generation.KERAS1))
-
-
 def convolution(ordering: str = "tf", **config: Any) -> Config:
     sizes = {"nb_filter": 4, "nb_row": 3, "nb_col": 3}
     given = {
@@ -188,6 +169,7 @@ def test_an_unknown_backend_matters_where_there_are_convolutions(tmp_path: Path)
         (keras2_convolution(padding="same", strides=[2, 2]), False),
         (keras2_convolution(padding="same", size=[2, 3]), False),
         (keras2_convolution("Conv2DTranspose", padding="same", strides=[2, 2]), False),
+        (keras2_convolution("SeparableConv2D", padding="same", size=[2, 2]), False),
         (layer("ConvLSTM2D", "l", kernel_size=[3, 3], strides=[1, 1], padding="valid"), True),
         (layer("ConvLSTM2D", "l", kernel_size=[2, 3], strides=[1, 1], padding="valid"), False),
         (layer("MaxPooling2D", "p", pool_size=[2, 2], strides=[2, 2], padding="same"), False),
