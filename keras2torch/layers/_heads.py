@@ -137,22 +137,24 @@ def live_mask(layer: LayerCall, tensor: Value) -> Value | None:
 
 
 def combined_mask(layer: LayerCall, given: Arguments, *, robust: bool) -> Value | None:
-    """Which keys a query may see, (N, T, S) or (N, heads, T, S), as far as masks say it."""
+    """Which keys a query may see, as far as masks say it: (N, T, S), (N, heads, T, S), or (N, others..., T, S)."""
     pieces: list[Value | Code] = []
+    rank = given.query.rank
     query_mask, value_mask, key_mask = (
         live_mask(layer, tensor) if given.heeds_masks else None
         for tensor in (given.query, given.value, given.key)
     )
     if query_mask is not None:
-        pieces.append(index(query_mask, ":, :, None"))
+        pieces.append(index(query_mask, ":, :, None" if rank == 3 else "..., None"))
     if value_mask is not None:
-        pieces.append(index(value_mask, ":, None"))
+        pieces.append(index(value_mask, ":, None" if rank == 3 else "..., None, :"))
     if key_mask is not None and key_mask is not value_mask:
-        pieces.append(index(key_mask, ":, None"))
-    shape: Shape = (given.query.shape[0], given.query.shape[1], given.value.shape[1])
+        pieces.append(index(key_mask, ":, None" if rank == 3 else "..., None, :"))
+    shape: Shape = (*given.query.shape[:-1], given.value.shape[-2])
     if given.mask is not None:
         stated = layer.keras_layout(given.mask)
-        if stated.rank not in (3, 4) or (stated.rank == 4 and pieces):
+        of_heads = rank == 3 and stated.rank == 4
+        if (stated.rank != rank and not of_heads) or (of_heads and pieces):
             raise UnsupportedMask(f"an attention_mask of shape {stated.shape} is not supported")
         shape = stated.shape
         if stated.dtype == "bool":
@@ -173,7 +175,7 @@ def masked_score(layer: LayerCall, heads: Heads, given: Arguments, *, robust: bo
     if layer.generation is not Generation.KERAS3:
         return {} if robust else {"masked_score": HIDDEN}
     # Keras 3 has two ways to compute the same, and only there do they differ.
-    return {"masked_score": -math.inf} if heads.dropout or given.weights else {}
+    return {"masked_score": -math.inf} if heads.dropout or given.weights or given.query.rank > 3 else {}
 
 
 # --------------------------------------------------------------------------------------------------- the module
@@ -305,13 +307,17 @@ def attention_axes(layer: LayerCall, rank: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def over_axes(layer: LayerCall, heads: Heads, given: Arguments, axes: tuple[int, ...]) -> Value:
+def over_axes(
+    layer: LayerCall, heads: Heads, given: Arguments, axes: tuple[int, ...], *, robust: bool
+) -> Value:
     """Attention over some axes of tensors that have more: the others join the batch, these become the steps."""
-    if given.causal or given.weights or given.mask is not None or heads.window is not None:
-        raise LayerRefused(f"masks and weights of attention over tensors of rank {given.query.rank}")
-    if given.heeds_masks and any(live_mask(layer, tensor) is not None for tensor in given.tensors):
-        raise UnsupportedMask(f"a mask reaches attention over tensors of rank {given.query.rank}")
     rank = given.query.rank
+    if given.causal or given.weights or heads.window is not None:
+        raise LayerRefused(f"causal attention or its weights over tensors of rank {rank}")
+    mask, hidden = (
+        _mask_over_axes(layer, given, axes, robust=robust),
+        masked_score(layer, heads, given, robust=robust),
+    )
     others = tuple(axis for axis in range(1, rank - 1) if axis not in axes)
     order = (0, *others, *axes, rank - 1)
 
@@ -328,7 +334,7 @@ def over_axes(layer: LayerCall, heads: Heads, given: Arguments, axes: tuple[int,
     value = layer.bind(joined(given.value))
     key = value if given.key is given.value else layer.bind(joined(given.key))
     first = value if query is given.value else layer.bind(joined(query))
-    (result,) = attend(layer, heads, replace(given, query=first, key=key, value=value), None, {})
+    (result,) = attend(layer, heads, replace(given, query=first, key=key, value=value), mask, hidden)
     shape = (*query.shape[:-1], heads.output)
     if others:
         extents = _extents([None, *(query.shape[axis] for axis in others)])
@@ -338,6 +344,28 @@ def over_axes(layer: LayerCall, heads: Heads, given: Arguments, axes: tuple[int,
         result = layer.value(code, (None, *extents[1:], None, heads.output))
     code = method(result, "unflatten", 1 + len(others), _extents([query.shape[axis] for axis in axes]))
     return layer.value(code, shape, axes=order)
+
+
+def _mask_over_axes(
+    layer: LayerCall, given: Arguments, axes: tuple[int, ...], *, robust: bool
+) -> Value | None:
+    """The mask of attention along the last axis but one, with all axes before it joined to the batch."""
+    rank = given.query.rank
+    if (
+        layer.generation is not Generation.KERAS3
+        and given.heeds_masks
+        and any(live_mask(layer, tensor) is not None for tensor in given.tensors)
+    ):
+        raise UnsupportedMask(
+            f"a mask reaches attention over tensors of rank {rank}, where tf_keras takes the first axes for the steps"
+        )
+    mask = combined_mask(layer, given, robust=robust)
+    if mask is None:
+        return None
+    if axes != (rank - 2,):
+        raise UnsupportedMask(f"a mask reaches attention along axes {axes} of tensors of rank {rank}")
+    code = method(mask, "flatten", 0, rank - 3)
+    return layer.value(code, (None, *mask.shape[rank - 2 :]), dtype=mask.dtype)
 
 
 def _extents(extents: Sequence[int | None]) -> tuple[int, ...]:

@@ -64,6 +64,25 @@ _CROSS = {"value": "#1"}
         example((3, 4, 5), (3, 2, 5), num_heads=2, key_dim=3, attention_axes=2, _call=_CROSS),
         example((3, 4, 2, 5), num_heads=2, key_dim=3, attention_axes=[1, 3], _call=_SELF),
         example(
+            (3, 4, 5),
+            (3, 2, 5),
+            num_heads=2,
+            key_dim=3,
+            attention_axes=2,
+            _masked=True,
+            _call=_CROSS,
+            _only=Generation.KERAS3,
+        ),
+        example(
+            (3, 4, 5),
+            (3, 4, 4),
+            num_heads=2,
+            key_dim=3,
+            attention_axes=2,
+            _dtypes=("float32", "int32"),
+            _call={"value": "#0", "attention_mask": "#1"},
+        ),
+        example(
             (5, 6),
             num_heads=2,
             key_dim=4,
@@ -114,9 +133,11 @@ def multi_head_attention(layer: LayerCall) -> Value | list[Value]:
             layer.stand_in("MultiHeadAttentionWithoutMasks")
         given = replace(given, heeds_masks=False)
     if given.query.rank > 3:
-        return _heads.spread(layer, _heads.over_axes(layer, heads, given, axes), heads.output_shape)
-    hidden = _heads.masked_score(layer, heads, given, robust=robust)
-    results = _heads.attend(layer, heads, given, _heads.combined_mask(layer, given, robust=robust), hidden)
+        results = [_heads.over_axes(layer, heads, given, axes, robust=robust)]
+    else:
+        mask = _heads.combined_mask(layer, given, robust=robust)
+        hidden = _heads.masked_score(layer, heads, given, robust=robust)
+        results = _heads.attend(layer, heads, given, mask, hidden)
     results[0] = _heads.spread(layer, results[0], heads.output_shape)
     results[0].mask = given.query.mask if given.heeds_masks else None
     if layer.generation is Generation.KERAS3:
