@@ -173,6 +173,7 @@ def discretization(layer: LayerCall) -> Value:
             _row=(
                 ("Rescaling", {"scale": 1 / 255}),
                 ("RandomFlip", {}),
+                ("Equalization", {}),
                 ("CenterCrop", {"height": 6, "width": 5}),
                 ("Conv2D", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}),
                 ("BatchNormalization", {}),

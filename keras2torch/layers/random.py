@@ -61,6 +61,7 @@ _BOTH: dict[str, dict[str, Any]] = {
 _KERAS3: dict[str, dict[str, Any]] = {
     "AugMix": {},
     "CutMix": {},
+    "Equalization": {},
     "MixUp": {},
     "RandAugment": {},
     "RandomColorDegeneration": {"factor": 0.3},
@@ -83,13 +84,6 @@ cannot(
     "ContrastLimitedAdaptiveHistogramEqualization",
     reason="no rule is written for it: it sorts pixels into histograms in float32, where a rounding moves a pixel by a "
     "whole bin; equalise pictures before the model",
-    generations=ONLY_KERAS3,
-)
-cannot(
-    __name__,
-    "Equalization",
-    reason="Keras makes its output the very tensor that went in, so that no graph of Keras can hold it; it acts in "
-    "training only, so leave it out",
     generations=ONLY_KERAS3,
 )
 for _names, _generations in ((_BOTH, SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
