@@ -86,7 +86,7 @@ def _run_cases(
         budget = case["trace_bytes"] if floats == "float64" else 0
         try:
             give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
-            inputs = _inputs(model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
+            inputs = _inputs(library, model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
             _begin_anew(library, model, inputs)
             with ArrayWriter(folder / f"{name}.npz") as writer:
                 with recorder.recording(writer, budget) as traces:
@@ -247,7 +247,7 @@ def _compiled_if_long(eager: Callable[..., Any], compiled: Callable[..., Any]) -
     return call
 
 
-def _inputs(model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: str) -> Any:
+def _inputs(library: Library, model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: str) -> Any:
     """The case's arrays as this model wants them: by input name, cast where they are floating point."""
     with np.load(path) as arrays:
         by_name = {spec["name"]: arrays[str(number)] for number, spec in enumerate(specs)}
@@ -255,8 +255,11 @@ def _inputs(model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: 
     # A Sequential names an input that its file does not name in its own way; it has but one.
     values = [by_name[name] for name in names] if set(names) == set(by_name) else list(by_name.values())
     ordered = [value.astype(floats) if np.issubdtype(value.dtype, np.floating) else value for value in values]
-    bare = len(ordered) == 1 and not isinstance(getattr(model, "_inputs_struct", None), list)
-    return ordered[0] if bare else ordered
+    structure = getattr(model, "_inputs_struct", None)
+    if structure is not None:
+        # Keras 3 takes inputs by name only if the model was made so.
+        return library.keras.tree.pack_sequence_as(structure, ordered)
+    return ordered[0] if len(ordered) == 1 else ordered
 
 
 def _input_names(model: Any) -> list[str]:

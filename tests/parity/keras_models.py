@@ -171,9 +171,9 @@ def leave(
 
 def truth_of(k: Any, built: Any, case: list[Any]) -> dict[str, Any]:
     """Outputs of the model, and of each single call of its outer layers by way of a model that ends there."""
+    nest = importlib.import_module("tensorflow").nest
     inputs = case[0] if len(case) == 1 else case
-    outputs = built(inputs, training=False)
-    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    outputs = nest.flatten(built(nest.pack_sequence_as(built.input, case), training=False))
     truth = {f"output-{n}": np.asarray(output) for n, output in enumerate(outputs)}
     for layer in built.layers:
         if isinstance(layer.output if len(layer._inbound_nodes) == 1 else [], list | tuple):
@@ -273,3 +273,88 @@ def wrapped(k: Any) -> Any:
     inner.layers[0].trainable = False
     y = layers.Dense(4, name="second", activation="relu")(inner(y))
     return k.Model(x, layers.LSTM(3, name="last")(y))
+
+
+@model
+def frozen_parts(k: Any) -> Any:
+    """Flags that move weights about in the file: of a layer, of a model, of a model in a model, and undone again."""
+    layers = k.layers
+
+    def block(name: str) -> Any:
+        x = k.Input((5,))
+        y = layers.BatchNormalization(name=f"{name}_first")(x)
+        y = layers.Dense(5, name=f"{name}_dense")(y)
+        return k.Model(x, layers.BatchNormalization(name=f"{name}_last")(y), name=name)
+
+    layer_frozen, model_frozen, thawed, inner = map(block, ("one", "two", "three", "inner"))
+    layer_frozen.get_layer("one_first").trainable = False
+    model_frozen.trainable = thawed.trainable = inner.trainable = False
+    thawed.get_layer("three_dense").trainable = True
+    x = k.Input((5,))
+    y = layers.Dense(5, name="after")(inner(layers.Dense(5, name="before")(x)))
+    around = k.Model(x, y, name="around")
+    z = k.Input((5,))
+    y = around(thawed(model_frozen(layer_frozen(z))))
+    last = layers.BatchNormalization(name="last")
+    last.trainable = False
+    return k.Model(z, last(y))
+
+
+@model
+def five_deep(k: Any) -> Any:
+    """Models in models in models, of both kinds; the innermost is called twice, at two depths."""
+    layers = k.layers
+    x = k.Input((4,))
+    core = k.Model(x, layers.BatchNormalization(name="norm")(layers.Dense(4, name="dense")(x)), name="core")
+    model: Any = core
+    for depth in range(4):
+        if depth % 2:
+            model = k.Sequential(
+                [layers.Input((4,)), model, layers.Dense(4, name=f"dense_{depth}")], name=f"level_{depth}"
+            )
+        else:
+            x = k.Input((4,))
+            model = k.Model(x, layers.Add(name=f"add_{depth}")([model(x), x]), name=f"level_{depth}")
+    x = k.Input((4,))
+    return k.Model(x, layers.Subtract(name="rest")([model(x), core(layers.ReLU(name="relu")(x))]))
+
+
+@model
+def structured(k: Any) -> Any:
+    """Inputs and outputs by name; Keras orders them by name, whatever the order in which they were given."""
+    layers = k.layers
+    inputs = {"late": k.Input((3,), name="second"), "early": k.Input((5,), name="first")}
+    a = layers.Dense(4, name="a")(inputs["late"])
+    b = layers.Dense(4, name="b")(inputs["early"])
+    return k.Model(inputs, {"z": layers.Multiply(name="product")([a, b]), "y": b})
+
+
+@model
+def shared_in_sizes(k: Any) -> Any:
+    """Layers that are called on tensors of different sizes and ranks."""
+    layers = k.layers
+    large, small = k.Input((9, 8, 3), name="large"), k.Input((5, 4, 3), name="small")
+    conv = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")
+    norm, pool = layers.BatchNormalization(name="norm"), layers.GlobalAveragePooling2D(name="pool")
+    dense, lstm = layers.Dense(4, activation="tanh", name="dense"), layers.LSTM(3, name="lstm")
+    mixed = [dense(norm(conv(each))) for each in (large, small)]
+    rows = [
+        layers.Reshape((steps, 4), name=f"rows_{steps}")(x) for x, steps in zip(mixed, (20, 6), strict=True)
+    ]
+    vectors = [dense(pool(x)) for x in mixed] + [lstm(x) for x in rows]
+    return k.Model([large, small], [layers.Concatenate(name="join")(vectors), mixed[1]])
+
+
+LONG = "x" * 550
+"""A hundred names of this length are more than an attribute of HDF5 holds."""
+
+
+@model
+def long_names(k: Any) -> Any:
+    layers = k.layers
+    x = k.Input((2,))
+    inner = k.Sequential([layers.Input((2,)), *(layers.Dense(2, name=f"{LONG}_{n}") for n in range(60))])
+    y = inner(x)
+    for number in range(120):
+        y = layers.ReLU(negative_slope=0.5, name=f"{LONG}_relu_{number}")(y)
+    return k.Model(x, y)

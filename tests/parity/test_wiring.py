@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import pytest
 
 from keras2torch import convert
@@ -25,3 +26,17 @@ def test_the_bundle_computes_what_keras_computes(
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= 1e-12
     assert report.layers
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_the_longest_names_do_come_in_several_attributes(
+    library: str, sandboxes: Mapping[str, Sandbox], tmp_path: Path
+) -> None:
+    """Or else the model above would prove nothing about them."""
+    payload = {"library": library, "model": "long_names", "path": str(tmp_path / "model.h5")}
+    assert sandboxes[library].run("tests.parity.keras_models:save", payload, workdir=tmp_path).ok
+    with h5py.File(tmp_path / "model.h5") as file:
+        weights = file["model_weights"]
+        inner = [group for group in weights.values() if "weight_names0" in group.attrs]
+        assert {"layer_names0", "layer_names1"} <= set(weights.attrs)
+        assert ["weight_names1" in group.attrs for group in inner] == [True]
