@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras2torch.emit.code import Value, call, index, method, template
 from keras2torch.errors import LayerRefused
 from keras2torch.layers import _padding
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import ONLY_KERAS3, Masks, converts, example
+
+if TYPE_CHECKING:
+    from keras2torch.layers._registry import Rule
 
 _POOLS = [
     example((3, 9), pool_size=3, strides=2, padding="same", data_format="channels_first"),
@@ -131,47 +134,25 @@ _ADAPTIVE_2D = [
 _ADAPTIVE_3D = [example((4, 5, 7, 2), output_size=[2, 3, 4])]
 
 
-def _adaptive(layer: LayerCall, kind: str, rank: int) -> Value:
-    x = layer.channels_first(layer.input, layer.data_format())
-    size = layer.options.integers("output_size", count=rank)
-    pool = layer.module(f"nn.Adaptive{kind}Pool{rank}d", _padding.short(size))
-    return _padding.channels_first_value(layer, pool(x), x, x.torch_shape[1], size)
+def _adaptive(kind: str, rank: int) -> Rule:
+    def rule(layer: LayerCall) -> Value:
+        x = layer.channels_first(layer.input, layer.data_format())
+        size = layer.options.integers("output_size", count=rank)
+        pool = layer.module(f"nn.Adaptive{kind}Pool{rank}d", _padding.short(size))
+        return _padding.channels_first_value(layer, pool(x), x, x.torch_shape[1], size)
+
+    rule.__doc__ = f"`nn.Adaptive{kind}Pool{rank}d`."
+    return rule
 
 
-@converts("AdaptiveAveragePooling1D", examples=_ADAPTIVE_1D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_average_pooling_1d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveAvgPool1d`."""
-    return _adaptive(layer, "Avg", 1)
-
-
-@converts("AdaptiveAveragePooling2D", examples=_ADAPTIVE_2D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_average_pooling_2d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveAvgPool2d`."""
-    return _adaptive(layer, "Avg", 2)
-
-
-@converts("AdaptiveAveragePooling3D", examples=_ADAPTIVE_3D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_average_pooling_3d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveAvgPool3d`."""
-    return _adaptive(layer, "Avg", 3)
-
-
-@converts("AdaptiveMaxPooling1D", examples=_ADAPTIVE_1D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_max_pooling_1d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveMaxPool1d`."""
-    return _adaptive(layer, "Max", 1)
-
-
-@converts("AdaptiveMaxPooling2D", examples=_ADAPTIVE_2D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_max_pooling_2d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveMaxPool2d`."""
-    return _adaptive(layer, "Max", 2)
-
-
-@converts("AdaptiveMaxPooling3D", examples=_ADAPTIVE_3D, masks=Masks.STOP, generations=ONLY_KERAS3)
-def adaptive_max_pooling_3d(layer: LayerCall) -> Value:
-    """`nn.AdaptiveMaxPool3d`."""
-    return _adaptive(layer, "Max", 3)
+for _keras, _torch in (("Average", "Avg"), ("Max", "Max")):
+    for _rank, _examples in enumerate((_ADAPTIVE_1D, _ADAPTIVE_2D, _ADAPTIVE_3D), 1):
+        converts(
+            f"Adaptive{_keras}Pooling{_rank}D",
+            examples=_examples,
+            masks=Masks.STOP,
+            generations=ONLY_KERAS3,
+        )(_adaptive(_torch, _rank))
 
 
 # ---------------------------------------------------------------------------------------------------- all cells at once

@@ -16,28 +16,23 @@ class SharedDropout(nn.Module):
         self.shared = shared
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return x
+        return x * self.draw(x) if self.training else x
+
+    def draw(self, x: torch.Tensor) -> torch.Tensor:
+        """Zero where `x` is dropped; what is left is scaled up."""
         shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
-        return F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), self.rate) * x
+        return F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), self.rate)
 
 
-class SharedAlphaDropout(nn.Module):
+class SharedAlphaDropout(SharedDropout):
     """Alpha dropout (Klambauer et al., 2017) with one draw shared along the axes in `shared`."""
-
-    def __init__(self, rate: float, shared: tuple[int, ...]) -> None:
-        super().__init__()
-        self.rate = rate
-        self.shared = shared
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return x
-        shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
-        keep = torch.rand(shape, dtype=x.dtype, device=x.device) >= self.rate
         dropped = -1.7580993408473766  # what SELU saturates at
         scale: float = ((1 - self.rate) * (1 + self.rate * dropped**2)) ** -0.5
-        return scale * torch.where(keep, x, dropped) - scale * dropped * self.rate
+        return scale * torch.where(self.draw(x) > 0, x, dropped) - scale * dropped * self.rate
 
 
 class GaussianDropout(nn.Module):
