@@ -14,6 +14,7 @@ from keras2torch.emit.code import Argument, Raw, Value, call, render
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.layers import _functions, _padding
 from keras2torch.layers._call import LayerCall
+from keras2torch.layers._convolving import CONV
 from keras2torch.layers._recurrent import GRU, LSTM, RNN, Cell
 from keras2torch.source.model import Generation
 from keras2torch.weights import Weight, by_stored_shape, in_shape, sum_of
@@ -25,7 +26,6 @@ _IN_A_LOOP = {
     "bias_ih": "input.bias",
     "bias_hh": "recurrent.bias",
 }
-_CONV = {1: "nn.Conv1d", 2: "nn.Conv2d", 3: "nn.Conv3d"}
 _ONE_BIAS = "zeros: Keras has one bias, torch adds two"
 
 
@@ -167,7 +167,7 @@ def _convolutions(cell: Cell, x: Value) -> tuple[tuple[Argument, ...], dict[str,
     channels = x.torch_shape[2]
     if window is None or channels is None:
         raise LayerRefused("the number of channels is not known")
-    width, conv = 4 * cell.units, _CONV[rank]
+    width, conv = 4 * cell.units, CONV[rank]
     to_torch = (rank + 1, rank, *range(rank))
     weights = {
         "input.weight": layer.weight("kernel", *window.kernel, channels, width).transpose(*to_torch),

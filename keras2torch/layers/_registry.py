@@ -193,7 +193,7 @@ def collecting() -> Iterator[dict[str, LayerRule]]:
 @contextmanager
 def active(extra: Mapping[str, LayerRule]) -> Iterator[None]:
     """Have `find` know `extra` rules too while this lasts, in this thread."""
-    token = _active.set(extra)
+    token = _active.set({**_active.get({}), **extra})
     try:
         yield
     finally:

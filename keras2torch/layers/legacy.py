@@ -12,6 +12,7 @@ from keras2torch.emit.code import Value, call, method, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers import convolutional, core, merging
 from keras2torch.layers._call import LayerCall
+from keras2torch.layers._convolving import transposed
 from keras2torch.layers._lambda import apply_function, check_shape
 from keras2torch.layers._registry import Generations, Masks, converts, example
 from keras2torch.source.model import Generation
@@ -294,4 +295,4 @@ def _deconvolution(layer: LayerCall, rank: int) -> Value:
     spatial = shape[2:] if layer.data_format() == "channels_first" else shape[1:-1]
     if any(type(n) is not int or n < 1 for n in spatial):
         raise UnsupportedOption(f"output_shape is {shape!r}", "output_shape")
-    return convolutional.transposed(layer, rank, tuple(spatial))
+    return transposed(layer, rank, tuple(spatial))

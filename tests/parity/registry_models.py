@@ -6,6 +6,7 @@ import importlib
 import traceback
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from keras2torch.layers._registry import Example, LayerRule, converts_all, rules
 from keras2torch.parity.applications import application_class
 from keras2torch.parity.library import Library
 from keras2torch.parity.stand_ins import standing_in
+from keras2torch.source.model import Generation
 from tests.parity.keras_models import randomise
 
 
@@ -24,6 +26,16 @@ def examples() -> dict[str, tuple[LayerRule, Example]]:
         f"{rule.name}-{number}": (rule, example)
         for rule in converts_all()
         for number, example in enumerate(rule.examples)
+    }
+
+
+def rules_of_stand_ins() -> dict[str, LayerRule]:
+    """The rules of classes that neither library has, for the files in which `build_all` saves stand-ins for them."""
+    generations = frozenset({Generation.TF_KERAS})
+    return {
+        name: replace(rule, generations=generations)
+        for name, rule in rules().items()
+        if not rule.generations & {Generation.TF_KERAS, Generation.KERAS3}
     }
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from keras2torch.layers._registry import BEFORE_KERAS3, Generations
+from keras2torch.layers._registry import BEFORE_KERAS3, Generations, active
 from keras2torch.parity.compare import compare
 from keras2torch.sandbox import Sandbox
 from keras2torch.source.model import Generation
 from tests.parity.judging import judge
-from tests.parity.registry_models import examples
+from tests.parity.registry_models import examples, rules_of_stand_ins
 
 LIBRARIES = {"keras": Generation.KERAS3, "tf_keras": Generation.TF_KERAS}
 
@@ -39,10 +39,11 @@ def judged(
     """For each library: what became of each example that is to be tested, up to the folders that `compare` takes."""
     selected = [vars(item)["callspec"].params for item in request.session.items if item.name.startswith(TEST)]
     names = sorted({params["name"] for params in selected})
-    return {
-        library: judge(BUILD, library, names, sandboxes, tmp_path_factory.mktemp(library))
-        for library in LIBRARIES
-    }
+    with active(rules_of_stand_ins()):
+        return {
+            library: judge(BUILD, library, names, sandboxes, tmp_path_factory.mktemp(library))
+            for library in LIBRARIES
+        }
 
 
 @pytest.mark.parametrize(("library", "name"), CASES)
