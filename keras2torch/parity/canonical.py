@@ -282,7 +282,8 @@ def with_float_type(model: Any, floats: str) -> Any:
         dtype = config["dtype"]
         if isinstance(dtype, dict):
             dtype = dtype["config"].get("name", "float32")
-        if dtype is None or dtype in FLOATS:
+        # "infer" was the type of the first input, in tf.keras up to 2.2; integers stay what they are anyway.
+        if dtype is None or dtype in FLOATS or dtype in ("infer", "_infer"):
             return {**thing, "config": {**config, "dtype": floats}}
         return thing
 

@@ -113,13 +113,16 @@ def test_a_frozen_part_of_a_model(
         ({"class_name": "PolicyV1", "config": {"name": "float32", "loss_scale": None}}, False),
         ({"class_name": "Policy", "config": {"name": "float32"}}, False),
         ({"class_name": "Policy", "config": {"name": "infer"}}, False),
+        ("infer", False),
         ({"class_name": "Policy", "config": {"name": "mixed_float16", "loss_scale": {
             "class_name": "DynamicLossScale",
             "config": {"initial_loss_scale": 32768.0, "increment_period": 2000, "multiplier": 2.0}}}}, True),
         ({"class_name": "PolicyV1", "config": {"name": "mixed_bfloat16", "loss_scale": None}}, True),
     ],
 )  # fmt: skip
-def test_types_as_policies_of_old(dtype: Config, warns: bool, verifier: Verifier, tmp_path: Path) -> None:
+def test_types_as_policies_of_old(
+    dtype: Config | str, warns: bool, verifier: Verifier, tmp_path: Path
+) -> None:
     """TensorFlow 2.1 to 2.3 wrote objects where names of types stood before and after."""
     config = sequential(
         layer("InputLayer", "x", batch_input_shape=[None, 3], dtype="float32", sparse=False, ragged=False),
