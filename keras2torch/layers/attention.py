@@ -250,12 +250,11 @@ _DENSE = [
 def attention(layer: LayerCall) -> list[Value]:
     """`F.scaled_dot_product_attention` without scale; a part for masks, weights, scores of another kind."""
     mode = layer.options.choice("score_mode", among=("dot", "concat"), default="dot")
-    scale = layer.options.flag("use_scale", default=False)
-    state = {"scale": layer.weight("scale")} if scale else {}
+    state = {"scale": layer.weight("scale")} if layer.options.flag("use_scale", default=False) else {}
     if mode == "concat":
         state["weight"] = layer.weight("concat_score_weight")
-        return _one_head(layer, "ConcatAttention", {"scale": True} if scale else {}, state)
-    return _one_head(layer, "DotProductAttention", {"scale": True} if scale else {}, state)
+        return _one_head(layer, "ConcatAttention", state)
+    return _one_head(layer, "DotProductAttention", state)
 
 
 @converts(
@@ -268,15 +267,11 @@ def attention(layer: LayerCall) -> list[Value]:
 def additive_attention(layer: LayerCall) -> list[Value]:
     """A part: the score of a key is a weighted sum of tanh(query + key)."""
     features = _heads.features_of(layer.inputs[0])
-    if layer.options.flag("use_scale", default=True):
-        state = {"scale": layer.weight("scale", features)}
-        return _one_head(layer, "AdditiveAttention", {"features": features}, state)
-    return _one_head(layer, "AdditiveAttention", {}, {})
+    scaled = layer.options.flag("use_scale", default=True)
+    return _one_head(layer, "AdditiveAttention", {"scale": layer.weight("scale", features)} if scaled else {})
 
 
-def _one_head(
-    layer: LayerCall, part: str, settings: dict[str, Argument], state: dict[str, Weight]
-) -> list[Value]:
+def _one_head(layer: LayerCall, part: str, state: dict[str, Weight]) -> list[Value]:
     """Attention whose scores `part` computes: what it yields, and the weights if they are asked for."""
     if not 2 <= len(layer.inputs) <= 3:
         raise LayerRefused(f"called on {len(layer.inputs)} tensors, expected query, value and perhaps key")
@@ -301,10 +296,11 @@ def _one_head(
     flags: dict[str, Argument] = {"causal": True} if causal else {}
     shape = (*query.shape[:-1], value.shape[-1])
     if part == "DotProductAttention" and not (state or dropout or weights or value_mask):
-        settings = {"is_causal": True} if causal else {}
-        code = call("F.scaled_dot_product_attention", query, key, value, **settings, scale=1.0)
+        causality = {"is_causal": True} if causal else {}
+        code = call("F.scaled_dot_product_attention", query, key, value, **causality, scale=1.0)
         results = [layer.value(code, shape)]
     else:
+        settings: dict[str, Argument] = {"scale": state["scale"].shape} if "scale" in state else {}
         if dropout:
             settings["dropout"] = dropout
         module = layer.module(layer.part(part), state=state, **settings)

@@ -132,10 +132,14 @@ class MultiHeadAttention(nn.Module):
 
 
 class ScoredAttention(nn.Module):
-    """Attention of one head without projections; subclasses say how well a key suits a query."""
+    """Attention of one head without projections; subclasses say how well a key suits a query.
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    `scale` is the shape of factors to learn, () for a single one.
+    """
+
+    def __init__(self, *, scale: tuple[int, ...] | None = None, dropout: float = 0.0) -> None:
         super().__init__()
+        self.scale = None if scale is None else nn.Parameter(torch.ones(scale))
         self.dropout = dropout
 
     def forward(
@@ -165,43 +169,32 @@ class ScoredAttention(nn.Module):
         """The score of every key for every query, (..., T, S)."""
         raise NotImplementedError
 
+    def scaled(self, x: torch.Tensor) -> torch.Tensor:
+        return x if self.scale is None else x * self.scale
+
 
 class DotProductAttention(ScoredAttention):
-    """Attention by the dot product (Luong et al., 2015), not divided by anything; `scale` learns a factor."""
-
-    def __init__(self, *, scale: bool = False, dropout: float = 0.0) -> None:
-        super().__init__(dropout)
-        self.scale = nn.Parameter(torch.ones(())) if scale else None
+    """Attention by the dot product (Luong et al., 2015), scaled by what is learned alone."""
 
     def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        scores = query @ key.transpose(-2, -1)
-        return scores if self.scale is None else scores * self.scale
+        return self.scaled(query @ key.transpose(-2, -1))
 
 
 class ConcatAttention(ScoredAttention):
-    """Attention by `weight * sum(tanh(scale * (query + key)))`; the scale is one without `scale`."""
+    """Attention by `weight * sum(tanh(scale * (query + key)))`."""
 
-    def __init__(self, *, scale: bool = False, dropout: float = 0.0) -> None:
-        super().__init__(dropout)
-        self.scale = nn.Parameter(torch.ones(())) if scale else None
+    def __init__(self, *, scale: tuple[int, ...] | None = None, dropout: float = 0.0) -> None:
+        super().__init__(scale=scale, dropout=dropout)
         self.weight = nn.Parameter(torch.ones(()))
 
     def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         both = query[..., :, None, :] + key[..., None, :, :]
-        if self.scale is not None:
-            both = both * self.scale
-        return self.weight * torch.tanh(both).sum(dim=-1)
+        return self.weight * torch.tanh(self.scaled(both)).sum(dim=-1)
 
 
 class AdditiveAttention(ScoredAttention):
-    """Attention by `sum(scale * tanh(query + key))` (Bahdanau et al., 2015); `features` makes the scale, one each."""
-
-    def __init__(self, *, features: int | None = None, dropout: float = 0.0) -> None:
-        super().__init__(dropout)
-        self.scale = nn.Parameter(torch.ones(features)) if features else None
+    """Attention by `sum(scale * tanh(query + key))` (Bahdanau et al., 2015), with a scale for each feature."""
 
     def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        suited = torch.tanh(query[..., :, None, :] + key[..., None, :, :])
-        if self.scale is not None:
-            suited = suited * self.scale
-        return suited.sum(dim=-1)
+        both = query[..., :, None, :] + key[..., None, :, :]
+        return self.scaled(torch.tanh(both)).sum(dim=-1)
