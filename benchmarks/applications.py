@@ -123,6 +123,7 @@ def _make_trained(model: Any) -> None:
     rates = [layer.rate for layer in dropping]
     for layer in normalizing:
         layer.momentum = 0.0
+        layer.fused = False  # tf_keras's fused kernel keeps n / (n - 1) times the variance that it divides by
     for layer in dropping:
         layer.rate = 0.0
     # What verifying feeds: activations far from what the statistics know grow by a factor with every block.
