@@ -75,7 +75,7 @@ class Functional:
             try:
                 if number and (entry.name, number - 1) not in done:
                     raise _NotYet((entry.name, number - 1))
-                inputs, kwargs = self._arguments(done, call)
+                inputs, kwargs = self._arguments(done, entry, call)
             except _NotYet as missing:
                 waiting.setdefault(missing.call, []).append(position)
                 continue
@@ -89,12 +89,14 @@ class Functional:
                 spot=self._prefix + self._saved[first][0].name,
             )
 
-    def _arguments(self, done: _Done, call: wiring.SavedCall) -> tuple[list[TensorRef], dict[str, Any]]:
+    def _arguments(
+        self, done: _Done, entry: Entry, call: wiring.SavedCall
+    ) -> tuple[list[TensorRef], dict[str, Any]]:
         """Positional tensors are the inputs; a positional argument with a constant in it becomes `args[i]`."""
         inputs: list[TensorRef] = []
         kwargs = {key: self._resolved(done, value) for key, value in call.kwargs.items()}
         for position, argument in enumerate(call.args):
-            leaves = list(wiring.leaves_in(argument))
+            leaves = list(wiring.leaves_in(_in_order_of_inputs(entry, argument)))
             if leaves and all(isinstance(leaf, wiring.NamedRef) for leaf in leaves):
                 inputs += [self._tensor(done, leaf) for leaf in leaves]
             else:
@@ -173,6 +175,21 @@ class Functional:
                     error.spot = self._prefix + entry.name
                     raise
         return found
+
+
+def _in_order_of_inputs(entry: Entry, argument: Any) -> Any:
+    """What a nested model is called on: given by names, in the order of the inputs that are called so.
+
+    They are the keys of a model made with a dict, else the names of the layers; other names are in alphabetical order.
+    """
+    if not entry.nested or not isinstance(argument, Mapping) or not isinstance(entry.config, Mapping):
+        return argument
+    made_with = entry.config.get("input_layers")
+    if isinstance(made_with, Mapping):
+        names = sorted(made_with)
+    else:
+        names = [ref.layer for ref in wiring.boundary_refs(made_with)] if made_with else []
+    return [argument[name] for name in names] if names and set(names) <= argument.keys() else argument
 
 
 def _has_input_layer(entry: Entry) -> bool:

@@ -71,8 +71,12 @@ def _keras3_value(value: Any) -> Any:
 
 
 def _keras2_call(node: Any) -> SavedCall:
+    if isinstance(node, Mapping):
+        named = {key: _keras2_call(item) for key, item in node.items()}
+        kwargs = {key: value for call in named.values() for key, value in call.kwargs.items()}
+        return SavedCall(({key: list(call.args) for key, call in named.items()},), kwargs)
     args: list[Any] = []
-    kwargs: Mapping[str, Any] = {}
+    kwargs = {}
     for entry in _keras2_entries(node):
         # tf.keras writes a first argument that is no tensor as ["_CONSTANT_VALUE", -1, value, kwargs].
         constant = entry[:2] == ["_CONSTANT_VALUE", -1]

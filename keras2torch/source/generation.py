@@ -49,5 +49,6 @@ def _keras3_signs(config: Any) -> Iterator[str]:
         if isinstance(inner, Mapping) and "batch_shape" in inner:
             yield "batch_shape"
         nodes = layer.get("inbound_nodes")
-        if isinstance(nodes, list) and nodes and isinstance(nodes[0], Mapping):
+        # tf.keras has an object for a call by names, of a nested model: the names are its keys.
+        if isinstance(nodes, list) and nodes and isinstance(nodes[0], Mapping) and "args" in nodes[0]:
             yield "inbound_nodes as objects"

@@ -358,3 +358,23 @@ def long_names(k: Any) -> Any:
     for number in range(120):
         y = layers.ReLU(negative_slope=0.5, name=f"{LONG}_relu_{number}")(y)
     return k.Model(x, y)
+
+
+@model
+def structured_inside(k: Any) -> Any:
+    """A model of names within another, called by names, its outputs taken by name."""
+    layers = k.layers
+    inputs = {"right": k.Input((4,), name="r"), "left": k.Input((4,), name="l")}
+    left, right = (layers.Dense(4, name=f"{side}_dense")(inputs[side]) for side in ("left", "right"))
+    outputs = {
+        "sum": layers.Add(name="add")([left, right]),
+        "rest": layers.Subtract(name="rest")([left, right]),
+    }
+    inner = k.Model(inputs, outputs, name="inner")
+    # A model made with a list knows its inputs by the names of their layers, in the order of the list.
+    zebra, ape = k.Input((4,), name="zebra"), k.Input((4,), name="ape")
+    listed = k.Model([zebra, ape], layers.Subtract(name="apart")([zebra, ape]), name="listed")
+    x, y = k.Input((4,), name="x"), k.Input((4,), name="y")
+    first = inner({"left": x, "right": y})
+    second = inner({"right": first["sum"], "left": first["rest"]})
+    return k.Model([x, y], [listed({"ape": second["sum"], "zebra": x}), second["rest"]])
