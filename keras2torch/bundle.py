@@ -202,6 +202,7 @@ def _output_name(program: Program, number: int) -> str:
 def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
     """One entry a Keras layer, with where each call's output can be seen when `forward` runs."""
     entries: dict[str, dict[str, Any]] = {}
+    seen: set[tuple[str, int]] = set()
     for record in program.records:
         entry = entries.setdefault(
             record.path,
@@ -213,7 +214,10 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
             },
         )
         line = module.lines.get(id(record.value))
-        if line is not None and record.value.order is None:
+        # A layer that changes nothing, called twice: it is one value, and passes once.
+        again = (record.path, id(record.value)) in seen
+        seen.add((record.path, id(record.value)))
+        if line is not None and record.value.order is None and not again:
             entry["outputs"].append(
                 {"call": record.call, "module": "", "line": line, "axes": _axes(record.value)}
             )

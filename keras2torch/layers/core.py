@@ -219,6 +219,11 @@ def einsum_dense(layer: LayerCall) -> Value:
     spec = _einsum(equation, bias_axes, x.shape, options.take("output_shape"))
     kernel = layer.weight("kernel", *spec.kernel)
     bias = layer.weight("bias", *spec.bias) if bias_axes else None
+    if bias and layer.generation is Generation.KERAS3 and _is_taken_for_another(spec.bias, spec.output):
+        raise UnsupportedOption(
+            f"a bias of shape {spec.bias}: Keras 3 adds it along another axis on TensorFlow than it says",
+            "bias_axes",
+        )
     if spec.linear and (bias is None or len(spec.bias) == 1):
         state = {"weight": kernel.transpose(1, 0), **({"bias": bias} if bias else {})}
         settings: dict[str, Any] = {} if bias else {"bias": False}
@@ -290,6 +295,19 @@ def _einsum(equation: Any, bias_axes: Any, shape: Shape, output_shape: Any) -> _
         and bias_axes in ("", weight[1])
     )
     return _Einsum(equation, kernel, bias, output, linear)
+
+
+def _is_taken_for_another(bias: tuple[int, ...], output: Shape) -> bool:
+    """Whether `keras.ops.add` on TensorFlow, which adds what has one long axis along the last axis of that extent, or
+    along the first behind the batch, does something else here than broadcasting.
+    """
+    long = [axis for axis, extent in enumerate(bias) if extent > 1]
+    if len(bias) < 2 or len(long) != 1:
+        return False
+    extent, place = bias[long[0]], len(output) - len(bias) + long[0]
+    if output[-1] == extent:
+        return place != len(output) - 1
+    return output[1] == extent and place != 1
 
 
 def _known(extents: dict[str, int | None], letters: str, equation: str) -> tuple[int, ...]:

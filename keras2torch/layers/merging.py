@@ -40,9 +40,20 @@ def subtract(layer: LayerCall) -> Value:
     return _elementwise(layer, lambda values: template("{} - {}", *values))
 
 
-@converts("Multiply", examples=_THREE, masks=Masks.HANDLE)
+@converts(
+    "Multiply",
+    examples=[
+        *_THREE,
+        _MASKED,
+        example((4, 3), _masked=True, _only=Generation.KERAS3),
+    ],
+    masks=Masks.HANDLE,
+)
 def multiply(layer: LayerCall) -> Value:
-    """`*`."""
+    """`*`; in Keras 3 a masked step counts as one, and is zero where every tensor masks it."""
+    masks = _masks_of_steps(layer)
+    if any(masks):
+        return _masked_product(layer, masks)
     return _elementwise(layer, lambda values: template(" * ".join(["{}"] * len(values)), *values))
 
 
@@ -54,16 +65,80 @@ def average(layer: LayerCall) -> Value:
     )
 
 
-@converts("Maximum", examples=_THREE, masks=Masks.HANDLE)
+@converts("Maximum", examples=[*_THREE, _MASKED], masks=Masks.HANDLE)
 def maximum(layer: LayerCall) -> Value:
-    """`torch.maximum`, one after the other."""
-    return _elementwise(layer, lambda values: _chain("torch.maximum", values))
+    """`torch.maximum`, one after the other; in Keras 3 a tensor counts only at steps that it does not mask."""
+    return _extreme(layer, "torch.maximum")
 
 
-@converts("Minimum", examples=_THREE, masks=Masks.HANDLE)
+@converts("Minimum", examples=[*_THREE, _MASKED], masks=Masks.HANDLE)
 def minimum(layer: LayerCall) -> Value:
-    """`torch.minimum`, one after the other."""
-    return _elementwise(layer, lambda values: _chain("torch.minimum", values))
+    """`torch.minimum`, one after the other; in Keras 3 a tensor counts only at steps that it does not mask."""
+    return _extreme(layer, "torch.minimum")
+
+
+def _extreme(layer: LayerCall, function: str) -> Value:
+    masks = _masks_of_steps(layer)
+    if any(masks) and len(layer.inputs) > 1:
+        return _masked_extreme(layer, function, masks)
+    return _elementwise(layer, lambda values: _chain(function, values))
+
+
+def _masks_of_steps(layer: LayerCall) -> list[Value | None]:
+    """What Keras 3 multiplies and compares by: the mask of each input. One that is given more axes loses it."""
+    if layer.generation is not Generation.KERAS3:
+        return [None] * len(layer.inputs)
+    rank = max(value.rank for value in layer.inputs)
+    masks = [value.mask if value.rank == rank else None for value in layer.inputs]
+    if any(mask is not None and mask.rank != rank - 1 for mask in masks):
+        raise UnsupportedMask(f"a mask of fewer axes than tensors of rank {rank} have before the last")
+    return masks
+
+
+def _masked_product(layer: LayerCall, masks: Sequence[Value | None]) -> Value:
+    values = [layer.keras_layout(value) for value in _same_rank(layer, layer.inputs)]
+    merged = _merged_mask(layer, layer.inputs)
+    # Where every tensor has the same mask, what stands at masked steps is zero in the end.
+    filled = [
+        value if mask is None or mask is merged else call("torch.where", _of_features(mask), value, 1.0)
+        for value, mask in zip(values, masks, strict=True)
+    ]
+    code: Value | Code = template(" * ".join(["{}"] * len(filled)), *filled)
+    if merged is not None:
+        code = call("torch.where", _of_features(merged), code, 0.0)
+    result = layer.value(
+        expression(code), _broadcast([value.shape for value in values]), dtype=values[0].dtype
+    )
+    result.mask = merged
+    return result
+
+
+def _masked_extreme(layer: LayerCall, function: str, masks: Sequence[Value | None]) -> Value:
+    values = [layer.keras_layout(value) for value in _same_rank(layer, layer.inputs)]
+    shape = _broadcast([value.shape for value in values])
+    so_far, valid = values[0], masks[0]
+
+    def bound(code: Code) -> Value:
+        return layer.bind(layer.value(code, shape, dtype=values[0].dtype))
+
+    for value, mask in zip(values[1:], masks[1:], strict=True):
+        so_far = layer.bind(so_far)
+        if mask is not None and mask is valid:
+            code = call("torch.where", _of_features(mask), call(function, so_far, value), so_far)
+            so_far = layer.value(code, shape, dtype=values[0].dtype)
+            continue
+        if mask is not None:
+            value = bound(call("torch.where", _of_features(mask), value, so_far))  # noqa: PLW2901
+        if valid is not None:
+            so_far = bound(call("torch.where", _of_features(valid), so_far, value))
+        valid = None if mask is None or valid is None else _all_or_any(layer, [valid, mask])
+        so_far = layer.value(call(function, so_far, value), shape, dtype=values[0].dtype)
+    so_far.mask = _merged_mask(layer, layer.inputs)
+    return so_far
+
+
+def _of_features(mask: Value) -> Code:
+    return index(mask, "..., None")
 
 
 def _chain(function: str, values: Sequence[Value]) -> Code:

@@ -328,6 +328,8 @@ def group_normalization(layer: LayerCall) -> Value:
         state["bias"] = layer.weight("beta", channels) if center else _constant(channels, 0.0)
     else:
         settings["affine"] = False
+    if groups == channels and all(extent == 1 for extent in x.torch_shape[2:]):
+        raise LayerRefused("normalises groups of one number: beta is all that comes out, whatever goes in")
     norm = layer.module("nn.GroupNorm", groups, channels, state=state, **settings)
     result = layer.like(x, norm(x))
     result.mask = mask

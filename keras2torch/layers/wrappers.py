@@ -11,6 +11,7 @@ from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.entries import is_model
 from keras2torch.layers import _recurrent, _recurrent_ends, _recurrent_run
 from keras2torch.layers._call import LayerCall
+from keras2torch.layers._functions import is_function, parse
 from keras2torch.layers._recurrent import CUDNN, Recurrent
 from keras2torch.layers._registry import Masks, converts, example, find
 from keras2torch.source.model import Generation
@@ -178,7 +179,7 @@ def time_distributed(layer: LayerCall) -> Value:
         raise UnsupportedOption("a wrapped layer without class_name and config", "layer")
     if isinstance(entry["config"], Mapping) and entry["config"].get("stateful") is True:
         raise UnsupportedOption("a layer that keeps states, at each step of another", "stateful")
-    if len(layer.inputs) == 1 and _works_on_last_axis(entry):
+    if len(layer.inputs) == 1 and _works_on_last_axis(entry, layer.generation):
         return layer.sublayer(entry, layer.inputs, "")
     if len(layer.inputs) > 1 and any(x.mask for x in layer.inputs):
         raise UnsupportedMask("a mask reaches a TimeDistributed with several inputs")
@@ -216,9 +217,14 @@ def _folded(layer: LayerCall, x: Value) -> Value:
     return folded
 
 
-def _works_on_last_axis(entry: Mapping[str, Any]) -> bool:
+def _works_on_last_axis(entry: Mapping[str, Any], generation: Generation) -> bool:
     """Whether the layer does the same with a time axis before the others as at each step."""
     config = entry.get("config")
+    activation = config.get("activation") if isinstance(config, Mapping) else None
+    if activation is not None and not is_function(activation):
+        _, inside = parse(activation, "activation", generation)
+        if inside is not None and inside.get("class_name") == "PReLU":  # slopes for every element of a step
+            return False
     if entry.get("class_name") == "Dropout":
         return isinstance(config, Mapping) and config.get("noise_shape") is None
     return entry.get("class_name") in ("Activation", "Dense", "ELU", "LeakyReLU", "ReLU")
@@ -236,9 +242,23 @@ def _check_mask(layer: LayerCall, entry: Mapping[str, Any], x: Value) -> None:
         if layer.generation in (Generation.KERAS1, Generation.KERAS2):
             layer.warn("hands masks to the inner layer as tf.keras does; early Keras 2 did not")
     else:
-        known = rule is not None and rule.masks in ((Masks.PASS, Masks.STOP) if keras3 else (Masks.PASS,))
+        known = _is_blind_to_masks(entry, (Masks.PASS, Masks.STOP) if keras3 else (Masks.PASS,))
     if not known:
         raise UnsupportedMask(f"a mask reaches {entry.get('class_name')} inside a TimeDistributed")
+
+
+def _is_blind_to_masks(entry: Mapping[str, Any], kinds: tuple[Masks, ...]) -> bool:
+    """Whether the layer, or every layer of the model, is of the `kinds` that compute the same with a mask."""
+    if not is_model(entry):
+        rule = find(str(entry.get("class_name")))
+        return rule is not None and rule.masks in kinds
+    config = entry["config"]
+    layers = config["layers"] if isinstance(config, Mapping) else config
+    return all(
+        isinstance(layer, Mapping)
+        and (layer.get("class_name") == "InputLayer" or _is_blind_to_masks(layer, kinds))
+        for layer in layers
+    )
 
 
 def _time_in_front(x: Value, entry: Mapping[str, Any]) -> tuple[int, ...]:

@@ -55,7 +55,7 @@ _function(
     tf="math.softplus|nn.softplus(features: x)",
     keras3="nn.Softplus",
     node="Softplus",
-    settings={"threshold": 1000},
+    settings={"threshold": 40},
 )
 _function("softsign", "F.softsign", tf="nn.softsign(features: x)", keras3="nn.Softsign", node="Softsign")
 _function("selu", "F.selu", tf="nn.selu(features: x)", keras3="nn.Selu", node="Selu")

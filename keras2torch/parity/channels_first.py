@@ -1,8 +1,28 @@
 """channels_first layers on a CPU, for which TensorFlow has no kernels."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keras2torch.parity.library import Library
+
+
+def _channels_first_function(tf: Any, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An activation that sees channels first what comes channels last: a softmax goes along the last axis it sees."""
+
+    def apply(x: Any) -> Any:
+        rank = len(x.shape)
+        there, back = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
+        return tf.transpose(function(tf.transpose(x, there)), back)
+
+    return apply
+
+
+def _show_channels_first(library: Library, layer: Any) -> None:
+    """Have the activations of a layer see its numbers channels first."""
+    for attribute in ("activation", "recurrent_activation"):
+        function = getattr(layer, attribute, None)
+        if function is not None and not isinstance(function, library.keras.layers.Layer):
+            setattr(layer, attribute, _channels_first_function(library.tf, function))
 
 
 def channels_first_class(library: Library) -> Any:
@@ -21,9 +41,11 @@ def channels_first_class(library: Library) -> Any:
                 layer = {**layer, "config": {**layer["config"], "go_backwards": go_backwards}}
             self.inner_config = layer
             self.layer = keras.layers.deserialize(layer)
+            _show_channels_first(library, getattr(self.layer, "cell", self.layer))
             if self.in_time:  # what a Bidirectional asks its halves for
                 for attribute in ("go_backwards", "return_sequences", "return_state", "stateful"):
                     setattr(self, attribute, getattr(self.layer, attribute))
+                self.states = None if library.name == "keras" else [None, None]
 
         def get_config(self) -> dict[str, Any]:
             direction = {"go_backwards": self.go_backwards} if self.in_time else {}

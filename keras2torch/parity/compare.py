@@ -169,7 +169,10 @@ def difference(case: str, actual: Array | None, expected: Array, pattern: Array 
     distance = np.abs(actual[both] - expected[both])
     if not distance.size:
         return _Difference(case, 0.0, 0.0, scale)
-    return _Difference(case, float(distance.max()), float(np.sqrt(np.mean(distance**2))), scale)
+    largest = float(distance.max())
+    # Divided first: the square of what is far enough off is infinite.
+    rms = largest * float(np.sqrt(np.mean((distance / largest) ** 2))) if largest > 0 else 0.0
+    return _Difference(case, largest, rms, scale)
 
 
 def _scale(tensor: Array) -> float:

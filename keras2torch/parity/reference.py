@@ -11,7 +11,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
         given = json.loads((workdir / "given.json").read_text(encoding="utf-8"))
         for name, why in given["refused"].items():
             cases[name]["refused"] = why
-    with exact_float64(library.tf):
+    with exact_float64(library.tf), _adding_by_broadcasting(library):
         for floats in ("float64", "float32"):
             _run_cases(library, job, floats, workdir, cases)
     return {"library": library.name, "versions": library.versions, "cases": cases}
@@ -159,6 +159,30 @@ def _built_for_inference(library: Library) -> AbstractContextManager[None]:
     backend = importlib.import_module("tf_keras.src.backend")
     scope: AbstractContextManager[None] = backend.deprecated_internal_learning_phase_scope(0)
     return scope
+
+
+@contextmanager
+def _adding_by_broadcasting(library: Library) -> Iterator[None]:
+    """Keras 3 takes a summand with one long axis for a bias, and adds it where its length fits: in a batch of one,
+    or of as many samples as there are channels, that is another axis than in a batch of any other size.
+    """
+    if library.name != "keras":
+        yield
+        return
+    numpy: Any = importlib.import_module("keras.src.backend.tensorflow.numpy")
+    original = numpy.add
+
+    def add(x1: Any, x2: Any) -> Any:
+        ranks = [len(getattr(x, "shape", ())) for x in (x1, x2)]
+        return (
+            library.tf.add(x1, x2) if ranks[0] >= ranks[1] > 1 and x1.dtype == x2.dtype else original(x1, x2)
+        )
+
+    numpy.add = add
+    try:
+        yield
+    finally:
+        numpy.add = original
 
 
 def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

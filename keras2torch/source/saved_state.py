@@ -127,6 +127,8 @@ class SavedState:
         else:
             halves = [self._own(node, str(entry.get("class_name")))]
             halves += self._inner(node, config if isinstance(config, Mapping) else {}, depth)
+            if entry.get("class_name") == "SpectralNormalization":
+                halves = _with_one_kernel(halves)
         trainable = [weight for half in halves for weight in half[0]]
         other = [weight for half in halves for weight in half[1]]
         if isinstance(config, Mapping) and config.get("trainable") is False:
@@ -212,6 +214,17 @@ class SavedState:
         if child is None or not child.is_a_dataset:
             raise errors.DamagedHDF5("a group where a weight should be", spot=f"{node.spot}/{name}")
         return child
+
+
+def _with_one_kernel(halves: list[Halves]) -> list[Halves]:
+    """A SpectralNormalization keeps the kernel of what it wraps beside its vector: it is there twice, and goes once."""
+    (_, own), *inner = halves
+    if len(own) != 2 or not inner:
+        return halves
+    (trainable, other), *rest = inner
+    if trainable:
+        return [(own[:1], own[1:]), (trainable[1:], other), *rest]
+    return [([], own), ([], other[1:]), *rest]
 
 
 def _entries(model: Mapping[str, Any], generation: Generation) -> Iterator[Mapping[str, Any]]:

@@ -21,7 +21,8 @@ def judge(
 ) -> dict[str, Any]:
     """What became of each of `names`: an answer of `build`, what was raised, or the folders that `compare` takes.
 
-    `build` (`module:function`) saves them as `<name>.h5` in `folder` and answers "saved" for those.
+    `build` (`module:function`) saves them in `folder` and answers "saved" for what is `<name>.h5` there, or names the
+    `source` and, for one that has weights alone, the `architecture`.
     """
     built = sandboxes[library].run(
         build,
@@ -33,12 +34,14 @@ def judge(
     answers: dict[str, Any] = dict(built.result)
     payloads = {}
     for name, answer in built.result.items():
-        if answer == "saved":
+        if answer == "saved" or isinstance(answer, dict):
+            files = {"source": f"{name}.h5"} if answer == "saved" else answer
+            paths = {key: folder / file for key, file in files.items()}
             workdir, bundle = folder / name, folder / f"{name}.bundle"
             workdir.mkdir()
             try:
-                convert(folder / f"{name}.h5", bundle)
-                prepare(folder / f"{name}.h5", bundle, workdir)
+                convert(paths["source"], bundle, architecture=paths.get("architecture"))
+                prepare(paths["source"], bundle, workdir)
             except Exception as error:  # noqa: BLE001  the test of this example raises it
                 answers[name] = error
                 continue

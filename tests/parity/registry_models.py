@@ -46,10 +46,7 @@ def build_all(payload: dict[str, Any]) -> dict[str, str]:
     """
     k = importlib.import_module(payload["library"])
     library = Library(payload["library"], k, importlib.import_module("tensorflow"))
-    if library.name == "keras":
-        # Some of Keras 3's own layers cannot be saved: a list in their configuration brings along all that tracks it.
-        tracking = importlib.import_module("keras.src.utils.tracking")
-        tracking.TrackedList.__deepcopy__ = lambda tracked, memo: deepcopy(list(tracked), memo)
+    allow_lists_in_configs(library.name)
     answers = {}
     for name in payload["names"]:
         rule, example = examples()[name]
@@ -68,6 +65,13 @@ def build_all(payload: dict[str, Any]) -> dict[str, str]:
         except Exception:  # noqa: BLE001  the test of this example tells it
             answers[name] = traceback.format_exc(limit=-2)
     return answers
+
+
+def allow_lists_in_configs(library: str) -> None:
+    """Some of Keras 3's own layers cannot be saved: a list in their configuration brings along all that tracks it."""
+    if library == "keras":
+        tracking = importlib.import_module("keras.src.utils.tracking")
+        tracking.TrackedList.__deepcopy__ = lambda tracked, memo: deepcopy(list(tracked), memo)
 
 
 def _own_class(k: Any, name: str) -> Any:

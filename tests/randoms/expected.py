@@ -1,0 +1,23 @@
+"""Refusals of random models that are right, and what is then left that nobody expects."""
+
+import re
+from collections.abc import Mapping
+
+from tests.randoms.verdicts import Verdict
+
+REFUSALS: Mapping[str, str] = {
+    r"EinsumDense: a bias of shape .* Keras # adds it along another axis": "Keras's backends disagree",
+    r"\w+: normalises groups of one number": "a layer that says nothing, and PyTorch raises on it in a batch of one",
+    r"TimeDistributed: a mask reaches \w+ inside a TimeDistributed": "Keras hands it one number a sample, of no use",
+    r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
+}
+"""Reasons, as `Verdict.signs` spells them, and why they stay."""
+
+
+def surprises(verdict: Verdict) -> list[str]:
+    """The signs of a verdict that are faults: of ours, or refusals that nobody has looked at."""
+    if verdict.kind in {"passed", "unjudged"}:
+        return []
+    if verdict.kind == "refused":
+        return [sign for sign in verdict.signs if not any(re.match(known, sign) for known in REFUSALS)]
+    return [f"{verdict.kind} {sign}" for sign in verdict.signs]
