@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test check format docs migrate bench applications architectures help
+.PHONY: setup demo test soak check format docs migrate bench applications architectures help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -30,6 +30,9 @@ demo: setup ## build the sample zoo, run the fleet on it, show the table and whe
 
 test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+
+soak: setup ## judge 2,000 random models and shrink every fault (an hour; SEED=7 repeats one, FIRST=2000 COUNT=500 choose)
+	@$(BIN)/python -m tests.randoms
 
 check: setup ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ Layers and operations begin as an example of their rule, and are put where their
 example has are looked for among the tensors there are, made by a projection, or become inputs of the model.
 """
 
+import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -111,11 +112,15 @@ ODD_NAMES = (
 
 @cache
 def layer_examples(library: str) -> list[tuple[LayerRule, Example]]:
-    generation = GENERATIONS[library]
+    """Those of rules for classes that the library has."""
+    generation, layers = GENERATIONS[library], importlib.import_module(f"{library}.layers")
     return [
         (rule, example)
         for rule in converts_all()
-        if rule.family in WEIGHTS and generation in rule.generations and rule.name != "InputLayer"
+        if rule.family in WEIGHTS
+        and any(hasattr(layers, name) for name in rule.classes)
+        and generation in rule.generations
+        and rule.name != "InputLayer"
         for example in rule.examples
         if example.only in (None, generation)
         and example.batch is None
@@ -170,6 +175,9 @@ class Grower:
         try:
             done = self.builder.run(step)
         except Exception:  # noqa: BLE001  whatever Keras raises, it does not take it
+            return None
+        if self.sequential and len(done["shapes"]) > 1:
+            self.builder.tensors.pop()
             return None
         self.steps.append(done)
         return (len(self.steps) - 1, 0)
@@ -277,8 +285,7 @@ class Grower:
             several = len(example.shapes) > 1 or example.call is not None or rule.family == "merging"
             if several and (alone or self.sequential):
                 continue
-            if any(getattr(self.builder.k.layers, name, None) for name in rule.classes):
-                found.append((rule, example))
+            found.append((rule, example))
         if not found:
             return None
         families = sorted({rule.family for rule, _ in found})
@@ -296,9 +303,6 @@ class Grower:
             if rule.name == "Rescaling":
                 config["scale"] = 0.5
         fixed = ["units"] if len(example.shapes) > 1 and rule.family == "rnn" else []
-        if self.sequential:
-            config.pop("return_state", None)
-            fixed.append("return_state")
         config = self.varied(name, rule.family, shape, config, fixed)
         if config.get("activation") == "sparsemax" or callable(config.get("function")):
             return None

@@ -19,7 +19,8 @@ RUN = "tests.randoms.build:run_all"
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is "passed", "departs", "refused", "fails" (an error of ours), or "unjudged" (Keras cannot run it).
+    """`kind` is "passed", "departs", "refused", "fails" (the bundle does), "no reference" (ours fails, Keras does not),
+    or "unjudged" (Keras cannot run it).
 
     `signs` tell one fault from another: the departing layer's class, or the reasons of a refusal, without names.
     """
@@ -42,18 +43,26 @@ def judged(
     """Judge the models `names`: recipes of these names in `folder`, or seeds."""
     answers = judge(BUILD, library, list(names), sandboxes, folder)
     verdicts = {name: _verdict(name, answers[name], folder) for name in names}
-    refused = [name for name, each in verdicts.items() if each.kind == "refused"]
-    if refused:
-        payload = {"library": library, "folder": str(folder), "names": refused}
+    # Keras builds models that it cannot run: those may be refused, and need no reference.
+    doubtful = [name for name, each in verdicts.items() if each.kind in {"refused", "no reference"}]
+    if doubtful:
+        payload = {"library": library, "folder": str(folder), "names": doubtful}
         outcome = sandboxes[library].run(RUN, payload, workdir=folder)
         assert outcome.ok, outcome.log_tail
         for name, answer in outcome.result.items():
-            # TensorFlow has no such kernels on a CPU; that says nothing of the model.
-            if answer != "runs" and not re.search("NHWC|NCHW|NDHWC|channels_first", answer):
-                verdicts[name] = replace(
-                    verdicts[name], kind="unjudged", signs=(answer[:80],), detail=(answer,)
-                )
+            # TensorFlow has no kernels for channels first on a CPU; that says nothing of the model.
+            if answer != "runs" and not re.search("NHWC|NCHW|NDHWC|NCDHW|channels_first", answer):
+                sign = _what_is_said(answer)
+                verdicts[name] = replace(verdicts[name], kind="unjudged", signs=(sign,), detail=(answer,))
     return verdicts
+
+
+def _what_is_said(error: str) -> str:
+    """The line of an error's text that tells it from others."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m|\{\{.*?\}\}|[0-9]+", "", line).strip() for line in error.splitlines()]
+    said = [line for line in lines if line and not re.match("Exception encountered|  ", line)]
+    found = next((line for line in said if "Exception encountered" not in line), said[-1] if said else error)
+    return found[:100]
 
 
 def written(recipe: Recipe, file: Path) -> None:
@@ -78,8 +87,11 @@ def _verdict(name: str, answer: Any, folder: Path) -> Verdict:
         step = answer.partition(": ")[0]
         if step == "candidate":
             return verdict("fails", [last.partition(":")[0]], answer.splitlines())
-        # It was built once, when it was drawn: only what runs can still be refused.
-        return verdict("unjudged", [last[:80]], answer.splitlines())
+        if step == "reference":
+            return verdict(
+                "no reference", [_what_is_said(answer.rpartition("Error: ")[2])], answer.splitlines()
+            )
+        return verdict("unjudged", [last[:100]], answer.splitlines())
     report = compare(*answer)
     if all(case.refused for case in report.cases):
         return verdict("unjudged", ["refuses every input"], [str(case.refused) for case in report.cases])
