@@ -34,6 +34,8 @@ _IN_ORDER = (
     "activation",
 )
 """Attributes that hold layers, as layers create them: the order of their weights."""
+_PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Groups are called after Python's name of a class, which for one is not the name that it has in configurations."""
 _NO_WEIGHTS = frozenset({"seed_generator", "random_generator", "generator"})
 """Attributes that hold the state of random numbers."""
 _DEEPEST = 32
@@ -281,6 +283,7 @@ def _inner_entry(config: Mapping[str, Any], attribute: str) -> Mapping[str, Any]
 
 def _snake_case(name: str) -> str:
     """`Conv2DTranspose` -> `conv2d_transpose`, as Keras spells its groups."""
+    name = _PYTHON_NAMES.get(name, name)
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

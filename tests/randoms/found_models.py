@@ -85,6 +85,13 @@ def spectral_normalization_in_an_archive(k: Any) -> Any:
     return k.Model(x, frozen(wrap(k.layers.Dense(4))(x)))
 
 
+@model("keras", suffix=".keras")
+def class_that_python_calls_otherwise(k: Any) -> Any:
+    """The configuration says GroupQueryAttention, the archive's groups grouped_query_attention."""
+    x = k.Input((5, 4))
+    return k.Model(x, k.layers.GroupQueryAttention(3, 4, 2)(x, x))
+
+
 @model("tf_keras")
 def slopes_of_a_step(k: Any) -> Any:
     """A PReLU inside a TimeDistributed has slopes for the elements of a step, not for every step."""
