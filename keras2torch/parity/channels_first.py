@@ -73,7 +73,7 @@ def channels_first_class(library: Library) -> Any:
         def call(self, inputs: Any, mask: Any = None, initial_state: Any = None) -> Any:
             rank = len(inputs.shape)
             axis = 2 if self.in_time else 1
-            given = {} if mask is None else {"mask": mask}
+            given = {"mask": mask} if mask is not None and self.in_time else {}  # no other takes one
             if initial_state is not None:
                 given["initial_state"] = [
                     tf.transpose(state, [0, *range(2, rank - 1), 1]) for state in initial_state

@@ -76,6 +76,13 @@ def softmax_in_a_channels_first_recurrence(k: Any) -> Any:
     return k.Model(x, k.layers.Bidirectional(layer)(x))
 
 
+@model("keras")
+def mask_before_channels_first(k: Any) -> Any:
+    """It ends at a convolution, whichever way its channels lie."""
+    ids, y = words(k)
+    return k.Model(ids, k.layers.DepthwiseConv1D(3, data_format="channels_first")(y))
+
+
 @model(suffix=".keras")
 def spectral_normalization_in_an_archive(k: Any) -> Any:
     """The archive holds the kernel twice: with the wrapper, and with what it wraps."""

@@ -322,7 +322,9 @@ class Grower:
         elif rule.name == "TimeDistributed":
             config["layer"] = self.distributed(shape)
         elif example.inner is not None:
-            config.pop("trainable", None)  # deep inside, Keras does not freeze by this what it freezes elsewhere
+            config.pop(
+                "trainable", None
+            )  # deep inside, Keras does not freeze by this what it freezes elsewhere
             config["layer"] = {"class": example.inner[0], "config": dict(example.inner[1])}
         if config.get("layer", config) is None:
             return None
