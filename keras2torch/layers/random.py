@@ -12,7 +12,6 @@ from keras2torch.layers._registry import (
     ONLY_KERAS3,
     SINCE_TF_KERAS,
     FeatureAxis,
-    cannot,
     converts,
     example,
 )
@@ -79,13 +78,6 @@ _KERAS3: dict[str, dict[str, Any]] = {
     "RandomShear": {"x_factor": [0.1, 0.2], "y_factor": [0.0, 0.1]},
     "Solarization": {"addition_factor": 0.2, "threshold_factor": 0.3},
 }
-cannot(
-    __name__,
-    "ContrastLimitedAdaptiveHistogramEqualization",
-    reason="no rule is written for it: it sorts pixels into histograms in float32, where a rounding moves a pixel by a "
-    "whole bin; equalise pictures before the model",
-    generations=ONLY_KERAS3,
-)
 for _names, _generations in ((_BOTH, SINCE_TF_KERAS), (_KERAS3, ONLY_KERAS3)):
     for _name, _config in _names.items():
         converts(
@@ -144,6 +136,32 @@ def auto_contrast(layer: LayerCall) -> Value:
     # Keras takes axes 1 and 2 for rows and columns whatever data_format says.
     rows, columns = x.torch_axis(1), x.torch_axis(2)
     return layer.like(x, call(layer.part("auto_contrast"), x, (rows, columns), low, high))
+
+
+@converts(
+    "ContrastLimitedAdaptiveHistogramEqualization",
+    examples=[
+        example((9, 8, 3), tile_grid_size=[2, 3], value_range=[-2, 2]),
+        example((12, 9, 2), tile_grid_size=[4, 3], clip_limit=0.0, value_range=[-1, 3]),
+        example((2, 9, 11), tile_grid_size=[2, 2], clip_limit=1.5, data_format="channels_first"),
+    ],
+    generations=ONLY_KERAS3,
+)
+def contrast_limited_adaptive_histogram_equalization(layer: LayerCall) -> Value:
+    """A part that spreads the levels of each tile of a picture, in training or not."""
+    options = layer.options
+    if not layer.input.dtype.startswith("float") or layer.input.rank != 4:
+        raise LayerRefused(
+            f"called on {layer.input.dtype} of shape {layer.input.shape}, expected pictures of floats"
+        )
+    x = layer.channels_first(layer.input, layer.data_format())
+    low, high = _value_range(layer)
+    if list(options.take("value_range", default=[0, 255])) != [low, high]:
+        raise UnsupportedOption("option value_range does not begin with the lower end", "value_range")
+    options.ignore("bounding_box_format", "factor")
+    tiles = options.integers("tile_grid_size", count=2, default=8)
+    clip = options.number("clip_limit", default=4.0)
+    return layer.like(x, call(layer.part("equalize_by_tiles"), x, tiles, clip, low, high))
 
 
 @converts(
