@@ -171,9 +171,10 @@ def leave(
 
 def truth_of(k: Any, built: Any, case: list[Any]) -> dict[str, Any]:
     """Outputs of the model, and of each single call of its outer layers by way of a model that ends there."""
-    nest = importlib.import_module("tensorflow").nest
     inputs = case[0] if len(case) == 1 else case
-    outputs = nest.flatten(built(nest.pack_sequence_as(built.input, case), training=False))
+    # A model of the same layers in which whatever goes by names goes by place.
+    outputs = k.Model(built.inputs, built.outputs)(inputs, training=False)
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     truth = {f"output-{n}": np.asarray(output) for n, output in enumerate(outputs)}
     for layer in built.layers:
         if isinstance(layer.output if len(layer._inbound_nodes) == 1 else [], list | tuple):
