@@ -170,6 +170,14 @@ def memory(k: Any) -> Any:
     return k.Model(x, k.layers.Dense(2)(k.layers.LSTM(4, stateful=True)(y)))
 
 
+@model
+def memory_that_is_given(k: Any) -> Any:
+    """What a call gives goes before what is kept, or in tf.keras behind it, in each direction by itself."""
+    x, *states = (k.Input(shape, batch_size=2) for shape in ((5, 3), (4,), (4,), (4,), (4,)))
+    both = k.layers.Bidirectional(k.layers.LSTM(4, stateful=True))
+    return k.Model([x, *states], both(x, initial_state=states))
+
+
 def build_cudnn(payload: dict[str, Any]) -> None:
     """Save `<class>-as-<class>.h5` files of layers whose weights have the form of another class than their own."""
     k = importlib.import_module("tf_keras")
