@@ -302,7 +302,7 @@ class Translator:
         replacement = self._replacements.get(layer.path) if not role_prefix else None
         if replacement is not None:
             return self._replace(layer, replacement, inputs, kwargs)
-        rule = _registry.find(layer.class_name)
+        rule = _registry.find(layer.class_name, self.graph.generation, self.keras_version)
         refusal = _registry.refusal(layer.class_name, self.graph.generation, self.keras_version)
         if rule is None or refusal is not None:
             raise LayerRefused(refusal or layer.class_name)

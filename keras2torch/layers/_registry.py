@@ -137,6 +137,8 @@ _SAY_YOURSELF = (
 
 _RULES: dict[str, LayerRule] = {}
 _CANNOT: dict[str, Cannot] = {}
+_OTHERS: dict[str, LayerRule] = {}
+"""Rules of plug-ins for classes that are Keras's own in some files and not in others."""
 _collecting: ContextVar[dict[str, LayerRule] | None] = ContextVar("_collecting", default=None)
 _active: ContextVar[Mapping[str, LayerRule]] = ContextVar("_active")
 
@@ -154,7 +156,8 @@ def converts(
 
     The first line of its docstring says what the layer becomes; `generations` are the Kerases that have the class, and
     `since` the minor version of tf.keras 2 that brought it, if it came late: in any other file, a class of that name is
-    its author's own. A rule of a caller's file is the caller's word on whatever class it names.
+    its author's own. A rule of a caller's file is the caller's word on whatever class it names; one of a plug-in holds
+    where the class is not Keras's own.
     `examples_elsewhere`: for what carries any operation; those have examples of their own (`operations`).
     Raises `ValueError` at import for a class that has a rule already, a rule without an example or without a docstring.
     """
@@ -170,10 +173,11 @@ def converts(
             classes, family, function, tuple(examples), masks, feature_axis, summary, generations, since
         )
         collected = _collecting.get()
-        target = _RULES if collected is None else collected
-        for name in classes:
+        targets = {name: _target(name, rule) if collected is None else collected for name in classes}
+        for name, target in targets.items():
             _check_new(name, target)
-        target.update(dict.fromkeys(classes, rule))
+        for name, target in targets.items():
+            target[name] = rule
         return function
 
     return register
@@ -212,9 +216,17 @@ def cannot(family: str, *classes: str, reason: str, generations: Generations = E
 
 def _check_new(name: str, target: Mapping[str, LayerRule | Cannot]) -> None:
     # A file of the caller's may give a meaning to any class: what is called as one of ours may be the author's own.
-    known = target.get(name) or (_RULES.get(name) or _CANNOT.get(name) if target is _RULES else None)
+    everywhere = target is _RULES or target is _CANNOT
+    known = target.get(name) or (_RULES.get(name) or _CANNOT.get(name) if everywhere else None)
     if known:
         raise ValueError(f"{name} has a rule already, in {known.family}")
+
+
+def _target(name: str, rule: LayerRule) -> dict[str, LayerRule]:
+    """Where a rule is kept for good: a plug-in's apart, if there are files in which its class is not Keras's own."""
+    known = _RULES.get(name)
+    late = known is not None and (known.generations != EVERY_GENERATION or known.since is not None)
+    return _OTHERS if rule.custom and late else _RULES
 
 
 @cache
@@ -232,27 +244,37 @@ def rules() -> Mapping[str, LayerRule]:
     return _RULES
 
 
-def find(class_name: str) -> LayerRule | None:
-    return _active.get({}).get(class_name) or rules().get(class_name)
+def find(
+    class_name: str, generation: Generation | None = None, keras_version: str | None = None
+) -> LayerRule | None:
+    """The rule for a class in a file of this Keras, by default of any that has the class."""
+    own = _active.get({}).get(class_name)
+    rule = rules().get(class_name)
+    if own is None and rule is not None and generation is not None and class_name in _OTHERS:
+        own = _OTHERS[class_name] if _not_yet(rule, generation, keras_version) else None
+    return own or rule
 
 
 def refusal(class_name: str, generation: Generation, keras_version: str | None = None) -> str | None:
     """Why a class in a file of this Keras is refused: for want of a rule, or because it is not Keras's own; or None."""
-    rule = find(class_name)
+    rule = find(class_name, generation, keras_version)
     if rule is not None and rule.custom:
         return None
     known = rule or _CANNOT.get(class_name)
     if known is None:
         return f"layer class {class_name} is not supported{_SAY_YOURSELF}"
+    if absence := _not_yet(known, generation, keras_version):
+        return f"{absence}, so it is its author's own{_SAY_YOURSELF}"
+    return f"{class_name} cannot be converted: {known.reason}" if isinstance(known, Cannot) else None
+
+
+def _not_yet(known: LayerRule | Cannot, generation: Generation, keras_version: str | None) -> str | None:
+    """That a class is not Keras's own in a file, in words; None where it is."""
     if generation not in known.generations:
-        return f"{GENERATION_NAMES[generation]} has no layer {class_name}, so it is its author's own{_SAY_YOURSELF}"
-    if isinstance(known, Cannot):
-        return f"{class_name} cannot be converted: {known.reason}"
-    if known.since is not None and older_than(known.since, generation, keras_version):
-        return (
-            f"Keras {keras_version} has no layer {class_name} yet, which came with 2.{known.since}, so it is its "
-            f"author's own{_SAY_YOURSELF}"
-        )
+        return f"{GENERATION_NAMES[generation]} has no layer {known.name}"
+    since = known.since if isinstance(known, LayerRule) else None
+    if since is not None and older_than(since, generation, keras_version):
+        return f"Keras {keras_version} has no layer {known.name} yet, which came with 2.{since}"
     return None
 
 

@@ -22,6 +22,7 @@ def registry() -> Iterator[dict[str, Any]]:
     rules()
     before = dict(_registry._RULES)
     yield _registry._RULES
+    _registry._OTHERS.clear()
     _registry._RULES.clear()
     _registry._RULES.update(before)
 
@@ -46,6 +47,18 @@ def test_a_class_has_one_rule(registry: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Dense has a rule already, in core"):
         converts("Nothing", "Dense", examples=[example((3,))])(identity)
     assert registry == before
+
+
+def test_a_plug_in_speaks_for_a_class_only_where_it_is_not_keras_own(registry: dict[str, Any]) -> None:
+    ours = registry["LayerNormalization"]
+    converts("LayerNormalization", examples=[example((3,))])(identity)
+    assert registry["LayerNormalization"] is ours
+    assert find("LayerNormalization", Generation.TF_KERAS, "2.15.0") is ours
+    theirs = find("LayerNormalization", Generation.KERAS2, "2.2.4")
+    assert theirs is not None
+    assert theirs.custom
+    with pytest.raises(ValueError, match="LayerNormalization has a rule already"):
+        converts("LayerNormalization", examples=[example((3,))])(identity)
 
 
 def test_a_rule_has_an_example(registry: dict[str, Any]) -> None:

@@ -134,27 +134,6 @@ def test_the_name_to_be_replaced_is_that_of_one_layer(name: str, tmp_path: Path)
         keras2torch.convert(model, tmp_path / "out", replace=[f"{name}={tmp_path / 'own.py'}:Thing"])
 
 
-def test_an_installed_package_may_bring_rules(tmp_path: Path) -> None:
-    package = tmp_path / "site"
-    info = package / "zoo_layers-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-layers\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[keras2torch.layers]\nzoo = zoo_layers\n")
-    rule, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (package / "zoo_layers.py").write_text(rule)
-    code = "from keras2torch.layers import _registry; print(_registry.find('zoo>Scale').custom)"
-    environment = {"PYTHONPATH": f"{package}:{Path(keras2torch.__file__).parents[1]}"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True, timeout=60
-    )
-    assert done.stdout == "True\n"
-    (package / "zoo_layers.py").write_text("import nothing_of_that_name\n")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False, timeout=60
-    )
-    assert "UsageError: the plug-in zoo (zoo_layers) cannot be loaded: No module named" in done.stderr
-
-
 OWN_RULE = '''
 from keras2torch.extending import LayerCall, Masks, Value, call, converts, example
 
@@ -166,6 +145,42 @@ def group_normalization(layer: LayerCall) -> Value:
     x = layer.keras_layout(layer.input)
     return layer.like(x, call("F.layer_norm", x, (x.shape[-1],)))
 '''
+
+
+WHOSE = """
+from keras2torch.layers._registry import find, rules
+from keras2torch.source.model import Generation as G
+
+files = [(G.KERAS2, "2.2.4"), (G.TF_KERAS, "2.10.0"), (G.TF_KERAS, "2.15.0")]
+own = [find("GroupNormalization", *file).custom for file in files]
+print(find("zoo>Scale").custom, *own, rules()["GroupNormalization"].custom)
+"""
+
+
+def test_an_installed_package_may_bring_rules(tmp_path: Path) -> None:
+    package = tmp_path / "site"
+    info = package / "zoo_layers-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-layers\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[keras2torch.layers]\nzoo = zoo_layers\n")
+    rule, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (package / "zoo_layers.py").write_text(rule + OWN_RULE)
+    environment = {"PYTHONPATH": f"{package}:{Path(keras2torch.__file__).parents[1]}"}
+    done = subprocess.run(
+        [sys.executable, "-c", WHOSE], capture_output=True, text=True, env=environment, check=True, timeout=60
+    )
+    # A name that Keras took later is the package's in files from before.
+    assert done.stdout == "True True True False False\n"
+    (package / "zoo_layers.py").write_text("import nothing_of_that_name\n")
+    done = subprocess.run(
+        [sys.executable, "-c", WHOSE],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
+    )
+    assert "UsageError: the plug-in zoo (zoo_layers) cannot be loaded: No module named" in done.stderr
 
 
 def test_its_author_says_what_it_computes(verifier: Verifier, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def _accepts(graph: Graph, reader: int, calls: Counter[str], tolerant: dict[int,
     layer = graph.layers[graph.nodes[reader].layer]
     if calls[layer.path] > 1:
         return False  # a shared layer permutes its weights once, but its callers may differ in order
-    rule = _registry.find(layer.class_name)
+    rule = _registry.find(layer.class_name, graph.generation)
     if rule is None or rule.feature_axis is FeatureAxis.NEEDS:
         return False
     return rule.feature_axis is FeatureAxis.ABSORBS or tolerant[reader]
