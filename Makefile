@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench applications architectures help
+.PHONY: setup demo test soak check format docs migrate bench faults applications architectures help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -56,6 +56,9 @@ migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=mode
 
 bench: setup ## measure what the README claims (time and memory of a conversion, beside the least any converter must do)
 	@$(BIN)/python -m benchmarks.conversion
+
+faults: setup ## plant wrong semantics in right bundles, judge each, write the table of docs/parity.md (minutes)
+	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting
 
 applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)
 	@$(BIN)/python -m benchmarks.applications $(APPLICATIONS)

@@ -2,8 +2,8 @@
 
 Random numbers alone pass many a wrong model. So: three samples and one; numbers round zero, in 0..1 and in
 0..255; nothing but zeros; ids that reach both ends of the vocabulary; masks at the end, in front, in the
-middle and over everything; extents that Keras leaves open once odd (where "same" padding is lopsided) and
-once even.
+middle and over everything, and steps of which one number alone looks masked; extents that Keras leaves
+open once odd (where "same" padding is lopsided) and once even.
 """
 
 from collections.abc import Iterator, Sequence
@@ -119,6 +119,9 @@ def _array(rng: np.random.Generator, spec: InputSpec, batch: int, kind: str, siz
     )
     array = _values(rng, spec, shape, kind)
     if kind == "masks" and spec.masked_value is not None and len(shape) > 1:
+        if len(shape) > 2 and shape[-1] > 1:
+            # A step is masked if all of its numbers say so; here one does.
+            array[:, 0, ..., 0] = array[:, -1, ..., 0] = spec.masked_value
         for sample, steps in zip(array, islice(_masked_steps(shape[1]), shape[0]), strict=False):
             sample[steps] = spec.masked_value
     return array

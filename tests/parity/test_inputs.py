@@ -57,6 +57,12 @@ def test_masks_stand_at_the_end_in_front_in_the_middle_and_everywhere(spec: Inpu
     assert steps[3].all()
 
 
+def test_a_step_of_which_one_number_looks_masked_is_not() -> None:
+    (case,) = [case for case in make_cases([SERIES], 0.0) if case.name.startswith("masks")]
+    masked = case.arrays[0] == SERIES.masked_value
+    assert (masked.any(axis=-1) & ~masked.all(axis=-1)).any(axis=1).tolist() == [True, True, True, False]
+
+
 def test_open_extents_are_tried_odd_and_even_and_may_be_refused() -> None:
     cases = by_name(OPEN)
     sizes = [case.arrays[0].shape[1:3] for case in cases.values()]
