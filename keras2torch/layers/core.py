@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras2torch.emit.code import Value, call, index, method, template
-from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
+from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, FeatureAxis, Masks, converts, example
@@ -343,9 +343,12 @@ def reversible_embedding(layer: LayerCall) -> Value:
     module = layer.submodule(layer.part("ReversibleEmbedding"), count, size, state=state, **settings)
     masked = options.flag("mask_zero", default=False)
     if layer.argument("reverse"):
-        if x.mask is not None:
-            raise UnsupportedMask("a mask reaches an embedding that is called in reverse")
-        return layer.value(method(module, "logits", x), (*x.shape[:-1], count))
+        scores = layer.value(method(module, "logits", x), (*x.shape[:-1], count))
+        if masked:  # Keras asks the vectors what it asks ids, and forgets the mask that they have
+            mask = layer.like(x, template("{} != 0", layer.bind(x)), dtype="bool")
+            mask.hint = "mask"
+            scores.mask = layer.bind(mask, optional=True)
+        return scores
     if x.mask is not None:
         raise LayerRefused("called on ids that carry a mask already")
     ids = x if x.dtype.startswith(("int", "uint")) else layer.like(x, method(x, "long"), dtype="int64")

@@ -22,7 +22,7 @@ def judge(
     """What became of each of `names`: an answer of `build`, what was raised, or the folders that `compare` takes.
 
     `build` (`module:function`) saves them in `folder` and answers "saved" for what is `<name>.h5` there, or names the
-    `source` and, for one that has weights alone, the `architecture`.
+    `source` and, where they matter, the `architecture` and the `io_layout`.
     """
     built = sandboxes[library].run(
         build,
@@ -36,11 +36,12 @@ def judge(
     for name, answer in built.result.items():
         if answer == "saved" or isinstance(answer, dict):
             files = {"source": f"{name}.h5"} if answer == "saved" else answer
+            layout = files.get("io_layout", "torch")
             paths = {key: folder / file for key, file in files.items()}
             workdir, bundle = folder / name, folder / f"{name}.bundle"
             workdir.mkdir()
             try:
-                convert(paths["source"], bundle, architecture=paths.get("architecture"))
+                convert(paths["source"], bundle, architecture=paths.get("architecture"), io_layout=layout)
                 prepare(paths["source"], bundle, workdir)
             except Exception as error:  # noqa: BLE001  the test of this example raises it
                 answers[name] = error

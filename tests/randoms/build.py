@@ -124,6 +124,7 @@ def build_all(payload: dict[str, Any]) -> dict[str, Any]:
             path.write_text(json.dumps(recipe), encoding="utf-8")
             randomise(model)
             answers[name] = _save(model, folder, name, recipe.get("saved_as", "h5"))
+            answers[name]["io_layout"] = recipe.get("io_layout", "torch")
         except Exception:  # noqa: BLE001  whoever asked tells it
             answers[name] = traceback.format_exc(limit=-3)
     return answers

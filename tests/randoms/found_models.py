@@ -143,6 +143,14 @@ def extremes_of_masked_and_plain(k: Any) -> Any:
 
 
 @model("keras")
+def embedding_in_reverse_behind_a_mask(k: Any) -> Any:
+    """The mask ends there."""
+    ids, y = words(k)
+    scores = k.layers.ReversibleEmbedding(9, 4)(y, reverse=True)
+    return k.Model(ids, k.layers.GlobalAveragePooling1D()(scores))
+
+
+@model("keras")
 def sum_that_looks_like_a_bias(k: Any) -> Any:
     """Keras 3 on TensorFlow takes it for one in a batch of one, and adds it along another axis than in any other."""
     x = k.Input((4, 4))

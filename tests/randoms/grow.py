@@ -268,6 +268,8 @@ class Grower:
         else:
             step["on"] = given
             self.give_states(step, spec)
+        if self.random.random() < 0.05 and not self.sequential:
+            step["call"]["training"] = False
         self.add(step)
 
     def example_for(
@@ -556,4 +558,6 @@ def grow(builder: "Builder", seed: int) -> Recipe:
     grower = Grower(builder, random)
     grower.first_inputs()
     recipe = grower.grow(random.randint(2, 7))
-    return recipe | {"saved_as": random.choices(["h5", "keras", "weights"], [8, 1, 1])[0]}
+    recipe["saved_as"] = random.choices(["h5", "keras", "weights"], [8, 1, 1])[0]
+    recipe["io_layout"] = random.choices(["torch", "keras"], [3, 1])[0]
+    return recipe

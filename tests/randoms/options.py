@@ -167,6 +167,7 @@ OPTIONS: Mapping[str, Callable[[Case], Any]] = {
     "dims": lambda case: case.random.sample(range(1, case.rank + 1), case.rank),
     "dropout": _some(0.1),
     "epsilon": _some(1e-5, 1e-2),
+    "dtype": _some("mixed_float16", "mixed_bfloat16"),
     "filters": _some(1, 2, 3, 4, 6),
     "go_backwards": _flag,
     "groups": _groups,
@@ -221,6 +222,7 @@ CHANCE: Mapping[str, float] = {
     "target_shape": 1,
     "data_format": 0.12,
     "trainable": 0.1,
+    "dtype": 0.02,
     "implementation": 0.1,
     "dropout": 0.1,
     "recurrent_dropout": 0.1,
@@ -238,7 +240,7 @@ def drawn(
 ) -> dict[str, Any]:
     """`config` with some of the options that the class `takes` drawn anew, but for the `fixed` ones."""
     result = dict(config)
-    for name in sorted({*takes, "trainable"} & OPTIONS.keys()):
+    for name in sorted({*takes, "dtype", "trainable"} & OPTIONS.keys()):
         if name not in fixed and case.random.random() < CHANCE.get(name, USUAL_CHANCE):
             result[name] = OPTIONS[name](case)
     return result

@@ -9,7 +9,12 @@ def as_code(recipe: Recipe, library: str, *, shapes: bool = True) -> str:
     """Statements that leave the model in `model`; `shapes` puts what every one yields behind it."""
     writer = _Writer(library, shapes)
     model = writer.model(recipe, None)
-    return "\n".join([f"import tensorflow as tf, {library} as k", "", *writer.lines, f"model = {model}", ""])
+    lines = [f"import tensorflow as tf, {library} as k", "", *writer.lines, f"model = {model}"]
+    if recipe.get("saved_as", "h5") != "h5":
+        lines.append(f"# saved as {recipe['saved_as']}")
+    if recipe.get("io_layout", "torch") != "torch":
+        lines.append(f"# converted with io_layout={recipe['io_layout']!r}")
+    return "\n".join([*lines, ""])
 
 
 class _Writer:

@@ -46,8 +46,7 @@ def _code(recipe: Recipe) -> str:
 
 
 def _size(recipe: Recipe) -> int:
-    other_format = recipe.get("saved_as", "h5") != "h5"
-    return len(_code(recipe)) + (100 if other_format else 0)
+    return len(_code(recipe))
 
 
 def _cuts(recipe: Recipe) -> Iterator[Recipe]:
@@ -60,6 +59,7 @@ def _cuts(recipe: Recipe) -> Iterator[Recipe]:
 
 def _all_cuts(recipe: Recipe) -> Iterator[Recipe]:
     yield recipe | {"saved_as": "h5"}
+    yield recipe | {"io_layout": "torch"}
     if recipe.get("sequential"):
         yield recipe | {"sequential": False}
         recipe = recipe | {"sequential": False}
