@@ -181,6 +181,9 @@ def time_distributed(layer: LayerCall) -> Value:
         raise UnsupportedOption("a layer that keeps states, at each step of another", "stateful")
     if len(layer.inputs) == 1 and _works_on_last_axis(entry, layer.generation):
         return layer.sublayer(entry, layer.inputs, "")
+    if any(x.rank == 3 for x in layer.inputs) and _attends(entry):
+        # Keras takes the axis before the features for steps; where a step is a vector, that is the batch.
+        raise LayerRefused("attention inside it runs along the batch, step by step")
     if len(layer.inputs) > 1 and any(x.mask for x in layer.inputs):
         raise UnsupportedMask("a mask reaches a TimeDistributed with several inputs")
     _check_mask(layer, entry, layer.inputs[0])
@@ -259,6 +262,15 @@ def _is_blind_to_masks(entry: Mapping[str, Any], kinds: tuple[Masks, ...]) -> bo
         and (layer.get("class_name") == "InputLayer" or _is_blind_to_masks(layer, kinds))
         for layer in layers
     )
+
+
+def _attends(entry: Mapping[str, Any]) -> bool:
+    """Whether there is an attention in it that takes vectors without steps."""
+    if not is_model(entry):
+        return entry.get("class_name") in ("Attention", "AdditiveAttention")
+    config = entry["config"]
+    layers = config["layers"] if isinstance(config, Mapping) else config
+    return any(isinstance(layer, Mapping) and _attends(layer) for layer in layers)
 
 
 def _time_in_front(x: Value, entry: Mapping[str, Any]) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ _IN_ORDER = (
     "cells",
     "query_dense",
     "key_dense",
+    "gate_dense",
     "value_dense",
     "output_dense",
     "activation",
@@ -40,8 +41,8 @@ _NO_WEIGHTS = frozenset({"seed_generator", "random_generator", "generator"})
 """Attributes that hold the state of random numbers."""
 _DEEPEST = 32
 
-Halves = tuple[list[StoredWeight], list[StoredWeight]]
-"""(trainable, other) weights."""
+Marked = list[tuple[StoredWeight, bool]]
+"""Weights as they stand, each with whether it is trained: a frozen layer keeps the order of what stands in it."""
 
 
 class SavedState:
@@ -83,8 +84,8 @@ class SavedState:
             if _is_model(entry):
                 self._container(own, entry, f"{path}/", found, depth + 1)
             elif own is not None:
-                trainable, other = self._halves(own, entry, depth)
-                found[path] = (*trainable, *other)
+                marked = self._marked(own, entry, depth)
+                found[path] = tuple(weight for weight, _ in sorted(marked, key=lambda each: not each[1]))
 
     def _layers(
         self, node: Node | None, model: Mapping[str, Any]
@@ -115,32 +116,33 @@ class SavedState:
             due = sorted(present, key=lambda name: int(name[len(kind) + 1 :] or 0))
         return [unclaimed.pop(name, None) for name in due]
 
-    def _halves(self, node: Node, entry: Mapping[str, Any], depth: int) -> Halves:
+    def _marked(self, node: Node, entry: Mapping[str, Any], depth: int) -> Marked:
         """The weights of one layer, those of what stands in it included."""
         if depth > _DEEPEST:
             raise errors.LimitExceeded(f"layers nested deeper than {_DEEPEST}", spot=node.spot)
         config = entry.get("config")
         if _is_model(entry):
-            halves = [
-                self._halves(own, inner, depth + 1)
+            weights = [
+                weight
                 for inner, own in self._layers(node, entry)
                 if own is not None
+                for weight in self._marked(own, inner, depth + 1)
             ]
         else:
-            halves = [self._own(node, str(entry.get("class_name")))]
-            halves += self._inner(node, config if isinstance(config, Mapping) else {}, depth)
-            if entry.get("class_name") == "SpectralNormalization":
-                halves = _with_one_kernel(halves)
-        trainable = [weight for half in halves for weight in half[0]]
-        other = [weight for half in halves for weight in half[1]]
+            class_name = str(entry.get("class_name"))
+            own_weights = self._own(node, class_name)
+            inside = self._inner(node, config if isinstance(config, Mapping) else {}, depth)
+            if class_name == "SpectralNormalization":
+                own_weights, inside = _with_one_kernel(own_weights, inside)
+            weights = own_weights + inside
         if isinstance(config, Mapping) and config.get("trainable") is False:
-            return [], [weight for half in halves for part in half for weight in part]
-        return trainable, other
+            return [(weight, False) for weight, _ in weights]
+        return weights
 
-    def _own(self, node: Node, class_name: str) -> Halves:
+    def _own(self, node: Node, class_name: str) -> Marked:
         group = self._group(node, "vars")
         if group is None:
-            return [], []
+            return []
         names = list(group.links)
         if set(names) != {str(number) for number in range(len(names))}:
             raise errors.DamagedHDF5(
@@ -150,15 +152,14 @@ class SavedState:
         for number in range(len(names)):
             node = self._dataset(group, str(number))
             weights.append(StoredWeight(node.spot.lstrip("/"), self._datasets.array(node)))
-        frozen = {"BatchNormalization": 2, "SpectralNormalization": len(weights)}.get(class_name, 0)
-        split = len(weights) - frozen
-        return weights[:split], weights[split:]
+        untrained = {"BatchNormalization": 2, "SpectralNormalization": 1}.get(class_name, 0)
+        return [(weight, number < len(weights) - untrained) for number, weight in enumerate(weights)]
 
-    def _inner(self, node: Node, config: Mapping[str, Any], depth: int) -> list[Halves]:
+    def _inner(self, node: Node, config: Mapping[str, Any], depth: int) -> Marked:
         """The weights of what stands in a layer: the layer that it wraps, its cells, its projections."""
         groups = {name.lstrip("_"): name for name in node.links if name != "vars"}
         both = "forward_layer" in groups
-        result = []
+        result: Marked = []
         for attribute in _IN_ORDER:
             name = groups.pop(attribute, None)
             own = None if name is None else self._group(node, name)
@@ -171,12 +172,13 @@ class SavedState:
                 )
                 stack = {"class_name": "Sequential", "config": entries}
                 result += [
-                    self._halves(cell, inner, depth + 1)
+                    weight
                     for inner, cell in self._members(own, stack)
                     if cell is not None
+                    for weight in self._marked(cell, inner, depth + 1)
                 ]
             else:
-                result.append(self._halves(own, _inner_entry(config, attribute), depth + 1))
+                result += self._marked(own, _inner_entry(config, attribute), depth + 1)
         for name in groups.values():
             if name.lstrip("_") not in _NO_WEIGHTS and self._holds_weights(self._group(node, name), depth):
                 raise errors.UnexpectedWeight(
@@ -218,15 +220,12 @@ class SavedState:
         return child
 
 
-def _with_one_kernel(halves: list[Halves]) -> list[Halves]:
+def _with_one_kernel(own: Marked, inside: Marked) -> tuple[Marked, Marked]:
     """A SpectralNormalization keeps the kernel of what it wraps beside its vector: it is there twice, and goes once."""
-    (_, own), *inner = halves
-    if len(own) != 2 or not inner:
-        return halves
-    (trainable, other), *rest = inner
-    if trainable:
-        return [(own[:1], own[1:]), (trainable[1:], other), *rest]
-    return [([], own), ([], other[1:]), *rest]
+    if len(own) != 2 or not inside:
+        return own, inside
+    (kernel, _), vector = own
+    return [(kernel, inside[0][1]), vector], inside[1:]
 
 
 def _entries(model: Mapping[str, Any], generation: Generation) -> Iterator[Mapping[str, Any]]:

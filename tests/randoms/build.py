@@ -138,7 +138,9 @@ def run_all(payload: dict[str, Any]) -> dict[str, str]:
             recipe = json.loads((Path(payload["folder"]) / f"{name}.json").read_text(encoding="utf-8"))
             model = Builder(payload["library"]).model(recipe)
             inputs = random_inputs(model, 0)
-            model(inputs if len(inputs) > 1 else inputs[0], training=False)
+            for batch in (slice(None), slice(1)):
+                given = [each[batch] for each in inputs]
+                model(given if len(given) > 1 else given[0], training=False)
             answers[name] = "runs"
         except Exception as error:  # noqa: BLE001  that is the answer
             answers[name] = f"{type(error).__name__}: {error}"

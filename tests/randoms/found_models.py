@@ -92,11 +92,26 @@ def spectral_normalization_in_an_archive(k: Any) -> Any:
     return k.Model(x, frozen(wrap(k.layers.Dense(4))(x)))
 
 
+@model(suffix=".keras")
+def frozen_layers_in_a_wrapper(k: Any) -> Any:
+    """Statistics stand where their layer stands, and not behind all that is trained; shapes do not tell."""
+    x = k.Input((5, 4))
+    inner = k.Sequential([k.layers.Input((4,)), *(k.layers.BatchNormalization() for _ in range(2))])
+    return k.Model(x, k.layers.TimeDistributed(inner, trainable=False)(x))
+
+
+@model("keras", suffix=".keras")
+def frozen_spectral_normalization(k: Any) -> Any:
+    x = k.Input((5, 4))
+    wrapped = k.layers.SpectralNormalization(k.layers.Dense(4))
+    return k.Model(x, k.layers.TimeDistributed(wrapped, trainable=False)(x))
+
+
 @model("keras", suffix=".keras")
 def class_that_python_calls_otherwise(k: Any) -> Any:
-    """The configuration says GroupQueryAttention, the archive's groups grouped_query_attention."""
+    """The configuration says GroupQueryAttention, the archive's groups grouped_query_attention; and it has a gate."""
     x = k.Input((5, 4))
-    return k.Model(x, k.layers.GroupQueryAttention(3, 4, 2)(x, x))
+    return k.Model(x, k.layers.GroupQueryAttention(3, 4, 2, use_gate=True)(x, x))
 
 
 @model("tf_keras")
