@@ -9,6 +9,10 @@ REFUSALS: Mapping[str, str] = {
     r"EinsumDense: a bias of shape .* Keras # adds it along another axis": "Keras's backends disagree",
     r"\w+: normalises groups of one number": "a layer that says nothing, and PyTorch raises on it in a batch of one",
     r"TimeDistributed: a mask reaches \w+ inside a TimeDistributed": "Keras hands it one number a sample, of no use",
+    r"TimeDistributed: attention inside it runs along the batch": "as it does in Keras, to nobody's use",
+    r"MultiHeadAttention: attention over axes of open extent": "of several at once",
+    r"Conv#D: channels_first with more axes": "no library runs it",
+    r"TFOpLambda: # elements in parts of": "one of which is empty",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
 }
 """Reasons, as `Verdict.signs` spells them, and why they stay."""

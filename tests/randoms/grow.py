@@ -348,9 +348,13 @@ class Grower:
         if self.depth < 1 and self.random.random() < 0.2:
             return self.model([(shape[1:], "float32", False)])
         chosen = self.example_for(shape[1:], "float32", raw=False, alone=True) if len(shape) > 1 else None
-        return (
-            self.spec(*chosen, shape[1:]) if chosen and chosen[0].family not in {"random", "audio"} else None
-        )
+        if (
+            chosen is None
+            or chosen[0].family in {"random", "audio"}
+            or chosen[0].name == "SpectralNormalization"
+        ):
+            return None
+        return self.spec(*chosen, shape[1:])
 
     def give_states(self, step: Step, spec: Any) -> None:
         """Sometimes give a recurrent layer its initial states."""
