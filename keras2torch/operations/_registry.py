@@ -35,7 +35,8 @@ class Dialect(StrEnum):
 @dataclass(frozen=True)
 class Given:
     """In an example, the input tensor number `number`, behind a function where the operation asks for it: `softplus`
-    makes its numbers positive, `tanh` puts them between -1 and 1.
+    makes its numbers positive, `tanh` puts them between -1 and 1; `shape` and `shape[1]` are sizes of it, which
+    TensorFlow alone has as tensors.
     """
 
     number: int = 0
@@ -47,6 +48,7 @@ Y = Given(1)
 Z = Given(2)
 POSITIVE = Given(0, "softplus")
 UNIT = Given(0, "tanh")
+SHAPE = Given(0, "shape")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras2torch.emit.code import Code, Value, call, template
 from keras2torch.errors import UnsupportedOption
-from keras2torch.operations._arguments import axis_of, flag, integer, number
+from keras2torch.operations._arguments import axis_of, flag, integer, must_be, number
 from keras2torch.operations._registry import X, example, operation
 from keras2torch.operations._tensors import floating, tensor
 
@@ -136,12 +136,16 @@ _SOFTMAX = [example((4, 3), x=X, axis=-1), example((5, 4, 3), x=X, axis=-1), exa
 
 
 @operation(
-    tf="nn.softmax(logits: x, axis=None)",
+    tf=[
+        "nn.softmax(logits: x, axis=None)",
+        "compat.v1.nn.softmax(logits: x, axis=None, name=None, dim: _dim=None)",
+    ],
     keras3="nn.Softmax(x, *, axis=-1)",
     examples=_SOFTMAX,
 )
-def softmax(layer: LayerCall, x: Any, axis: Any) -> Value:
+def softmax(layer: LayerCall, x: Any, axis: Any, _dim: Any = None) -> Value:
     """`torch.softmax`."""
+    must_be(_dim, "dim", None)
     if isinstance(axis, list):
         raise UnsupportedOption("softmax over several axes", "axis")
     return _along("torch.softmax", layer, x, axis)
@@ -154,12 +158,17 @@ def softmax_node(layer: LayerCall, x: Any) -> Value:
 
 
 @operation(
-    tf="nn.log_softmax(logits: x, axis=None)",
+    tf=[
+        "nn.log_softmax(logits: x, axis=None)",
+        "compat.v1.nn.log_softmax(logits: x, axis=None, name=None, dim: _dim=None)",
+    ],
+    node="LogSoftmax(x)",
     keras3="nn.LogSoftmax(x, *, axis=-1)",
     examples=_SOFTMAX,
 )
-def log_softmax(layer: LayerCall, x: Any, axis: Any) -> Value:
+def log_softmax(layer: LayerCall, x: Any, axis: Any = None, _dim: Any = None) -> Value:
     """`torch.log_softmax`."""
+    must_be(_dim, "dim", None)
     return _along("torch.log_softmax", layer, x, axis)
 
 
@@ -183,3 +192,47 @@ def squareplus(layer: LayerCall, x: Any, b: Any) -> Value:
     source = layer.bind(tensor(layer, x))
     root = call("torch.sqrt", template("{} ** 2 + {}", source, integer(b, "b")))
     return layer.like(source, template("({} + {}) / 2", source, root))
+
+
+@operation(
+    tf=["compat.v1.nn.crelu(features: x, name=None, axis=-1)", "nn.crelu(features: x, axis=-1)"],
+    examples=[example((4, 3), x=X), example((4, 3), x=X, axis=1)],
+)
+def crelu(layer: LayerCall, x: Any, axis: Any) -> Value:
+    """`torch.relu` of what is positive, and behind it of what is negative."""
+    source = layer.bind(floating(layer, tensor(layer, x)))
+    along = axis_of(axis, source.rank)
+    halves = Code(("[", source, ", -", source, "]"))
+    extent = source.shape[along]
+    shape = list(source.shape)
+    shape[along] = None if extent is None else 2 * extent
+    code = call("torch.relu", call("torch.cat", halves, dim=source.torch_axis(along)))
+    return layer.value(code, tuple(shape), axes=source.axes, dtype=source.dtype)
+
+
+def _shrunk(name: str, torch: str, keras3: str) -> None:
+    def function(layer: LayerCall, x: Any, threshold: Any) -> Value:
+        source = floating(layer, tensor(layer, x))
+        return layer.like(source, call(torch, source, number(threshold, "threshold")))
+
+    operation(
+        keras3=f"nn.{keras3}(x, *, threshold=0.5)",
+        examples=[example((4, 3), x=X), example((4, 3), x=X, threshold=0.25)],
+        name=name,
+        summary=f"`{torch}`.",
+    )(function)
+
+
+_shrunk("soft_shrink", "F.softshrink", "SoftShrink")
+_shrunk("hard_shrink", "F.hardshrink", "HardShrink")
+
+
+@operation(
+    keras3="nn.Threshold(x, *, threshold, default_value: otherwise)",
+    examples=[example((4, 3), x=X, threshold=0.25, otherwise=-1.5)],
+)
+def threshold(layer: LayerCall, x: Any, threshold: Any, otherwise: Any) -> Value:
+    """`F.threshold`."""
+    source = floating(layer, tensor(layer, x))
+    least, value = number(threshold, "threshold"), number(otherwise, "default_value")
+    return layer.like(source, call("F.threshold", source, least, value))

@@ -87,6 +87,24 @@ def divide(layer: LayerCall, x: Any, y: Any) -> Value:
 
 
 @operation(
+    tf="math.scalar_mul|scalar_mul|compat.v1.math.scalar_mul(scalar: y, x)",
+    examples=[example((4, 3), x=X, y=1.5)],
+)
+def scalar_mul(layer: LayerCall, x: Any, y: Any) -> Value:
+    """`x * y` of a tensor and a number."""
+    return elementwise(layer, [y, x], _sign("*"))
+
+
+@operation(tf="compat.v1.div(x, y)", examples=[_DIVISOR, _NUMBER, _WHOLE])
+def old_divide(layer: LayerCall, x: Any, y: Any) -> Value:
+    """`x / y`, of whole numbers rounded down, as Python 2 divided."""
+    whole = not any(isinstance(each, Value) and is_float(each.dtype) for each in (x, y))
+    if whole:
+        return elementwise(layer, [x, y], _sign("//"))
+    return elementwise(layer, [x, y], _sign("/"), dtype="float32")
+
+
+@operation(
     tf=["math.floordiv|compat.v1.floor_div(x, y)"],
     keras3="numpy.FloorDivide(x1: x, x2: y)",
     node="FloorDiv(x, y)",
@@ -181,11 +199,52 @@ def divide_no_nan(layer: LayerCall, x: Any, y: Any) -> Value:
 
 
 @operation(
-    tf="math.add_n|add_n(inputs: [xs])",
+    tf=[
+        "math.add_n|add_n(inputs: [xs])",
+        "math.accumulate_n(inputs: [xs], shape=None, tensor_dtype: dtype=None)",
+    ],
     node="AddN(*xs)",
     examples=[example((4, 3), (4, 3), (4, 3), xs=[X, Y, Given(2)])],
 )
-def add_n(layer: LayerCall, xs: Any) -> Value:
+def add_n(layer: LayerCall, xs: Any, shape: Any = None, dtype: Any = None) -> Value:
     """The sum of all."""
+    must_be(shape, "shape", None)
+    must_be(dtype, "tensor_dtype", None)
     values = sequence(xs, "inputs")
     return elementwise(layer, values, lambda *each: template(" + ".join(["{}"] * len(each)), *each))
+
+
+@operation(
+    tf="math.multiply_no_nan(x, y)",
+    node="MulNoNan(x, y)",
+    examples=[_TENSORS],
+)
+def multiply_no_nan(layer: LayerCall, x: Any, y: Any) -> Value:
+    """`x * y`, and 0 where `y` is, even of what is infinite."""
+    y = layer.bind(y) if isinstance(y, Value) else y
+    return elementwise(
+        layer,
+        [x, y],
+        lambda x, y: call("torch.where", template("{} == 0", y), 0.0, template("{} * {}", x, y)),
+    )
+
+
+@operation(
+    tf="math.xlogy(x, y)",
+    node="Xlogy(x, y)",
+    examples=[_DIVISOR],
+)
+def xlogy(layer: LayerCall, x: Any, y: Any) -> Value:
+    """`torch.xlogy`."""
+    return elementwise(layer, [x, y], lambda x, y: call("torch.xlogy", x, y))
+
+
+@operation(
+    tf="math.atan2|atan2(y, x)",
+    keras3="numpy.Arctan2(x1: y, x2: x)",
+    node="Atan2(y, x)",
+    examples=[example((4, 3), (4, 3), y=X, x=Y)],
+)
+def atan2(layer: LayerCall, y: Any, x: Any) -> Value:
+    """`torch.atan2`."""
+    return elementwise(layer, [y, x], lambda y, x: call("torch.atan2", y, x))

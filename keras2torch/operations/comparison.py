@@ -146,44 +146,6 @@ def cast(layer: LayerCall, x: Any, dtype: Any, _source: Any = None, _truncate: A
 
 
 @operation(
-    tf=[
-        "ones_like(input: x, dtype=None, name=None, layout=None)",
-        "compat.v1.ones_like(tensor: x, dtype=None, name=None, optimize=True)",
-    ],
-    keras3="numpy.OnesLike(x, *, dtype=None)",
-    node="OnesLike(x)",
-    examples=[example((4, 3), x=X)],
-)
-def ones_like(layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True) -> Value:
-    """`torch.ones_like`."""
-    must_be(layout, "layout", None)
-    must_be(optimize, "optimize", True, False)
-    source = tensor(layer, x)
-    made = layer.like(source, call("torch.ones_like", source))
-    return made if dtype is None else cast_tensor(layer, made, dtype_of(dtype))
-
-
-@operation(
-    tf=[
-        "zeros_like(input: x, dtype=None, name=None, layout=None)",
-        "compat.v1.zeros_like(tensor: x, dtype=None, name=None, optimize=True)",
-    ],
-    keras3="numpy.ZerosLike(x, *, dtype=None)",
-    node="ZerosLike(x)",
-    examples=[example((4, 3), x=X)],
-)
-def zeros_like(
-    layer: LayerCall, x: Any, dtype: Any = None, layout: Any = None, optimize: Any = True
-) -> Value:
-    """`torch.zeros_like`."""
-    must_be(layout, "layout", None)
-    must_be(optimize, "optimize", True, False)
-    source = tensor(layer, x)
-    made = layer.like(source, call("torch.zeros_like", source))
-    return made if dtype is None else cast_tensor(layer, made, dtype_of(dtype))
-
-
-@operation(
     tf="one_hot(indices: x, depth: classes, on_value: on=None, off_value: off=None, axis=None, dtype=None)",
     keras3="nn.OneHot(x, *, num_classes: classes, axis=-1, dtype=None, sparse=False)",
     node="OneHot(x, classes, on, off, *, axis=-1)",

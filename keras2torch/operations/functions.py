@@ -96,8 +96,17 @@ _function("atan", "torch.atan", keras3="numpy.Arctan", node="Atan")
 _function("sinh", "torch.sinh", keras3="numpy.Sinh", node="Sinh")
 _function("cosh", "torch.cosh", keras3="numpy.Cosh", node="Cosh")
 _function("asinh", "torch.asinh", keras3="numpy.Arcsinh", node="Asinh")
+_function("atanh", "torch.atanh", keras3="numpy.Arctanh", node="Atanh", examples=[example((4, 3), x=UNIT)])
 _function("erf", "torch.erf", tf="math.erf(x)", keras3="math.Erf", node="Erf")
-_function("erfc", "torch.erfc", tf="math.erfc(x)", node="Erfc")
+_function("erfc", "torch.erfc", tf="math.erfc(x)", keras3="math.Erfc", node="Erfc")
+_function(
+    "erfinv",
+    "torch.erfinv",
+    tf="math.erfinv(x)",
+    keras3="math.Erfinv",
+    node="Erfinv",
+    examples=[example((4, 3), x=UNIT)],
+)
 _function("lgamma", "torch.lgamma", tf="math.lgamma(x)", node="Lgamma", examples=_POSITIVE)
 _function("digamma", "torch.digamma", tf="math.digamma(x)", node="Digamma", examples=_POSITIVE)
 _function("floor", "torch.floor", keras3="numpy.Floor", node="Floor")
@@ -105,6 +114,7 @@ _function("ceil", "torch.ceil", tf="math.ceil(x)", keras3="numpy.Ceil", node="Ce
 _function("round", "torch.round", tf="math.round|round(x)", node="Round")
 _function("rint", "torch.round", tf="math.rint(x)", node="Rint")
 _function("trunc", "torch.trunc", tf="", keras3="numpy.Trunc")
+_function("is_inf", "torch.isinf", tf="math.is_inf(x)", keras3="numpy.Isinf", node="IsInf", dtype="bool")
 _function("is_nan", "torch.isnan", tf="math.is_nan(x)", keras3="numpy.Isnan", node="IsNan", dtype="bool")
 _function(
     "is_finite",

@@ -15,7 +15,9 @@ from keras2torch.operations._arguments import (
     choice,
     integer,
     integers,
+    is_float,
     must_be,
+    sequence,
 )
 from keras2torch.operations._registry import Dialect, X, example, operation
 from keras2torch.operations._sizes import Size, Sizes, as_sizes, extent, numbers_code, sizes
@@ -199,18 +201,57 @@ def squeeze(layer: LayerCall, x: Any, axis: Any, _dims: Any = None) -> Value:
 
 
 @operation(
-    tf="identity(input: x)",
-    keras3="core.ConvertToTensor(x, *, dtype=None, sparse=None, ragged=None)",
+    tf=["identity(input: x)", "convert_to_tensor(value: x, dtype=None, dtype_hint: _hint=None)"],
+    keras3=["core.ConvertToTensor(x, *, dtype=None, sparse=None, ragged=None)", "numpy.Copy(x)"],
     node="Identity|Snapshot(x)",
     examples=[example((4, 3), x=X)],
 )
-def identity(layer: LayerCall, x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Value:
+def identity(
+    layer: LayerCall, x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None, _hint: Any = None
+) -> Value:
     """Nothing."""
-    if sparse or ragged or dtype is not None:
-        raise UnsupportedOption("a tensor of another kind", "dtype")
     source = tensor(layer, x)
+    same = dtype is None or dtype == source.dtype or (is_float(str(dtype)) and is_float(source.dtype))
+    if sparse or ragged or not same:
+        raise UnsupportedOption("a tensor of another kind", "dtype")
+    return _handed_on(layer, source)
+
+
+def _handed_on(layer: LayerCall, source: Value) -> Value:
     # No operation passes a mask on, so what carries one must not be handed out again.
     return layer.like(source, Code((source,))) if source.mask is not None else source
+
+
+@operation(
+    tf="ensure_shape(x, shape)",
+    examples=[example((4, 3), x=X, shape=[None, 4, 3])],
+)
+def ensure_shape(layer: LayerCall, x: Any, shape: Any) -> Value:
+    """Nothing, of a tensor of that shape."""
+    source, wanted = tensor(layer, x), sequence(shape, "shape")
+    fits = len(wanted) == source.rank and all(
+        None in (mine, theirs) or mine == theirs for mine, theirs in zip(source.shape, wanted, strict=True)
+    )
+    if not fits:
+        raise UnsupportedOption(f"a shape of {wanted} for a tensor of {source.shape}", "shape")
+    return _handed_on(layer, source)
+
+
+@operation(
+    tf="debugging.check_numerics(tensor: x, message)",
+    examples=[example((4, 3), x=X, message="is no number")],
+)
+def check_numerics(layer: LayerCall, x: Any, message: Any) -> Value:
+    """Nothing: what is computed is not checked."""
+    if not isinstance(message, str):
+        raise UnsupportedOption("a message that is no text", "message")
+    return _handed_on(layer, tensor(layer, x))
+
+
+@operation(tf="rank(input: x)", node="Rank(x)", examples=[example((4, 3), x=X)])
+def rank(layer: LayerCall, x: Any) -> Value:
+    """A number."""
+    return sizes(layer, [tensor(layer, x).rank], single=True)
 
 
 @operation(

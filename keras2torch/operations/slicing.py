@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras2torch.emit.code import Code, Value, expression, index, method
+from keras2torch.emit.code import Code, Value, expression, method
 from keras2torch.errors import UnsupportedOption
-from keras2torch.graph.model import Shape
-from keras2torch.operations._arguments import array_of, axis_of, integer, integers, must_be
+from keras2torch.operations._arguments import axis_of, integer, integers, must_be
 from keras2torch.operations._registry import Dialect, X, example, operation
 from keras2torch.operations._sizes import Size, Sizes, as_sizes, sizes
-from keras2torch.operations._tensors import plain, tensor, without_axes
+from keras2torch.operations._tensors import tensor, without_axes
 
 if TYPE_CHECKING:
     from keras2torch.layers._call import LayerCall
@@ -292,73 +291,3 @@ def slice_of(layer: LayerCall, x: Any, begin: Any, size: Any) -> Value:
         for start, length in zip(starts, lengths, strict=True)
     ]
     return sliced(layer, source, spec)
-
-
-def _gathered(layer: LayerCall, source: Value, indices: Any, axis: int) -> Value:
-    shape: Shape
-    if isinstance(indices, Value):
-        source, rows = layer.keras_layout(source), plain(layer, indices)
-        if not rows.dtype.startswith(("int", "uint")):
-            raise UnsupportedOption("rows by numbers that are not whole", "indices")
-        shape = (*source.shape[:axis], *rows.shape, *source.shape[axis + 1 :])
-        code = Code((source, "[", ":, " * axis, rows, "]"))
-        return layer.value(code, shape, dtype=source.dtype)
-    array = array_of(indices, "indices")
-    places = [integer(n, "indices") for n in array.reshape(-1).tolist()]
-    size = source.shape[axis]
-    if size is not None and any(not -size <= place < size for place in places):
-        raise UnsupportedOption(f"elements {places[:8]} of {size}", "indices")
-    if array.ndim == 0:
-        return sliced(layer, source, [*[ALL] * axis, places[0]])
-    if array.ndim > 1:
-        source = layer.keras_layout(source)
-    shape = (*source.shape[:axis], *array.shape, *source.shape[axis + 1 :])
-    leading = ":, " * source.torch_axis(axis)
-    if array.size <= 64:
-        code = index(source, f"{leading}{array.tolist()!r}")
-    else:
-        code = Code((source, f"[{leading}", *layer.constant(array).parts, "]"))
-    layout = source.axes if array.ndim == 1 else None
-    return layer.value(code, shape, axes=layout, dtype=source.dtype)
-
-
-@operation(
-    tf=[
-        "gather(params: x, indices, validate_indices: _validate=None, axis=None, batch_dims=0)",
-        "compat.v1.gather(params: x, indices, validate_indices: _validate=None, name=None, axis=None, batch_dims=0)",
-    ],
-    node="GatherV2(x, indices, axis, *, batch_dims=0)",
-    examples=[
-        example((7, 5), x=X, indices=[0, 5, 2], axis=1),
-        example((7, 5), x=X, indices=3, axis=2),
-        example((6, 5, 4), x=X, indices=[[0, 3], [2, 1]], axis=1),
-        example((6, 5, 4), x=X, indices=[0, 3], axis=3),
-    ],
-)
-def gather(
-    layer: LayerCall, x: Any, indices: Any, axis: Any, batch_dims: Any, _validate: Any = None
-) -> Value:
-    """`x[:, rows]`."""
-    source = tensor(layer, x)
-    must_be(batch_dims, "batch_dims", 0)
-    if isinstance(source, Sizes):
-        rows = integers(indices, "indices")
-        single = array_of(indices).ndim == 0
-        return sizes(
-            layer, [source.numbers[axis_of(row, len(source.numbers))] for row in rows], single=single
-        )
-    return _gathered(layer, source, indices, axis_of(0 if axis is None else axis, source.rank))
-
-
-@operation(
-    keras3="numpy.Take(x, indices, *, axis=None)",
-    examples=[
-        example((7, 5), x=X, indices=[0, 5, 2], axis=1),
-        example((7, 5), x=X, indices=3, axis=-1),
-        example((6, 5, 4), x=X, indices=[[0, 3], [2, 1]], axis=1),
-    ],
-)
-def take(layer: LayerCall, x: Any, indices: Any, axis: Any) -> Value:
-    """`x[:, rows]`."""
-    source = tensor(layer, x)
-    return _gathered(layer, source, indices, axis_of(axis, source.rank))

@@ -89,6 +89,9 @@ def filled(k: Any, value: Any, inputs: Sequence[Any]) -> Any:
     """An argument with tensors in it for the inputs, and Python's own slices."""
     if isinstance(value, Given):
         tensor = inputs[value.number]
+        if value.behind.startswith("shape"):
+            sizes = importlib.import_module("tensorflow").shape(tensor)
+            return sizes[int(value.behind[6:-1])] if value.behind.endswith("]") else sizes
         return tensor if value.behind == "linear" else k.layers.Activation(value.behind)(tensor)
     if isinstance(value, dict) and set(value) == {"start", "stop", "step"}:
         return slice(value["start"], value["stop"], value["step"])
