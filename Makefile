@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench faults applications architectures help
+.PHONY: setup demo test soak check format docs migrate bench faults applications architectures hostile help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -62,6 +62,9 @@ faults: setup ## plant wrong semantics in right bundles, judge each, write the t
 
 applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)
 	@$(BIN)/python -m benchmarks.applications $(APPLICATIONS)
+
+hostile: setup ## convert every hostile input the tests know, show what became of each, and write it into SECURITY.md
+	@$(BIN)/python -m tests.hostile
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

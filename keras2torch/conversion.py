@@ -17,6 +17,7 @@ from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
 from keras2torch.options import ConversionOptions
 from keras2torch.resolve import paired, resolve
+from keras2torch.soundness import check_numbers
 from keras2torch.source.dialects import in_one_spelling, reasons_of
 from keras2torch.source.model import Array, SourceModel
 from keras2torch.source.reading import read_source
@@ -123,6 +124,7 @@ def convert(
         digest: Future[str] = pool.submit(_sha256, source.content)
         try:
             arrays = resolve(source, understood.graph, program.expected)
+            program.warnings += check_numbers(arrays, understood.graph)
         except Keras2TorchError as error:
             raise error.in_file(str(path)) from error.__cause__
         module = write_module(program, source_name=path.name, keras_version=source.keras_version)

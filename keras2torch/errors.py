@@ -113,6 +113,10 @@ class WrongShape(RefusedFile):
     """A weight has another shape than the configuration asks for."""
 
 
+class BadWeight(RefusedFile):
+    """A weight holds numbers that cannot be computed with."""
+
+
 class UnexpectedWeight(RefusedFile):
     """The file holds a weight that the configuration has no place for."""
 

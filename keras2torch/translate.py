@@ -232,6 +232,7 @@ class Translator:
 
     def model_input(self, layer: Layer, shape: Shape, dtype: str) -> Value:
         """A new input of the module, in the layout that was asked for."""
+        self.check_size(shape, smallest=0)
         axes = self._io_axes(len(shape))
         value = Value(shape, dtype, axes, None, hint=layer.name)
         self._program.inputs.append(value)

@@ -27,7 +27,7 @@ from keras2torch.source.model import Generation
 
 # Nested models are laid flat call by call, so a short file can stand for a graph without end. Every call and every
 # argument of one counts, those of models too, which leave no node behind.
-_MOST_WORK = 200_000
+_MOST_WORK = 40_000
 _DEEPEST_NESTING = 32
 
 

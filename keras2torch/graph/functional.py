@@ -79,6 +79,9 @@ class Functional:
             except _NotYet as missing:
                 waiting.setdefault(missing.call, []).append(position)
                 continue
+            except BadConfig as error:
+                error.spot = error.spot or self._prefix + entry.name
+                raise
             done[entry.name, number] = run(entry, inputs, kwargs)
             for released in waiting.pop((entry.name, number), ()):
                 heapq.heappush(ready, released)

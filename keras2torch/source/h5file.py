@@ -120,11 +120,12 @@ class H5File:
 
     def _weights(self, group: Node) -> dict[str, tuple[StoredWeight, ...]]:
         result: dict[str, tuple[StoredWeight, ...]] = {}
-        for layer in self._names(group, "layer_names"):
+        layers = self._names(group, "layer_names")
+        if len(layers) > self._limits.layers:
+            raise errors.LimitExceeded(f"more than {self._limits.layers} layers", spot=group.spot)
+        for layer in layers:
             if layer in result:
                 raise errors.DamagedHDF5(f"layer_names holds {layer!r} twice", spot=group.spot)
-            if len(result) >= self._limits.layers:
-                raise errors.LimitExceeded(f"more than {self._limits.layers} layers", spot=group.spot)
             owner = self._file.descend(group, layer)
             if owner is None or not owner.is_a_group:
                 raise errors.MissingWeight(

@@ -32,6 +32,8 @@ _HEADER_READS, _HEADER_BYTES = 1024, 16 << 20
 # The records of newer groups and attributes are looked up in a list of heap blocks, one by one.
 _RECORD_READS = 32_768
 _CHUNK_INDEX_BYTES = 16 << 20
+# Sound files cost at most 1.3 times their size: what a few hundred bytes lead on to is refused soon.
+_READS_A_BYTE, _READS_IN_ANY_FILE = 8, 1 << 20
 
 
 class Window:
@@ -101,6 +103,7 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
         self.spot = spot
         self._limits = limits
         self._window = window
+        self._attribute_items = 0
         with damage_at(spot):
             cost = _HEADER_BYTES // _HEADER_READS
             super().__init__(window.part(_HEADER_BYTES, read_cost=cost), address, global_heaps=global_heaps)
@@ -130,7 +133,12 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
     def links(self) -> Mapping[str, int | str]:
         """Child name -> address, or the path that a soft link holds."""
         with damage_at(self.spot):
-            return dict(self.get_links())
+            found: dict[str, int | str] = {}
+            for name, target in self.iter_links():
+                found[name] = target
+                if len(found) > self._limits.links:
+                    raise errors.LimitExceeded(f"more than {self._limits.links} links")
+            return found
 
     def datatype(self) -> bytes:
         """The datatype message: how the numbers of a dataset are laid out."""
@@ -157,8 +165,9 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
     # ------------------------------------------------------------------------------- limits on what pyfive does
 
     def _attr_value(self, ptype: Any, buf: Any, count: int, offset: int) -> Any:
-        if count > self._limits.attribute_items:
-            raise errors.LimitExceeded(f"an attribute of {count} items", spot=self.spot)
+        self._attribute_items += count
+        if self._attribute_items > self._limits.attribute_items:
+            raise errors.LimitExceeded(f"attributes of {self._attribute_items} items", spot=self.spot)
         return super()._attr_value(ptype, buf, count, offset)
 
     def _get_attributes_from_attr_info(self, attrs: Any, attr_info: Any) -> Any:
@@ -211,7 +220,8 @@ class HDF5:
 
     def __init__(self, data: memoryview, limits: Limits):
         self._limits = limits
-        self._window = Window(data, limits.structure_reads)
+        most = min(limits.structure_reads, _READS_IN_ANY_FILE + _READS_A_BYTE * len(data))
+        self._window = Window(data, most)
         self._heaps: dict[int, Any] = {}
         self._groups: dict[int, Node] = {}
         with damage_at("/"):

@@ -25,6 +25,9 @@ def parse_object(text: bytes | str, limits: Limits) -> dict[str, Any]:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise BadConfig(f"model_config is not UTF-8 (byte {error.start})") from error
+    # In strings too, where few stand: counting is quick, and comes before anything slow.
+    if sum(map(text.count, "[{,")) > limits.json_items:
+        raise LimitExceeded(f"model_config holds more than {limits.json_items} items")
     _check_depth(text, limits.json_depth)
     try:
         value = json.loads(

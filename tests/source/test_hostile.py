@@ -80,7 +80,7 @@ def test_a_tree_of_chunks_whose_nodes_share_one_child(tmp_path: Path) -> None:
 def test_an_attribute_of_more_strings_than_memory_holds(tmp_path: Path) -> None:
     strings = s.attribute(b"layer_names", s.vlen_strings(), s.simple_space(1 << 33), bytes(16))
     path = s.write_file(tmp_path / "m.h5", s.header(s.message(s.ATTRIBUTE, strings)))
-    assert f"an attribute of {1 << 33} items" in refused(path)
+    assert f"attributes of {1 << 33} items" in refused(path)
 
 
 def test_names_without_an_end(tmp_path: Path) -> None:

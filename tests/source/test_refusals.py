@@ -461,6 +461,8 @@ def test_weights_that_share_their_bytes(tmp_path: Path) -> None:
         {"structure_reads": 5000},
         {"config_bytes": 50},
         {"json_depth": 3},
+        {"json_items": 3},
+        {"links": 1},
         {"layers": 1},
         {"datasets": 3},
         {"tensor_rank": 1},
