@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from keras2torch._version import __version__
-from keras2torch.errors import Keras2TorchError, ParityFailed, UnsupportedModel, one_line
+from keras2torch.errors import Keras2TorchError, ParityFailed, UnsupportedModel, UsageError, one_line
 from keras2torch.options import BACKENDS
 
 _INTERRUPTED = 130
@@ -154,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
         "--source", type=Path, required=True, metavar="MODEL", help="the file that was converted"
     )
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where float32 is judged")
+    sub.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the verdict as one page too, with a plot"
+    )
     own_code(sub)
 
     command("layers", _layers, "List the layer classes: what each becomes, or why it cannot be converted.")
@@ -232,7 +235,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.json:
         _say_converted(conversion.path, conversion.manifest)
-    return _judge(arguments, arguments.out, arguments.model, "cpu")
+    return _judge(arguments, arguments.out, arguments.model)
 
 
 def _say_converted(path: Path, manifest: Any) -> None:
@@ -245,13 +248,25 @@ def _say_converted(path: Path, manifest: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    return _judge(arguments, arguments.bundle, arguments.source, arguments.device)
+    return _judge(arguments, arguments.bundle, arguments.source, device=arguments.device, html=arguments.html)
 
 
-def _judge(arguments: argparse.Namespace, bundle: Path, source: Path, device: str) -> int:
+def _judge(
+    arguments: argparse.Namespace,
+    bundle: Path,
+    source: Path,
+    *,
+    device: str = "cpu",
+    html: Path | None = None,
+) -> int:
+    from keras2torch.parity.page import write_html
     from keras2torch.parity.verify import verify
 
+    if html is not None and not html.absolute().parent.is_dir():
+        raise UsageError("no such folder to write a page in", file=str(html))
     report = verify(bundle, source, device=device, layers=arguments.layers, replace=arguments.replace)
+    if html is not None:
+        write_html(report, bundle.absolute().name, html)
     if arguments.json:
         _print_json({"ok": report.passed, "bundle": str(bundle), "parity": report.as_json()})
     else:
@@ -262,7 +277,7 @@ def _judge(arguments: argparse.Namespace, bundle: Path, source: Path, device: st
 def _show(report: Any) -> None:
     from rich.console import Console
 
-    from keras2torch.parity.report import print_report
+    from keras2torch.parity.terminal import print_report
 
     print_report(report, Console())
 

@@ -1,13 +1,10 @@
-"""The verdict on one bundle, as values, as JSON and as a table."""
+"""The verdict on one bundle, as values and as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -91,7 +88,7 @@ class Departure:
     def __str__(self) -> str:
         what = self.fault or f"error {self.error:.1e} of its scale"
         after = f", after {self.last_good} still agreed" if self.last_good else ""
-        return f"first departure: {self.layer} ({self.class_name}), call {self.call}, case {self.case}: {what}{after}"
+        return f"departs first at {self.layer} ({self.class_name}), call {self.call}, case {self.case}: {what}{after}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +148,27 @@ class ParityReport:
         """The largest float32 error of any output."""
         return max((f.deployment.error for f in self.outputs), default=float("inf"))
 
+    @property
+    def extent(self) -> str:
+        """How much was compared."""
+        ran = sum(case.refused is None for case in self.cases)
+        return (
+            f"{len(self.layers)} layer outputs compared, {self.layers_not_visible} not visible by themselves; "
+            f"{ran} cases; float64 limit {self.structure_limit:g}; on {self.device}"
+        )
+
+    @property
+    def headline(self) -> str:
+        """The verdict in one line."""
+        if self.passed:
+            return (
+                f"parity passed: float64 within {self.structure_error:.1e} of scale, "
+                f"float32 within {self.deployment_error:.1e}"
+            )
+        if self.first_departure:
+            return f"parity FAILED: {self.first_departure}"
+        return f"parity FAILED: {self.failures[0]}"
+
     def as_json(self) -> dict[str, Any]:
         """The content of parity.json: no clock, no host; infinite errors are spelled "inf"."""
         document = {
@@ -177,59 +195,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def print_report(report: ParityReport, console: "Console", *, layers: bool = False) -> None:
-    """A table for people: one row an output, with `layers` one a layer too, then what failed and where it
-    began.
-    """
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("tensor", "float64", "float32", "Keras float32", "scale", ""):
-        table.add_column(column, justify="left" if column in {"tensor", ""} else "right")
-    if layers:
-        for layer in report.layers:
-            figure = layer.structure
-            table.add_row(
-                f"  {layer.title}", _number(figure.error), "", "", _number(figure.scale), _tick(figure.passed)
-            )
-    for output in report.outputs:
-        passed = output.structure.passed and output.deployment.passed
-        errors = (
-            output.structure.error,
-            output.deployment.error,
-            output.reference_error,
-            output.structure.scale,
-        )
-        table.add_row(output.name, *map(_number, errors), _tick(passed))
-    console.print(table)
-    ran = sum(case.refused is None for case in report.cases)
-    console.print(
-        f"{len(report.layers)} layer outputs compared, {report.layers_not_visible} not visible by themselves; "
-        f"{ran} cases; float64 limit {report.structure_limit:g}; on {report.device}"
-    )
-    if report.constructed:
-        text = "; ".join(map(str, report.constructed))
-        console.print(f"reference constructed, not loaded: {text}", style="yellow", markup=False)
-    if report.given:
-        console.print(
-            f"not compared, the caller's own: {', '.join(report.given)}", style="yellow", markup=False
-        )
-    for warning in report.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
-    for failure in report.failures:
-        console.print(f"failed: {failure}", style="red", markup=False)
-    if report.first_departure:
-        console.print(str(report.first_departure), style="red", markup=False)
-    console.print(
-        "parity passed" if report.passed else "parity FAILED", style="green" if report.passed else "bold red"
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:.1e}"
-
-
-def _tick(passed: bool) -> str:
-    return "[green]ok[/]" if passed else "[red]FAILED[/]"

@@ -9,7 +9,6 @@ import pytest
 
 from keras2torch import convert
 from keras2torch.errors import ParityFailed, RefusedFile, UsageError
-from keras2torch.parity.report import print_report
 from keras2torch.parity.verify import VerificationError, Verifier, verify
 from keras2torch.sandbox import Limits, Sandbox
 
@@ -67,24 +66,6 @@ def test_a_wrong_bundle_fails_and_is_told_to_be_changed(
     assert report.first_departure is not None
     assert report.first_departure.layer == "norm"
     assert report.warnings == ["model.py was changed after the conversion"]
-
-
-def test_the_table_shows_what_failed(
-    bundle: Path, source: Path, verifier: Verifier, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from rich.console import Console
-
-    model = bundle / "model.py"
-    model.write_text(model.read_text().replace("eps=0.001", "eps=0.002"))
-    print_report(verifier.verify(bundle, source), Console(width=120), layers=True)
-    shown = capsys.readouterr().out
-    assert "first departure: norm (BatchNormalization)" in shown
-    assert "parity FAILED" in shown
-    for line in shown.splitlines():
-        if line.strip().startswith("conv "):
-            assert line.rstrip().endswith("ok")
-        if line.strip().startswith("norm "):
-            assert line.rstrip().endswith("FAILED")
 
 
 def test_another_source_is_refused(bundle: Path, source: Path, tmp_path: Path, verifier: Verifier) -> None:
