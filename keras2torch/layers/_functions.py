@@ -61,6 +61,29 @@ REFUSED = {"threshold": "activation threshold has two arguments that no file giv
 """Functions that a configuration cannot name in a way that could be computed, and why."""
 
 
+_BEFORE_TF_KERAS = frozenset({Generation.KERAS1, Generation.KERAS2})
+_FOREIGN_THERE = frozenset({"silu", "mish", "relu6", "log_softmax"})
+"""Functions that Keras 1 and 2 have not, which mean the same wherever they come from."""
+_AMBIGUOUS = {
+    "gelu": "exactly, or by a tanh",
+    "leaky_relu": "with any slope",
+}
+"""Functions that Keras took later, and that people write in more than one way."""
+
+
+def _check_whose(layer: LayerCall, name: str, option: str) -> None:
+    """Refuse, or tell, that a function is not Keras's own in this file: the file holds its name and nothing else."""
+    foreign = layer.generation in _BEFORE_TF_KERAS
+    if name in _AMBIGUOUS and (foreign or (name == "gelu" and layer.older_than(4))):
+        raise UnsupportedOption(
+            f"{name} is not this Keras's own but its author's, who may compute it {_AMBIGUOUS[name]}: a torch class "
+            "that says so can take the layer's place with --replace NAME=FILE.py:CLASS",
+            option,
+        )
+    if foreign and name in _FOREIGN_THERE:
+        layer.warn(f"{option} {name} is not this Keras's own but its author's; taken for what all call so")
+
+
 def _hard_sigmoid(x: Value, generation: Generation) -> Code:
     # Keras 3 changed the slope from 1/5 to 1/6: up to 0.083 apart.
     if generation is Generation.KERAS3:
@@ -118,6 +141,7 @@ def apply(layer: LayerCall, source: Value, name: str, option: str) -> Value:
     name = _ALIASES.get(name, name)
     if name in REFUSED:
         raise UnsupportedOption(REFUSED[name], option)
+    _check_whose(layer, name, option)
     if name == "linear":
         return source
     if name in _READ_MORE_THAN_ONCE:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import keras2torch
 from keras2torch.layers import _functions
+from tests.crafted import layer, sequential, write_model
 
 NO_ACTIVATIONS = {"get", "serialize", "deserialize"}
 
@@ -41,3 +43,29 @@ def test_every_public_activation_is_known(package: str, file: str, some: set[str
 
 def test_a_name_has_a_formula_or_a_reason_and_not_both() -> None:
     assert not _functions.REFUSED.keys() & set(_functions.names())
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "refused", "warned"),
+    [
+        ("1.2.2", "gelu", True, False),
+        ("2.2.4", "gelu", True, False),
+        ("2.3.0-tf", "gelu", True, False),
+        ("2.4.0", "gelu", False, False),
+        ("2.2.4", "leaky_relu", True, False),
+        ("2.4.0", "leaky_relu", False, False),
+        ("2.2.4", "swish", False, True),
+        ("2.2.4", "relu6", False, True),
+        ("2.15.0", "swish", False, False),
+        ("2.2.4", "tanh", False, False),
+    ],
+)
+def test_a_function_may_be_its_authors_own(
+    version: str, name: str, refused: bool, warned: bool, tmp_path: Path
+) -> None:
+    config = sequential(layer("Activation", "a", activation=name, batch_input_shape=[None, 3]))
+    found = keras2torch.inspect(write_model(tmp_path / "m.h5", config, {}, keras_version=version))
+    assert [reason.option for reason in found.reasons] == ["activation"] * refused
+    assert all("--replace NAME=FILE.py:CLASS" in reason.message for reason in found.reasons)
+    assert [warning for warning in found.warnings if "its author's" in warning] == list(found.warnings)
+    assert bool(found.warnings) is warned
