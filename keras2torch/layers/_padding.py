@@ -1,61 +1,22 @@
-"""Windows that slide: sizes, "same" padding and what torch needs for it.
-
-TensorFlow's "same" (https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2): out = ceil(n/s), and of the
-padding max((out-1)*s + (k-1)*d + 1 - n, 0) the smaller half goes in front. It depends on n, so where n is open the
-padding is computed at run time.
-
-Theano's (`border_mode` of `theano.tensor.nnet.conv2d`) does not: "half" pads half of the kernel on either side, after
-which Keras cut off what was more than ceil(n/s), and "full" all of the kernel but one step.
-"""
+"""What a layer's options say of windows that slide, and the sizes of transposed ones; see `operations._windows`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from keras2torch.emit.code import Code, Value, call
-from keras2torch.errors import LayerRefused, UnsupportedOption
+from keras2torch.errors import LayerRefused
 from keras2torch.layers._call import LayerCall
+from keras2torch.operations._windows import Window, apply, channels_first_value, short
 from keras2torch.source.model import Generation
 from keras2torch.source.theano import PADDED_BY_THEANO
 
-
-@dataclass(frozen=True)
-class Window:
-    """Kernel or pool size, stride and dilation an axis, and the padding mode of all."""
-
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilation: tuple[int, ...]
-    padding: str
-
-    def effective(self, axis: int) -> int:
-        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
-
-    def output(self, n: int | None, axis: int) -> int | None:
-        """Output extent for input extent `n`."""
-        if n is None:
-            return None
-        if self.padding in ("same", "causal", "half"):
-            return -(-n // self.strides[axis])
-        length = (n + sum(self.before_after(n, axis)) - self.effective(axis)) // self.strides[axis] + 1
-        if length < 1:
-            raise UnsupportedOption(f"a window of {self.effective(axis)} does not fit in {n}", "kernel_size")
-        return length
-
-    def before_after(self, n: int, axis: int) -> tuple[int, int]:
-        """Padding in front and behind for input extent `n`."""
-        if self.padding == "valid":
-            return 0, 0
-        if self.padding == "causal":
-            return self.effective(axis) - 1, 0
-        if self.padding == "half":
-            return self.effective(axis) // 2, (self.effective(axis) - 1) // 2
-        if self.padding == "full":
-            return self.effective(axis) - 1, self.effective(axis) - 1
-        out = -(-n // self.strides[axis])
-        total = max((out - 1) * self.strides[axis] + self.effective(axis) - n, 0)
-        return total // 2, total - total // 2
+__all__ = [
+    "Window",
+    "apply",
+    "channels_first_value",
+    "output_padding",
+    "short",
+    "transposed_window",
+    "window",
+]
 
 
 def window(layer: LayerCall, rank: int, *, causal: bool) -> Window:
@@ -70,53 +31,6 @@ def window(layer: LayerCall, rank: int, *, causal: bool) -> Window:
         dilation=options.integers("dilation_rate", count=rank, default=1),
         padding=options.choice("padding", among=modes, default="valid"),
     )
-
-
-def short(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
-    """One number where all are equal, as people write it."""
-    return numbers[0] if len(set(numbers)) == 1 else numbers
-
-
-def apply(
-    layer: LayerCall, x: Value, shape: Window, *, fill: float = 0.0
-) -> tuple[Value, int | str | tuple[int, ...] | None]:
-    """Pad `x` (channels-first) as far as the module cannot do it itself; returns the `padding=` for the module.
-
-    `fill` other than 0 is for poolings: their modules pad with it themselves when the padding is symmetric.
-    """
-    spatial = x.torch_shape[2:]
-    rank = len(spatial)
-    if shape.padding == "valid":
-        return x, None
-    unit_stride = all(stride == 1 for stride in shape.strides)
-    if shape.padding == "same" and unit_stride and fill == 0.0:
-        if all(size == 1 for size in shape.kernel):
-            return x, None
-        if all(shape.effective(axis) % 2 for axis in range(rank)):
-            return x, short(tuple(shape.effective(axis) // 2 for axis in range(rank)))
-        return x, "same"
-    known = [shape.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
-    if shape.padding != "same" or (unit_stride and None in known):
-        # does not depend on the extent
-        known = [shape.before_after(n if n is not None else 1 << 20, axis) for axis, n in enumerate(spatial)]
-    pairs = [pair for pair in known if pair is not None]
-    if len(pairs) == rank:
-        if not any(number for pair in pairs for number in pair):
-            return x, None
-        if all(front == back for front, back in pairs):
-            return x, short(tuple(front for front, _ in pairs))
-        pads = tuple(number for pair in reversed(pairs) for number in pair)
-        extra = {} if fill == 0.0 else {"value": fill}
-        code = call("F.pad", x, pads, **extra)
-    else:
-        settings: dict[str, Any] = {} if fill == 0.0 else {"value": fill}
-        if any(n != 1 for n in shape.dilation):
-            settings["dilation"] = shape.dilation
-        code = call(layer.part("pad_same"), x, shape.kernel, shape.strides, **settings)
-    padded = tuple(
-        n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)
-    )
-    return channels_first_value(layer, code, x, x.torch_shape[1], padded), None
 
 
 def transposed_window(shape: Window, axis: int, output_padding: int | None) -> tuple[int, int]:
@@ -146,12 +60,3 @@ def output_padding(shape: Window, axis: int, n: int | None, extent: int) -> int:
         raise LayerRefused(f"an output of {extent} from an input of {n}")
     full = (n - 1) * stride + effective
     return extent - full + (2 * (effective // 2) if shape.padding == "same" else 0)
-
-
-def channels_first_value(
-    layer: LayerCall, code: Code, like: Value, channels: int | None, spatial: tuple[int | None, ...]
-) -> Value:
-    """A value whose torch shape is (N, channels, *spatial), in the same Keras data format as `like`."""
-    torch_shape = (like.torch_shape[0], channels, *spatial)
-    shape = tuple(torch_shape[like.axes.index(axis)] for axis in range(like.rank))
-    return layer.value(code, shape, axes=like.axes)

@@ -120,13 +120,17 @@ _TO_SPACE = [example((3, 2, 12), x=X, block=2), example((2, 3, 9), x=X, block=3)
 
 
 @operation(
-    tf="nn.depth_to_space(input: x, block_size: block, data_format='NHWC')",
+    tf=[
+        "nn.depth_to_space(input: x, block_size: block, data_format='NHWC')",
+        "compat.v1.nn.depth_to_space(input: x, block_size: block, name=None, data_format='NHWC')",
+    ],
+    keras3="nn.DepthToSpace(x, *, block_size: block, data_format='channels_last')",
     node="DepthToSpace(x, *, block_size: block, data_format='NHWC')",
     examples=_TO_SPACE,
 )
 def depth_to_space(layer: LayerCall, x: Any, block: Any, data_format: Any) -> Value:
     """Channels become squares of pixels; they stand last in Keras's order, where `pixel_shuffle` has them first."""
-    must_be(data_format, "data_format", "NHWC")
+    must_be(data_format, "data_format", "NHWC", "channels_last")
     source = layer.channels_first(tensor(layer, x), "channels_last")
     step = integer(block, "block_size", 2, 1 << 10)
     channels = source.shape[-1]
@@ -145,13 +149,17 @@ def _times(extent: int | None, step: int) -> int | None:
 
 
 @operation(
-    tf="nn.space_to_depth(input: x, block_size: block, data_format='NHWC')",
+    tf=[
+        "nn.space_to_depth(input: x, block_size: block, data_format='NHWC')",
+        "compat.v1.nn.space_to_depth(input: x, block_size: block, name=None, data_format='NHWC')",
+    ],
+    keras3="nn.SpaceToDepth(x, *, block_size: block, data_format='channels_last')",
     node="SpaceToDepth(x, *, block_size: block, data_format='NHWC')",
     examples=[example((4, 6, 3), x=X, block=2), example((6, 3, 2), x=X, block=3)],
 )
 def space_to_depth(layer: LayerCall, x: Any, block: Any, data_format: Any) -> Value:
     """Squares of pixels become channels, in Keras's order."""
-    must_be(data_format, "data_format", "NHWC")
+    must_be(data_format, "data_format", "NHWC", "channels_last")
     source = layer.channels_first(tensor(layer, x), "channels_last")
     step = integer(block, "block_size", 2, 1 << 10)
     height, width, channels = source.shape[1:]

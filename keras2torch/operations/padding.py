@@ -38,13 +38,13 @@ _MIRRORED = [
 )
 def pad(layer: LayerCall, x: Any, widths: Any, mode: Any, fill: Any) -> Value:
     """`F.pad`; symmetric borders are joined on."""
-    return _padded(layer, x, widths, choice(mode, "mode", "constant", "reflect", "symmetric"), fill)
+    return padded(layer, x, widths, choice(mode, "mode", "constant", "reflect", "symmetric"), fill)
 
 
 @operation(node="Pad(x, widths)", examples=_EXAMPLES)
 def pad_node(layer: LayerCall, x: Any, widths: Any) -> Value:
     """`F.pad` with zeros."""
-    return _padded(layer, x, widths, "constant", 0)
+    return padded(layer, x, widths, "constant", 0)
 
 
 @operation(
@@ -53,7 +53,7 @@ def pad_node(layer: LayerCall, x: Any, widths: Any) -> Value:
 )
 def pad_node_with(layer: LayerCall, x: Any, widths: Any, fill: Any) -> Value:
     """`F.pad`."""
-    return _padded(layer, x, widths, "constant", fill)
+    return padded(layer, x, widths, "constant", fill)
 
 
 @operation(
@@ -65,10 +65,10 @@ def pad_node_with(layer: LayerCall, x: Any, widths: Any, fill: Any) -> Value:
 )
 def mirror_pad(layer: LayerCall, x: Any, widths: Any, mode: Any) -> Value:
     """`F.pad` with a mirror image; symmetric borders are joined on."""
-    return _padded(layer, x, widths, choice(mode, "mode", "reflect", "symmetric"), None)
+    return padded(layer, x, widths, choice(mode, "mode", "reflect", "symmetric"), None)
 
 
-def _padded(layer: LayerCall, x: Any, widths: Any, mode: str, fill: Any) -> Value:
+def padded(layer: LayerCall, x: Any, widths: Any, mode: str, fill: Any) -> Value:
     source = tensor(layer, x)
     pairs = _pairs(widths, source.rank)
     shape = tuple(

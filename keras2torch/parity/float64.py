@@ -29,6 +29,9 @@ def exact_float64(tf: Any) -> Iterator[None]:
         (tf.nn, "gelu"): _gelu(tf),
         (tf.compat.v2.nn, "gelu"): _gelu(tf),
     }
+    pictures: Any = importlib.import_module("tensorflow.python.ops.image_ops_impl")
+    stand_ins[pictures, "convert_image_dtype"] = lambda image, *_, **__: image
+    stand_ins[image_ops, "adjust_contrastv2"] = _contrast(tf)
     for name, stand_in in image_stand_ins(tf, image_ops).items():
         stand_ins[image_ops, name] = stand_in
     keras_images = sys.modules.get("tf_keras.src.layers.preprocessing.image_preprocessing")
@@ -48,6 +51,8 @@ def exact_float64(tf: Any) -> Iterator[None]:
         )
     casts = [(tf, "cast"), (tf.compat.v2, "cast")]
     dilated = [(nn_ops, "conv2d_backprop_input"), (nn_ops, "conv3d_backprop_input_v2")]
+    standardized = pictures.math_ops
+    pictures.math_ops = _WithoutNarrowing(tf, standardized)
     originals = {place: getattr(*place) for place in (*stand_ins, *casts, *dilated)}
     try:
         for (module, name), stand_in in stand_ins.items():
@@ -58,6 +63,7 @@ def exact_float64(tf: Any) -> Iterator[None]:
             setattr(module, name, _dilated(tf, originals[module, name]))
         yield
     finally:
+        pictures.math_ops = standardized
         for (module, name), original in originals.items():
             setattr(module, name, original)
 
@@ -81,6 +87,36 @@ def _cast(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(x, dtype, name)
 
     return cast
+
+
+class _WithoutNarrowing:
+    """TensorFlow's mathematics for its functions of pictures, which make float32 of whatever they get."""
+
+    def __init__(self, tf: Any, original: Any) -> None:
+        self._tf, self._original = tf, original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def cast(self, x: Any, dtype: Any, name: str | None = None) -> Any:
+        wide = getattr(x, "dtype", None) == self._tf.float64 and dtype == self._tf.float32
+        return x if wide else self._original.cast(x, dtype, name)
+
+    def maximum(self, x: Any, y: Any) -> Any:
+        return self._original.maximum(x, self._tf.cast(y, x.dtype))
+
+    def tensordot(self, a: Any, b: Any, axes: Any) -> Any:
+        return self._original.tensordot(a, self._tf.constant(b, a.dtype), axes)
+
+
+def _contrast(tf: Any) -> Callable[..., Any]:
+    """The kernel takes no other floats than float32."""
+
+    def adjust_contrastv2(images: Any, contrast_factor: Any, **_: Any) -> Any:
+        mean = tf.reduce_mean(images, axis=[-3, -2], keepdims=True)
+        return (images - mean) * tf.cast(contrast_factor, images.dtype) + mean
+
+    return adjust_contrastv2
 
 
 def _dilated(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:

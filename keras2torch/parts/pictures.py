@@ -58,3 +58,11 @@ def equalize_by_tiles(
     under = seen_from(row + 1, column) * (1 - beside) + seen_from(row + 1, column + 1) * beside
     result = (above * (1 - below) + under * below)[:, :, :height, :width]
     return result if (low, high) == (0, 255) else result / 255 * (high - low) + low
+
+
+def standardize_each(x: torch.Tensor) -> torch.Tensor:
+    """Every picture of (N, ...) less its mean, divided by its deviation: of a uniform one by that of a single pixel."""
+    dims = tuple(range(1, x.ndim))
+    least = (x.shape[1] * x.shape[2] * x.shape[3]) ** -0.5
+    deviation = x.std(dim=dims, correction=0, keepdim=True).clamp(min=least)
+    return (x - x.mean(dim=dims, keepdim=True)) / deviation
