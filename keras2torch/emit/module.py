@@ -7,6 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from keras2torch.emit.allowed import check_source
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.names import class_name
@@ -45,7 +46,7 @@ class ModuleSource:
 
 
 def write_module(program: Program, *, source_name: str, keras_version: str | None) -> ModuleSource:
-    """Render a whole program."""
+    """Render a whole program. Raises `ForbiddenSource` where that holds what no rule may write: a defect of ours."""
     parts = with_needs(program.parts, program.own_parts)
     part_names = frozenset(part.name for part in parts)
     wish = class_name(program.graph.name)
@@ -81,7 +82,11 @@ def write_module(program: Program, *, source_name: str, keras_version: str | Non
     if name != "Model":
         out += ["", "", f"Model = {name}"]
     out += ["", "", *_LOAD_MODEL.splitlines()]
-    return ModuleSource("\n".join(out) + "\n", name, lines, body.parameters)
+    text = "\n".join(out) + "\n"
+    check_source(
+        text, parts=[part.name for part in parts], own_parts=program.own_parts.keys(), class_name=name
+    )
+    return ModuleSource(text, name, lines, body.parameters)
 
 
 def _docstring(program: Program, body: Body, source_name: str, keras_version: str | None) -> list[str]:
