@@ -16,6 +16,8 @@ from tests.randoms.recipe import Recipe
 BUILD = "tests.randoms.build:build_all"
 NOISE = 1e-13
 """What numbers of about one leave when they cancel; its scale says nothing."""
+OVERFLOW = 1e30
+"""Scales at which float32 yields infinity or NaN by the order of a product alone."""
 RUN = "tests.randoms.build:run_all"
 
 
@@ -104,5 +106,7 @@ def _verdict(name: str, answer: Any, folder: Path) -> Verdict:
     if wrong and all(figure.scale < NOISE and figure.fault is None for figure in wrong):
         return verdict("unjudged", ["nothing but rounding"], report.failures)
     departure = report.first_departure
+    if departure is None and any(figure.scale > OVERFLOW for figure in figures):
+        return verdict("unjudged", ["overflows in float32"], report.failures)
     sign = "float32" if departure is None else departure.class_name
     return verdict("departs", [sign], [*report.failures, str(departure)])
