@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench faults applications architectures hostile help
+.PHONY: setup demo test soak check format docs migrate bench faults applications architectures hostile fuzz help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -65,6 +65,10 @@ applications: setup ## build, convert and prove every model of keras.application
 
 hostile: setup ## convert every hostile input the tests know, show what became of each, and write it into SECURITY.md
 	@$(BIN)/python -m tests.hostile
+
+SECONDS ?= 600
+fuzz: setup ## let a fuzzer look for inputs that break the reader or the normaliser (SECONDS=600)
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

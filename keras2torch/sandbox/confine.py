@@ -1,5 +1,5 @@
-"""The walls round a child: limits, namespaces, Landlock and seccomp, each by itself, each told apart when
-refused.
+"""The walls round a child: limits, namespaces, no privileges, Landlock and seccomp, each by itself, each told apart
+when refused.
 
 They overlap on purpose. A container often forbids namespaces but never seccomp; an old kernel has no Landlock
 but has namespaces. All of them last until the process ends, and none needs root.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras2torch.sandbox import landlock, seccomp
+from keras2torch.sandbox import landlock, privileges, seccomp
 from keras2torch.sandbox.kernel import libc
 
 PR_SET_PDEATHSIG = 1
@@ -53,6 +53,10 @@ def confine(
     stands = ["limits"]
     if "namespaces" in walls and _leave_namespaces():
         stands.append("namespaces")
+        _limit_processes(limits["processes"])
+    # Behind the namespaces, which need a privilege where they are made, and give all of them inside.
+    if "privileges" in walls and privileges.drop():
+        stands.append("privileges")
     # An editable install finds this package by an import hook, so sys.path does not name its folder.
     package = Path(__file__).resolve().parents[1]
     code = [
@@ -84,6 +88,17 @@ def _set_limits(limits: dict[str, Any]) -> None:
     set_limit(resource.RLIMIT_NOFILE, limits["open_files"])
     if limits["cpu_s"] is not None:
         set_limit(resource.RLIMIT_CPU, limits["cpu_s"], spare=5)  # SIGXCPU, and SIGKILL if that is caught
+
+
+def _limit_processes(most: int) -> None:
+    """Bound processes and threads. In a user namespace only: anywhere else, all that the user runs would count.
+
+    The kernel never holds root to it; seccomp is what keeps root from starting any.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2] == "1":
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 def _private_bytes() -> int:

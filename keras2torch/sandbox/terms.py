@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-ALL_WALLS = frozenset({"namespaces", "landlock", "seccomp"})
+ALL_WALLS = frozenset({"namespaces", "privileges", "landlock", "seccomp"})
 """The walls a child puts up round itself; each stands only where the kernel grants it (see
 `Outcome.walls`)."""
 
@@ -17,6 +17,8 @@ class Limits:
     never touch, while RLIMIT_DATA counts private writable memory only, so an allocation too many fails inside
     the child (a MemoryError, or an abort from C++), with no watcher to poll and no race to lose.
 
+    `processes` counts threads too.
+
     `cpu_s` of None is no limit other than the wall clock. `grace_s` is the time between SIGTERM and SIGKILL.
     """
 
@@ -25,6 +27,7 @@ class Limits:
     memory_bytes: int = 4 << 30
     file_bytes: int = 16 << 30
     open_files: int = 1024
+    processes: int = 4096
     log_bytes: int = 256 << 10
     result_bytes: int = 64 << 20
     grace_s: float = 2.0

@@ -21,7 +21,8 @@ def generation_of(keras_version: str | None, config: Mapping[str, Any]) -> Gener
     if major == "1":
         generation = Generation.KERAS1
     elif major == "2":
-        minor = int(version.split(".")[1]) if re.match(r"2\.[0-9]{1,4}(\D|$)", version) else 0
+        found = re.match(r"2\.([0-9]{1,4})(\D|$)", version)
+        minor = int(found[1]) if found else 0
         tf = version.endswith("-tf") or minor >= 5 or version == "2.4.0"
         generation = Generation.TF_KERAS if tf else Generation.KERAS2
     elif re.fullmatch(r"[3-9][0-9]{0,3}", major):

@@ -41,6 +41,13 @@ def refuse(payload: dict[str, Any]) -> None:
     raise RefusalError("dense/kernel: expected (2, 3), found (3, 2)")
 
 
+def privileges(payload: dict[str, Any]) -> dict[str, int]:
+    status = Path("/proc/self/status").read_text()
+    return {
+        line.split(":")[0]: int(line.split()[1], 16) for line in status.splitlines() if line.startswith("Cap")
+    }
+
+
 def leave(payload: dict[str, Any]) -> None:
     os._exit(payload["code"])
 

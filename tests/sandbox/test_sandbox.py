@@ -224,7 +224,7 @@ def test_nothing_the_child_started_outlives_it(then: str, tmp_path: Path) -> Non
 
 
 def test_all_walls_stand_on_this_machine(run: Any) -> None:
-    assert run("double", value=1).walls == ("limits", "namespaces", "landlock", "seccomp")
+    assert run("double", value=1).walls == ("limits", "namespaces", "privileges", "landlock", "seccomp")
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def greeter() -> Iterator[int]:
         thread.join()
 
 
-@pytest.mark.parametrize("wall", sorted(ALL_WALLS))
+@pytest.mark.parametrize("wall", sorted(ALL_WALLS - {"privileges"}))
 def test_each_wall_alone_keeps_the_network_out(wall: str, greeter: int, tmp_path: Path) -> None:
     with Sandbox(walls=frozenset({wall})) as sandbox:
         outcome = sandbox.run(f"{TARGETS}:try_network", {"port": greeter}, workdir=tmp_path)
@@ -292,6 +292,16 @@ def test_only_what_was_given_can_be_read(sandbox: Sandbox, tmp_path: Path) -> No
         assert attempt.error is not None
         assert attempt.error["class"] == "PermissionError"
     assert run("write_text", workdir / "new").ok
+
+
+@pytest.mark.parametrize("walls", [{"privileges"}, {"namespaces", "privileges"}])
+def test_no_privilege_is_left(walls: set[str], tmp_path: Path) -> None:
+    with Sandbox(walls=frozenset(walls)) as sandbox:
+        outcome = sandbox.run(f"{TARGETS}:privileges", {}, workdir=tmp_path)
+    assert set(outcome.walls) == {"limits", *walls}
+    # What could be had again by starting a program of root's is gone too, for whoever had it.
+    assert outcome.result["CapPrm"] == outcome.result["CapEff"] == outcome.result["CapAmb"] == 0
+    assert outcome.result["CapBnd"] == 0 or os.geteuid() != 0
 
 
 def test_the_caller_cannot_be_signalled(run: Any) -> None:

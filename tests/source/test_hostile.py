@@ -142,3 +142,15 @@ def test_flipped_bytes_are_refused_or_read_but_never_crash_or_hang(tmp_path: Pat
     assert slowest < 10
     assert all(str(error).startswith(str(path)) and str(error).isprintable() for error in refusals)
     assert len({error.kind for error in refusals}) > 5  # the flips reach all parts of the reader
+
+
+def test_what_nobody_asks_for_is_not_decoded(tmp_path: Path) -> None:
+    def trained(file: h5py.File) -> None:
+        file.attrs["training_config"] = range(5)
+
+    few = replace(DEFAULT, attribute_items=3)
+    assert read_source(dense_model(tmp_path / "m.h5", edit=trained), few).weights
+    with pytest.raises(LimitExceeded, match="attributes of"):
+        read_source(
+            dense_model(tmp_path / "m.h5", edit=lambda file: file.attrs.create("backend", range(5))), few
+        )
