@@ -1,10 +1,13 @@
 """Writes the pages that are derived from the code: `make docs`."""
 
-from itertools import groupby
+import ast
+import inspect
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from keras2torch.layers._table import Entry, entries
 from keras2torch.operations._registry import Dialect, Operation, operations
+from keras2torch.source import limits
 
 HERE = Path(__file__).parent
 _MOST_NAMES = 20
@@ -74,6 +77,35 @@ def _names(operation: Operation, dialect: Dialect) -> str:
     return ", ".join(f"`{spelling.name}`" for spelling in operation.names[dialect])
 
 
+def limits_page() -> str:
+    """The table of what files are held to."""
+    tree = ast.parse(inspect.getsource(limits))
+    [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
+    lines = [
+        "# Limits",
+        "",
+        "What a file may ask for, at most (`make docs` writes this page). A file that goes past one is refused as",
+        "`limit-exceeded`, before anything is allocated or looped over. `--limit NAME=NUMBER` of `inspect` and",
+        "`convert` sets another value, as does `limits=` in Python; the bundle's manifest records it, and verifying",
+        "holds to it.",
+        "",
+        "| limit | default | what it bounds |",
+        "|---|---|---|",
+    ]
+    for field, doc in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
+            name = ast.unparse(field.target)
+            text = " ".join(ast.literal_eval(doc.value).split())
+            lines.append(f"| `{name}` | {getattr(limits.DEFAULT, name):,} | {text} |")
+    lines += [
+        "",
+        "A child in the fleet has limits of its own besides, on memory, time, files and processes: `Limits` in",
+        "`keras2torch/sandbox/terms.py`, two of them set by `FLEET_JOB_MEMORY_BYTES` and `FLEET_JOB_TIMEOUT_SECONDS`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
+    (HERE / "limits.md").write_text(limits_page(), encoding="utf-8")
     (HERE / "layers.md").write_text(layers_page(), encoding="utf-8")
     (HERE / "operations.md").write_text(operations_page(), encoding="utf-8")

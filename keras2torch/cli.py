@@ -127,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
             help="what an input (by name, or number from 1) takes, for a Sequential that does not say; no batch axis, "
             "? for an open extent (repeatable)",
         )
+        sub.add_argument(
+            "--limit",
+            action="append",
+            default=[],
+            metavar="NAME=NUMBER",
+            help="another value for a limit that files are held to (repeatable; docs/limits.md lists them)",
+        )
 
     sub = command("inspect", _inspect, "Show what is in a file and what would not convert.")
     sub.add_argument("model", type=Path, metavar="MODEL")
@@ -185,6 +192,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         backend=arguments.backend,
         input_shape=arguments.input_shape,
         architecture=arguments.architecture,
+        limits=arguments.limit,
     )
     if arguments.json:
         _print_json(found.as_json())
@@ -226,6 +234,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         backend=arguments.backend,
         input_shape=arguments.input_shape,
         architecture=arguments.architecture,
+        limits=arguments.limit,
     )
     if not arguments.verify:
         if arguments.json:

@@ -19,6 +19,7 @@ from keras2torch.options import ConversionOptions
 from keras2torch.resolve import paired, resolve
 from keras2torch.soundness import check_numbers
 from keras2torch.source.dialects import in_one_spelling, reasons_of
+from keras2torch.source.limits import Limits
 from keras2torch.source.model import Array, SourceModel
 from keras2torch.source.reading import read_source
 from keras2torch.translate import Program, translate
@@ -47,7 +48,7 @@ def understand(path: Path, options: ConversionOptions) -> Understood:
     """Read and translate `path`. Raises `RefusedFile` or `UnsupportedModel`, naming the file."""
     try:
         source = read_model(path, options)
-        graph = build_graph(source.config, source.generation)
+        graph = build_graph(source.config, source.generation, limits=Limits.of(options.limits))
         program = translated(source, graph, options)
         return Understood(paired(source, graph, program.expected), graph, program)
     except Keras2TorchError as error:
@@ -83,7 +84,8 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
 
 def read_model(path: Path, options: ConversionOptions) -> SourceModel:
     """The model in `path`, in one spelling. Raises `RefusedFile`, and `UsageError` for options that it cannot have."""
-    return in_one_spelling(read_source(path, architecture=options.architecture), options)
+    limits = Limits.of(options.limits)
+    return in_one_spelling(read_source(path, limits, architecture=options.architecture), options)
 
 
 def convert(
@@ -96,6 +98,7 @@ def convert(
     backend: str | None = None,
     input_shape: Sequence[str] = (),
     architecture: str | Path | None = None,
+    limits: Sequence[str] = (),
 ) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
@@ -105,7 +108,8 @@ def convert(
     does not say which trained it. `input_shape`: `NAME_OR_NUMBER=32,32,3`, for a Sequential that does not say what it
     takes (no batch axis, `?` for an open extent). `architecture`: for a file of weights alone, what `model.to_json()`
     gave, or "applications:NAME" for weights of keras.applications. These three are for files that do not say: what a
-    file says itself is believed, with a warning that the option was not used.
+    file says itself is believed, with a warning that the option was not used. `limits`: `NAME=NUMBER`, other values for
+    what a file is held to (`docs/limits.md`).
     Raises a `Keras2TorchError`; `out` is then as it was before.
     """
     options = ConversionOptions.of(
@@ -115,6 +119,7 @@ def convert(
         backend=backend,
         input_shape=input_shape,
         architecture=architecture,
+        limits=limits,
     )
     path = Path(path)
     understood = understand(path, options)

@@ -14,6 +14,7 @@ from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.options import ConversionOptions
 from keras2torch.resolve import paired, resolve
+from keras2torch.source.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def inspect(
     backend: str | None = None,
     input_shape: Sequence[str] = (),
     architecture: str | Path | None = None,
+    limits: Sequence[str] = (),
 ) -> Inspection:
     """Describe the model in `path`; the other arguments as in `convert`.
 
@@ -65,10 +67,11 @@ def inspect(
         backend=backend,
         input_shape=input_shape,
         architecture=architecture,
+        limits=limits,
     )
     try:
         source = read_model(path, options)
-        graph = build_graph(source.config, source.generation)
+        graph = build_graph(source.config, source.generation, limits=Limits.of(options.limits))
         inputs: tuple[Mapping[str, Any], ...] = ()
         outputs: tuple[Mapping[str, Any], ...] = ()
         reasons: tuple[Reason, ...] = ()

@@ -14,6 +14,7 @@ from keras2torch.errors import UsageError
 IO_LAYOUTS = ("torch", "keras")
 BACKENDS = ("tensorflow", "theano")
 _LARGEST_EXTENT = 1 << 31
+_LONGEST_NUMBER = 18
 ARCHITECTURE_FILE = "architecture.json"
 """Where a bundle keeps the architecture that its source, a file of weights, does not hold."""
 _APPLICATIONS = "applications:"
@@ -126,6 +127,25 @@ class InputShape:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Another value for one of the limits that a file is held to (`keras2torch.source.limits`)."""
+
+    name: str
+    value: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`NAME=NUMBER`. Raises `UsageError`."""
+        name, equals, number = text.partition("=")
+        if not (name and equals and number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER):
+            raise UsageError(f"{text!r} is not NAME=NUMBER")
+        return cls(name, int(number))
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+@dataclass(frozen=True)
 class ConversionOptions:
     """Raises `UsageError` for a value that means nothing."""
 
@@ -141,6 +161,8 @@ class ConversionOptions:
     """Which backend trained a model whose file does not say: "tensorflow" or "theano"."""
     input_shape: tuple[InputShape, ...] = ()
     """Shapes of inputs that the model leaves open, for a Sequential that was never given one."""
+    limits: tuple[Limit, ...] = ()
+    """What a file is held to, where that is not the default."""
 
     def __post_init__(self) -> None:
         if self.backend not in (None, *BACKENDS):
@@ -152,6 +174,8 @@ class ConversionOptions:
         names = [replacement.layer for replacement in self.replace]
         if len(set(names)) != len(names):
             raise UsageError("a layer is to be replaced twice")
+        if len({limit.name for limit in self.limits}) != len(self.limits):
+            raise UsageError("a limit is given twice")
 
     @classmethod
     def of(
@@ -163,6 +187,7 @@ class ConversionOptions:
         backend: str | None = None,
         input_shape: Sequence[str] = (),
         architecture: str | Path | None = None,
+        limits: Sequence[str] = (),
     ) -> Self:
         """The options as a caller spells them, with the files they name. Raises `UsageError`."""
         return cls(
@@ -172,6 +197,7 @@ class ConversionOptions:
             backend=backend,
             input_shape=tuple(map(InputShape.parse, input_shape)),
             architecture=None if architecture is None else Architecture.of(architecture),
+            limits=tuple(map(Limit.parse, limits)),
         )
 
     def used_by(self, unused: Collection[str], architecture: bytes | None) -> Self:
@@ -204,6 +230,7 @@ class ConversionOptions:
             if kept.as_json() != recorded["architecture"]:
                 raise UsageError(f"{ARCHITECTURE_FILE} is not the one of the conversion", file=str(bundle))
             others["architecture"] = kept
+        others["limits"] = tuple(map(Limit.parse, recorded.get("limits", ())))
         options = cls(**others, input_shape=shapes, layers=tuple(layers), replace=tuple(replace))
         now = options.as_json()
         for key in ("layers", "replace"):
@@ -228,4 +255,6 @@ class ConversionOptions:
             found["input_shape"] = [str(shape) for shape in self.input_shape]
         if self.architecture is not None:
             found["architecture"] = self.architecture.as_json()
+        if self.limits:
+            found["limits"] = [str(limit) for limit in self.limits]
         return found

@@ -23,16 +23,18 @@ from keras2torch.graph.entries import (
 from keras2torch.graph.functional import Functional
 from keras2torch.graph.model import Container, Graph, Layer, Node, Shape, TensorRef
 from keras2torch.graph.stored_masks import without_stored_masks
+from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Generation
 
-# Nested models are laid flat call by call, so a short file can stand for a graph without end. Every call and every
-# argument of one counts, those of models too, which leave no node behind.
-_MOST_WORK = 40_000
 _DEEPEST_NESTING = 32
 
 
 def build_graph(
-    config: Mapping[str, Any], generation: Generation, *, called_on: Shape | None = None
+    config: Mapping[str, Any],
+    generation: Generation,
+    *,
+    called_on: Shape | None = None,
+    limits: Limits = DEFAULT,
 ) -> Graph:
     """The graph of `config`, the parsed `model_config`. Raises `BadConfig` or `LimitExceeded`.
 
@@ -50,7 +52,7 @@ def build_graph(
             f"{class_name} is a subclassed model: its configuration does not say how layers are called",
             spot=name,
         )
-    builder = _Builder(generation, called_on)
+    builder = _Builder(generation, called_on, limits)
     built = builder.model(_Place(), class_name, model, None)
     return Graph(
         name=name,
@@ -108,7 +110,8 @@ class _Built:
 class _Builder:
     """Grows the list of nodes while it descends; one instance a model."""
 
-    def __init__(self, generation: Generation, called_on: Shape | None):
+    def __init__(self, generation: Generation, called_on: Shape | None, limits: Limits):
+        self._limits = limits
         self._generation = generation
         self._called_on = called_on
         self.layers: dict[str, Layer] = {}
@@ -165,6 +168,8 @@ class _Builder:
 
     def _entries(self, place: _Place, class_name: str, config: Any) -> list[Entry]:
         stored = layer_entries(class_name, config)
+        if len(stored) > self._limits.layers:
+            raise LimitExceeded(f"more than {self._limits.layers} layers", spot=place.prefix)
         if self._generation is Generation.KERAS3 and class_name != "Sequential":
             ends = wiring.boundary_refs([config.get("input_layers"), config.get("output_layers")])
             stored = without_stored_masks(stored, frozenset(ref.layer for ref in ends))
@@ -230,8 +235,10 @@ class _Builder:
             raise BadConfig("two layers have the same path", spot=path)
 
     def _count(self, work: int, spot: str) -> None:
+        """Every call and every argument of one counts, those of models too, which leave no node behind."""
         self._work += work
-        if self._work > _MOST_WORK:
+        if self._work > self._limits.calls:
             raise LimitExceeded(
-                f"more than {_MOST_WORK} calls and arguments once nested models are laid flat", spot=spot
+                f"more than {self._limits.calls} calls and arguments once nested models are laid flat",
+                spot=spot,
             )

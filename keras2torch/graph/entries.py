@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras2torch.errors import BadConfig, LimitExceeded
+from keras2torch.errors import BadConfig
 from keras2torch.graph import wiring
-from keras2torch.source.limits import DEFAULT
 from keras2torch.source.model import Generation
 
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
@@ -90,8 +89,6 @@ def layer_entries(class_name: str, model: Any) -> list[Mapping[str, Any]]:
         raise BadConfig(f"{class_name} has no list of layers")
     if not layers:
         raise BadConfig(f"a {class_name} model without layers")
-    if len(layers) > DEFAULT.layers:
-        raise LimitExceeded(f"more than {DEFAULT.layers} layers")
     return layers
 
 

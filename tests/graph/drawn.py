@@ -4,11 +4,14 @@ from typing import Any
 
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph, TensorRef
+from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Generation
 
 
-def built(config: dict[str, Any], generation: Generation = Generation.TF_KERAS) -> Graph:
-    return build_graph(config, generation)
+def built(
+    config: dict[str, Any], generation: Generation = Generation.TF_KERAS, limits: Limits = DEFAULT
+) -> Graph:
+    return build_graph(config, generation, limits=limits)
 
 
 def drawn(graph: Graph) -> list[str]:

@@ -1,12 +1,13 @@
 """From every spelling of a model to one flat list of calls."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from keras2torch.errors import BadConfig, LimitExceeded
-from keras2torch.graph import build
 from keras2torch.graph.model import Container
+from keras2torch.source.limits import DEFAULT
 from keras2torch.source.model import Generation
 from tests.crafted import call, call3, functional, layer, nested, sequential, tensor3
 from tests.graph.drawn import built, drawn
@@ -408,14 +409,11 @@ def test_models_nested_without_end() -> None:
         built(model)
 
 
-@pytest.fixture
-def less_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the default, which would only take longer to reach."""
-    monkeypatch.setattr(build, "_MOST_WORK", build._MOST_WORK // 10)
+LESS_WORK = replace(DEFAULT, calls=DEFAULT.calls // 10)
+"""A tenth of the default, which would only take longer to reach."""
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.usefixtures("less_work")
 @pytest.mark.parametrize("plain_layers", [True, False])
 def test_models_called_many_times_in_models_called_many_times(plain_layers: bool) -> None:
     # A few kilobytes of configuration; 20 ** 12 calls. Without a plain layer in the innermost none of them is a node.
@@ -425,17 +423,26 @@ def test_models_called_many_times_in_models_called_many_times(plain_layers: bool
         calls = [call("i"), *(call(("m", k + 1)) for k in range(19))]
         model = functional([source("i"), nested(model, *calls)], [["i", 0, 0]], [["m", 20, 0]], name="m")
     with pytest.raises(LimitExceeded, match="once nested models are laid flat"):
-        built(model)
+        built(model, limits=LESS_WORK)
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.usefixtures("less_work")
 def test_many_tensors_in_many_calls() -> None:
     many = [layer("Add", "sum", call(*["i"] * 2000))]
     inner = functional([source("i"), *many], [["i", 0, 0]], [["sum", 0, 0]], name="m")
     calls = [call("in"), *(call(("m", k + 1)) for k in range(500))]
     with pytest.raises(LimitExceeded, match="calls and arguments"):
-        built(functional([source(), nested(inner, *calls)], [["in", 0, 0]], [["m", 500, 0]]))
+        built(
+            functional([source(), nested(inner, *calls)], [["in", 0, 0]], [["m", 500, 0]]), limits=LESS_WORK
+        )
+
+
+def test_more_layers_and_calls_than_were_allowed() -> None:
+    model = sequential(source(), *(dense(f"d{i}") for i in range(8)))
+    assert len(built(model, limits=replace(DEFAULT, layers=9, calls=18)).nodes) == 9
+    for few in ({"layers": 8}, {"calls": 17}):
+        with pytest.raises(LimitExceeded):
+            built(model, limits=replace(DEFAULT, **few))
 
 
 def test_more_layers_than_any_model_has() -> None:

@@ -1,9 +1,12 @@
 """Documents that speak of code, against the code."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+
+from keras2torch.source.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -26,6 +29,13 @@ def test_the_table_of_layers_is_that_of_the_registry() -> None:
 def test_the_table_of_operations_is_that_of_the_registry() -> None:
     written = (DOCS / "operations.md").read_text()
     assert written == _generator().operations_page(), "run make docs"
+
+
+def test_the_table_of_limits_is_that_of_the_code() -> None:
+    page = (DOCS / "limits.md").read_text()
+    assert page == _generator().limits_page(), "run make docs"
+    names = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert names == [field.name for field in dataclasses.fields(Limits)]
 
 
 def test_the_layer_shown_as_an_example_stands_in_the_code_as_shown() -> None:
