@@ -293,10 +293,11 @@ def _show(report: Any) -> None:
 
 def _layers(arguments: argparse.Namespace) -> int:
     from keras2torch.layers._table import entries
+    from keras2torch.operations._table import rows as operations
 
     rows = entries()
     if arguments.json:
-        _print_json([row.as_json() for row in rows])
+        _print_json([*(row.as_json() for row in rows), *operations()])
         return 0
     width = max(len(row.name) for row in rows)
     for family, members in groupby(rows, key=lambda row: row.family):

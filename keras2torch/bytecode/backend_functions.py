@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras2torch.bytecode.refusal import NotRecognised
 from keras2torch.bytecode.signatures import REDUCE, Arguments, Function, constant, function, identity
-from keras2torch.bytecode.tree import BATCH_FLATTEN, OPERATORS, Apply
+from keras2torch.bytecode.tree import BATCH_DOT, BATCH_FLATTEN, INT_SHAPE, OPERATORS, Apply
 
 # ------------------------------------------------------------------------------- what takes more than one operation
 
@@ -71,6 +71,15 @@ def _transpose(given: Arguments) -> Apply:
     return Apply("transpose", (given["x"],), (("perm", given["pattern"]),) if "pattern" in given else ())
 
 
+def _dot(given: Arguments) -> Apply:
+    """The last axis of the first with the last but one of the second."""
+    return Apply("tensordot", (given["x"], given["y"]), (("axes", [[-1], [-2]]),))
+
+
+def _batch_dot(given: Arguments) -> Apply:
+    return Apply(BATCH_DOT, (given["x"], given["y"]), (("axes", given.get("axes")),))
+
+
 def _epsilon(_: Arguments) -> float:
     return 1e-7
 
@@ -130,6 +139,7 @@ BACKEND: dict[str, Function] = {
     },
     "argmax": function("input/x axis=-1", "math.argmax"),
     "argmin": function("input/x axis=-1", "math.argmin"),
+    "batch_dot": function("x y axes", _batch_dot),
     "batch_flatten": function("x", BATCH_FLATTEN),
     "cast": function("x dtype", "cast"),
     "clip": function("x clip_value_min/min_value clip_value_max/max_value", "clip_by_value"),
@@ -137,6 +147,7 @@ BACKEND: dict[str, Function] = {
     "constant": function("value dtype shape", constant),
     "cumprod": function("x axis=0", "math.cumprod"),
     "cumsum": function("x axis=0", "math.cumsum"),
+    "dot": function("x y", _dot),
     "elu": function("x alpha", _elu),
     "epsilon": function("", _epsilon),
     "expand_dims": function("input/x axis/dim=-1", "expand_dims"),
@@ -145,6 +156,7 @@ BACKEND: dict[str, Function] = {
     "gather": function("params/reference indices", "gather"),
     "hard_sigmoid": function("x", _hard_sigmoid),
     "identity": function("x", identity),
+    "int_shape": function("x", INT_SHAPE),
     "l2_normalize": function("x axis", "math.l2_normalize"),
     "one_hot": function("indices depth/num_classes/nb_classes", "one_hot"),
     "permute_dimensions": function("x pattern", _transpose),

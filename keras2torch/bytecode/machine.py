@@ -19,7 +19,7 @@ from keras2torch.bytecode.opcodes import (
     instructions,
 )
 from keras2torch.bytecode.refusal import NotRecognised
-from keras2torch.bytecode.tree import GETITEM, Apply, Input
+from keras2torch.bytecode.tree import GETITEM, SEVERAL, Apply, Input
 from keras2torch.bytecode.values import (
     Name,
     Unknown,
@@ -325,7 +325,7 @@ class _Machine:
             if len(value) != count:
                 raise NotRecognised(f"takes {len(value)} values apart into {count}")
             items = list(value)
-        elif isinstance(value, Input):
+        elif isinstance(value, Input) or (isinstance(value, Apply) and value.symbol in SEVERAL):
             items = [Apply(GETITEM, (value, number)) for number in range(count)]
         else:
             raise NotRecognised("takes a tensor apart along its batch axis")

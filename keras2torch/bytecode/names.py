@@ -82,7 +82,10 @@ FUNCTIONS: Mapping[str, Function] = {
     **_under("tensorflow.math", MATHS),
     **_under(
         "tensorflow.linalg",
-        {"matmul": TENSORS["matmul"], "norm": TENSORS["norm"], "l2_normalize": NN["l2_normalize"]},
+        {
+            **{name: TENSORS[name] for name in ("einsum", "matmul", "norm")},
+            "l2_normalize": NN["l2_normalize"],
+        },
     ),
     **_under("tensorflow.nn", NN),
     **_under("tensorflow.image", IMAGE),

@@ -11,7 +11,12 @@ from keras2torch.bytecode.refusal import NotRecognised
 _LARGEST_TREE = 400
 GETITEM = "__operators__.getitem"
 BATCH_FLATTEN = "keras.backend.batch_flatten"
-"""The one symbol that is none of TensorFlow's: its reshape needs to know sizes."""
+BATCH_DOT = "keras.backend.batch_dot"
+INT_SHAPE = "keras.backend.int_shape"
+KERAS_SYMBOLS = frozenset({BATCH_FLATTEN, BATCH_DOT, INT_SHAPE})
+"""The symbols that are none of TensorFlow's: what they do depends on sizes and on how many axes there are."""
+SEVERAL = frozenset({"split", "unstack", "math.top_k", INT_SHAPE})
+"""The symbols that yield several things."""
 OPERATORS = {
     "+": "math.add",
     "-": "math.subtract",
@@ -56,11 +61,15 @@ class Input:
 
 @dataclass(frozen=True)
 class Slice:
-    """`start:stop:step` of constants."""
+    """`start:stop:step` of constants, or of sizes of tensors."""
 
-    start: int | None
-    stop: int | None
-    step: int | None
+    start: int | Apply | None
+    stop: int | Apply | None
+    step: int | Apply | None
+
+    @property
+    def bounds(self) -> tuple[int | Apply | None, ...]:
+        return self.start, self.stop, self.step
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,8 @@ Node = Input | Apply
 def _size(value: Any) -> int:
     if isinstance(value, Apply):
         return value.size
+    if isinstance(value, Slice):
+        return sum(_size(bound) for bound in value.bounds)
     if isinstance(value, list | tuple):
         return 1 + sum(_size(item) for item in value)
     return 1
@@ -144,7 +155,7 @@ def _apply_text(node: Apply) -> tuple[str, int]:
         return f"{_bracketed(_text(node.arguments[0]), _ATOM)}[{inside}]", _ATOM
     given = [text(argument) for argument in node.arguments]
     given += [f"{name}={text(option)}" for name, option in node.options]
-    name = node.symbol if node.symbol == BATCH_FLATTEN else f"tf.{node.symbol}"
+    name = node.symbol if node.symbol in KERAS_SYMBOLS else f"tf.{node.symbol}"
     return f"{name}({', '.join(given)})", _ATOM
 
 
@@ -152,8 +163,8 @@ def _bracketed(shown: tuple[str, int], at_least: int) -> str:
     return shown[0] if shown[1] >= at_least else f"({shown[0]})"
 
 
-def _bound(value: int | None) -> str:
-    return "" if value is None else str(value)
+def _bound(value: int | Apply | None) -> str:
+    return "" if value is None else text(value)
 
 
 # -------------------------------------------------------------------------------------------------- as JSON
@@ -170,7 +181,7 @@ def to_json(value: Any) -> Any:
             "options": {name: to_json(option) for name, option in value.options},
         }
     if isinstance(value, Slice):
-        return {"slice": [value.start, value.stop, value.step]}
+        return {"slice": [to_json(bound) for bound in value.bounds]}
     if isinstance(value, list | tuple):
         return {"list" if isinstance(value, list) else "tuple": [to_json(item) for item in value]}
     return {"ellipsis": True} if value is ... else value
@@ -189,7 +200,7 @@ def from_json(value: Any) -> Any:
     if "input" in value:
         return Input(value["input"])
     if "slice" in value:
-        return Slice(*value["slice"])
+        return Slice(*(from_json(bound) for bound in value["slice"]))
     if "list" in value:
         return [from_json(item) for item in value["list"]]
     return tuple(from_json(item) for item in value["tuple"]) if "tuple" in value else ...

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from keras2torch.bytecode.names import BUILTINS, CONSTANTS, FUNCTIONS, MODULES, call, full_name
 from keras2torch.bytecode.refusal import NotRecognised
-from keras2torch.bytecode.tree import GETITEM, OPERATORS, Apply, Input, Slice, has_tensor
+from keras2torch.bytecode.tree import GETITEM, INT_SHAPE, OPERATORS, Apply, Input, Slice, has_tensor
 
 _LARGEST_NUMBER = 1e40
 _MOST_ITEMS = 4096
@@ -29,6 +29,28 @@ class Unknown:
     """A variable whose value the file does not hold: `why` completes "reads ..."."""
 
     why: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of a tensor that says its shape, before it is called."""
+
+    owner: Any
+    name: str
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value is the size of one axis."""
+    return (
+        isinstance(value, Apply)
+        and value.symbol == GETITEM
+        and _says_shape(value.arguments[0])
+        and isinstance(value.arguments[1], int)
+    )
+
+
+def _says_shape(value: Any) -> bool:
+    return isinstance(value, Apply) and value.symbol == INT_SHAPE
 
 
 def is_tensor(value: Any) -> bool:
@@ -74,6 +96,12 @@ def attribute_of(owner: Any, attribute: str) -> Any:
             raise NotRecognised("uses an endless name")
         return Name(full)
     if is_tensor(owner):
+        if attribute == "shape":
+            return Apply(INT_SHAPE, (owner,))
+        if attribute == "get_shape" or (attribute == "as_list" and _says_shape(owner)):
+            return Method(owner, attribute)
+        if attribute == "value" and is_size(owner):
+            return owner  # TensorFlow 1 had an object for a size
         raise NotRecognised(f"reads the attribute {attribute} of a tensor")
     raise NotRecognised(f"reads the attribute {attribute} of {described(owner)}")
 
@@ -125,17 +153,25 @@ _ARITHMETIC: Mapping[str, Callable[[float, float], int | float]] = {
 
 def slice_of(start: Any, stop: Any, step: Any) -> Slice:
     for bound in (start, stop, step):
-        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int)):
+        whole = isinstance(bound, int | Apply) and not isinstance(bound, bool)
+        if bound is not None and not whole:
             raise NotRecognised(f"takes a slice with the bound {described(bound)}")
     return Slice(start, stop, step)
+
+
+def _whole(bound: int | Apply | None) -> int | None:
+    if isinstance(bound, Apply):
+        raise NotRecognised("takes a slice of a list to a place that a tensor says")
+    return bound
 
 
 def item_of(owner: Any, place: Any) -> Any:
     if isinstance(owner, list | tuple):
         if isinstance(place, Slice):
-            if place.step == 0:
+            start, stop, step = (_whole(bound) for bound in place.bounds)
+            if step == 0:
                 raise NotRecognised("takes a slice with step 0")
-            return owner[place.start : place.stop : place.step]
+            return owner[start:stop:step]
         if isinstance(place, bool) or not isinstance(place, int) or not -len(owner) <= place < len(owner):
             raise NotRecognised(f"takes item {described(place)} of a list of {len(owner)}")
         return owner[place]
@@ -150,6 +186,8 @@ def item_of(owner: Any, place: Any) -> Any:
 
 
 def call_value(function: Any, positional: list[Any], named: Mapping[str, Any]) -> Any:
+    if isinstance(function, Method) and not positional and not named:
+        return function.owner if function.name == "as_list" else Apply(INT_SHAPE, (function.owner,))
     if not isinstance(function, Name):
         raise NotRecognised("calls something that is no function of a module")
     for value in (*positional, *named.values()):
@@ -170,6 +208,8 @@ def _call_builtin(name: str, positional: list[Any], named: Mapping[str, Any]) ->
         return binary("**", first, positional[1])
     if name == "abs" and is_tensor(first):
         return Apply("math.abs", (first,))
+    if name == "int" and is_size(first):
+        return first
     if name in ("list", "tuple", "len") and isinstance(first, list | tuple):
         return len(first) if name == "len" else list(first) if name == "list" else tuple(first)
     if name in ("abs", "float", "int"):

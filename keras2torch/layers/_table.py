@@ -59,7 +59,9 @@ class Entry:
         )
 
     def as_json(self) -> dict[str, Any]:
+        """What `keras2torch layers --json` says of it; operations say the same of themselves."""
         return {
+            "kind": "layer",
             "classes": list(self.classes),
             "family": self.family,
             "generations": [

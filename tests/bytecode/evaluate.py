@@ -84,7 +84,7 @@ def evaluate(node: Any, x: Any) -> Any:
         arguments = [evaluate(argument, x) for argument in node.arguments]
         return OPERATIONS[node.symbol](*arguments, **{key: evaluate(value, x) for key, value in node.options})
     if isinstance(node, Slice):
-        return slice(node.start, node.stop, node.step)
+        return slice(*(evaluate(bound, x) for bound in node.bounds))
     if isinstance(node, tuple | list):
         return type(node)(evaluate(item, x) for item in node)
     return node

@@ -139,7 +139,7 @@ REFUSED = {
     "lambda x: tf.io.write_file(x, x)": "calls tensorflow.io.write_file, which is not understood",
     "lambda x: __import__('os').system('true')": "uses the global __import__",
     "lambda x, double=True: x * 2 if double else x": "branches",
-    "lambda x: x * x.shape[0]": "reads the attribute shape of a tensor",
+    "lambda x: x * x.device": "reads the attribute device of a tensor",
     "lambda x, *rest: x": "takes *args or **kwargs",
     "lambda x: K.mean(*x)": "calls a function with * or ** arguments",
     "lambda x: (lambda y: y)(x)": "defines a function inside",

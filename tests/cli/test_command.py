@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import keras2torch
 from keras2torch.layers import _registry
+from keras2torch.operations import operations
 from keras2torch.source.model import Generation
 from tests.crafted import call, dense_model, functional, layer, numbers, sequential, write_model
 
@@ -136,11 +137,12 @@ def test_layers_lists_the_registry() -> None:
 
 
 def test_layers_as_json_says_of_every_class_what_becomes_of_it() -> None:
-    listed = json.loads(run("layers", "--json").stdout)
+    listed = [row for row in json.loads(run("layers", "--json").stdout) if row["kind"] == "layer"]
     by_name = {entry["classes"][0]: entry for entry in listed}
     assert len(by_name) == len(listed)
     for rule in _registry.converts_all():
         assert by_name[rule.name] == {
+            "kind": "layer",
             "classes": list(rule.classes),
             "family": rule.family,
             "generations": [each.value for each in Generation if each in rule.generations],
@@ -156,6 +158,33 @@ def test_layers_as_json_says_of_every_class_what_becomes_of_it() -> None:
         assert (found["status"], found["torch"], found["examples"]) == ("cannot", None, 0)
         assert found["reason"] == entry.reason
         assert found["generations"]
+
+
+def test_layers_as_json_lists_the_operations_behind_the_layers() -> None:
+    listed = json.loads(run("layers", "--json").stdout)
+    kinds = [row["kind"] for row in listed]
+    assert kinds == sorted(kinds)
+    found = {row["classes"][0]: row for row in listed if row["kind"] == "operation"}
+    assert len(found) == len(operations()) == kinds.count("operation")
+    assert found["tf.math.add"] == {
+        "kind": "operation",
+        "classes": [
+            "tf.math.add",
+            "tf.add",
+            "tf.__operators__.add",
+            "keras.ops.numpy.Add",
+            "node Add",
+            "node AddV2",
+        ],
+        "family": "arithmetic",
+        "generations": ["tf_keras", "keras3"],
+        "status": "converted",
+        "torch": "`x + y`.",
+        "reason": None,
+        "masks": "stop",
+        "examples": 6,
+    }
+    assert all(row.keys() == listed[0].keys() for row in listed)
 
 
 def test_version_and_help() -> None:

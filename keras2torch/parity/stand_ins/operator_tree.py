@@ -6,7 +6,17 @@ from functools import reduce
 from typing import Any
 
 from keras2torch.bytecode.names import SYMBOLS
-from keras2torch.bytecode.tree import BATCH_FLATTEN, GETITEM, OPERATORS, Apply, Input, Slice, from_json
+from keras2torch.bytecode.tree import (
+    BATCH_DOT,
+    BATCH_FLATTEN,
+    GETITEM,
+    INT_SHAPE,
+    OPERATORS,
+    Apply,
+    Input,
+    Slice,
+    from_json,
+)
 from keras2torch.parity.library import KerasError, Library
 from keras2torch.parity.stand_ins import stand_in
 
@@ -55,7 +65,7 @@ def evaluate(tf: Any, floats: str, node: Any, inputs: Any) -> Any:
         if isinstance(node, Input):
             return inputs
         if isinstance(node, Slice):
-            return slice(node.start, node.stop, node.step)
+            return slice(*(value(bound) for bound in node.bounds))
         if isinstance(node, list | tuple):
             return type(node)(value(item) for item in node)
         return apply(node) if isinstance(node, Apply) else node
@@ -67,6 +77,12 @@ def evaluate(tf: Any, floats: str, node: Any, inputs: Any) -> Any:
             return _PYTHON[node.symbol](*arguments)
         if node.symbol == BATCH_FLATTEN:
             return tf.reshape(*arguments, (tf.shape(arguments[0])[0], -1))
+        if node.symbol == INT_SHAPE:
+            return _shape(tf, *arguments)
+        if node.symbol == BATCH_DOT:
+            return _batch_dot(tf, *arguments, **options)
+        if node.symbol == "tensordot":  # which asks no other argument for the type of numbers
+            arguments = [tf.constant(each, floats) if isinstance(each, list) else each for each in arguments]
         if node.symbol not in SYMBOLS:
             raise KerasError(f"tf.{node.symbol} is none of the operations that are understood")
         if node.symbol == "cast" and str(options.get("dtype")).startswith("float"):
@@ -74,3 +90,21 @@ def evaluate(tf: Any, floats: str, node: Any, inputs: Any) -> Any:
         return reduce(getattr, node.symbol.split("."), tf)(*arguments, **options)
 
     return value(node)
+
+
+def _shape(tf: Any, tensor: Any) -> list[Any]:
+    """Sizes as numbers; where they are open, Keras has None there, and the function only hands it on."""
+    return [tf.shape(tensor)[axis] if n is None else n for axis, n in enumerate(tensor.shape)]
+
+
+def _batch_dot(tf: Any, x: Any, y: Any, axes: Any) -> Any:
+    """Sums over one letter that both have, the sample's beside it."""
+    ranks = len(x.shape), len(y.shape)
+    if axes is None:
+        axes = (ranks[0] - 1, 1)
+    first, second = (axes, axes) if isinstance(axes, int) else axes
+    left, right = list("nab"[: ranks[0]]), list("ncd"[: ranks[1]])
+    left[first] = right[second] = "k"
+    rest = [letter for letter in (*left, *right) if letter not in "nk"]
+    product = tf.einsum(f"{''.join(left)},{''.join(right)}->n{''.join(rest)}", x, y)
+    return product if rest else product[:, None]
