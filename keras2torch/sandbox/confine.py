@@ -57,19 +57,39 @@ def confine(
     # Behind the namespaces, which need a privilege where they are made, and give all of them inside.
     if "privileges" in walls and privileges.drop():
         stands.append("privileges")
-    # An editable install finds this package by an import hook, so sys.path does not name its folder.
-    package = Path(__file__).resolve().parents[1]
-    code = [
-        package,
-        *(Path(path) for path in (sys.prefix, sys.base_prefix, *sys.path, *SYSTEM_PATHS) if path),
-    ]
+    whole, folders = _code()
     if "landlock" in walls and landlock.restrict(
-        readable=[*code, *readable], writable=[*writable, *map(Path, DEVICE_PATHS)]
+        readable=[*whole, *map(Path, SYSTEM_PATHS), *readable],
+        listable=folders,
+        writable=[*writable, *map(Path, DEVICE_PATHS)],
     ):
         stands.append("landlock")
     if "seccomp" in walls and seccomp.install():
         stands.append("seccomp")
     return stands
+
+
+def _code() -> tuple[list[Path], list[Path]]:
+    """Where code lies: what may be read with all that is in it, and folders of which only modules may be.
+
+    `sys.path` may name the folder that somebody works in (`python -m` puts it there), with their models in it.
+    """
+    # An editable install finds this package by an import hook, so sys.path does not name its folder.
+    whole = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[1]]
+    folders = []
+    for entry in map(Path, filter(None, sys.path)):
+        if entry.is_file() or entry.name in ("site-packages", "dist-packages"):
+            whole.append(entry)
+        else:
+            folders.append(entry)
+            # Not all that lies there need be open to us, and what is not needs no rule.
+            with contextlib.suppress(OSError):
+                whole += [
+                    path
+                    for path in entry.iterdir()
+                    if path.suffix == ".py" or os.path.isfile(path / "__init__.py")  # noqa: PTH113  never raises
+                ]
+    return whole, folders
 
 
 def _volunteer_for_the_oom_killer() -> None:

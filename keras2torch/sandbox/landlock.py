@@ -33,9 +33,10 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def restrict(*, readable: Sequence[Path], writable: Sequence[Path]) -> bool:
-    """Allow reading beneath `readable`, everything beneath `writable`, nothing else. False: the kernel has no
-    Landlock.
+def restrict(*, readable: Sequence[Path], listable: Sequence[Path], writable: Sequence[Path]) -> bool:
+    """Allow reading beneath `readable`, everything beneath `writable`, and only to list what is beneath `listable`.
+
+    False: the kernel has no Landlock.
 
     Paths that do not exist are passed over. PR_SET_NO_NEW_PRIVS must have been set.
     """
@@ -53,7 +54,7 @@ def restrict(*, readable: Sequence[Path], writable: Sequence[Path]) -> bool:
     if ruleset < 0:
         return False
     try:
-        for paths, access in ((readable, READ), (writable, handled)):
+        for paths, access in ((readable, READ), (listable, READ_DIR), (writable, handled)):
             for path in paths:
                 _allow(ruleset, path, access & handled)
         return bool(libc.syscall(RESTRICT_SELF, ruleset, 0) == 0)

@@ -1,6 +1,5 @@
 """`make hostile`: what becomes of each hostile input, as a table, which is written into SECURITY.md too."""
 
-import re
 import sys
 import tempfile
 from collections import Counter
@@ -10,6 +9,7 @@ from keras2torch.sandbox import Sandbox
 from tests.crafted import dense_model
 from tests.hostile.attacks import CONVERTS, EXIT_CODES, Attack, inputs
 from tests.hostile.attempt import SERVER, Ended, ended
+from tests.sandbox.__main__ import table as walls
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 HEAD = "| # | input | files | outcome (exit code) | seconds | peak MiB |\n|---|---|---|---|---|---|"
@@ -43,12 +43,17 @@ def main() -> int:
             print(rows[-1], flush=True)
     print("\n".join(wrong), file=sys.stderr)
     text = PAGE.read_text(encoding="utf-8")
-    table = "\n".join([HEAD, *rows])
-    marks = r"(<!-- made by make hostile -->\n).*?(<!-- end -->)"
-    PAGE.write_text(
-        re.sub(marks, lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL), encoding="utf-8"
-    )
+    text = _with(text, "inputs", "\n".join([HEAD, *rows]))
+    text = _with(text, "walls", walls())
+    PAGE.write_text(text, encoding="utf-8")
     return 1 if wrong else 0
+
+
+def _with(page: str, name: str, table: str) -> str:
+    """The page with the table of that name in its place."""
+    before, mark, rest = page.partition(f"<!-- made by make hostile: {name} -->\n")
+    _, end, behind = rest.partition("<!-- end -->")
+    return f"{before}{mark}{table}\n{end}{behind}"
 
 
 def _sound(folder: Path) -> list[Attack]:

@@ -4,13 +4,14 @@ import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keras2torch import convert
 from keras2torch.errors import ParityFailed, RefusedFile, UsageError
 from keras2torch.parity.verify import VerificationError, Verifier, verify
-from keras2torch.sandbox import Limits, Sandbox
+from keras2torch.sandbox import Limits, Outcome, Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,35 @@ def test_a_right_bundle_is_proven(bundle: Path, source: Path, verifier: Verifier
     assert set(report.timings) == {"prepare", "reference", "candidate", "compare"}
     assert set(report.walls) == {"reference", "candidate"}
     assert all(
-        set(walls) == {"limits", "namespaces", "landlock", "seccomp"} for walls in report.walls.values()
+        set(walls) == {"limits", "namespaces", "privileges", "landlock", "seccomp"}
+        for walls in report.walls.values()
     )
     assert {"reference", "candidate"} == set(steps)
     assert not (bundle / "parity.json").exists()
+
+
+def test_no_child_can_open_the_source(
+    bundle: Path, source: Path, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither Keras's nor torch's: before each step its own server is asked to, with all that the step is given."""
+    attempts: dict[str, dict[str, Any] | None] = {}
+    run = Sandbox.run
+
+    def prying(sandbox: Sandbox, target: str, payload: Mapping[str, Any], **terms: Any) -> Outcome:
+        for path in (source, bundle / "model.py"):
+            tried = run(sandbox, "tests.sandbox.targets:read_text", {"path": str(path)}, **terms)
+            attempts[f"{target.rpartition('_')[2]} {path.name}"] = tried.error
+        return run(sandbox, target, payload, **terms)
+
+    monkeypatch.setattr(Sandbox, "run", prying)
+    assert verifier.verify(bundle, source).passed
+    errors = {step: error and error["class"] for step, error in attempts.items()}
+    assert errors == {
+        "reference model.h5": "PermissionError",
+        "reference model.py": "PermissionError",
+        "candidate model.h5": "PermissionError",
+        "candidate model.py": None,
+    }
 
 
 def test_verify_writes_the_same_parity_json_every_time(bundle: Path, source: Path) -> None:

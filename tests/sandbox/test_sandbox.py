@@ -304,6 +304,25 @@ def test_no_privilege_is_left(walls: set[str], tmp_path: Path) -> None:
     assert outcome.result["CapBnd"] == 0 or os.geteuid() != 0
 
 
+def test_the_folder_somebody_works_in_stays_closed(tmp_path: Path) -> None:
+    """`python -m` puts it on the path, so that modules in it can be imported: the models beside them stay closed."""
+    here, workdir = tmp_path / "here", tmp_path / "work"
+    here.mkdir()
+    workdir.mkdir()
+    (here / "model.h5").write_text("mine")
+    (here / "module_of_mine.py").write_text("def answer(payload):\n    return open(payload['path']).read()\n")
+    env = {"PYTHONPATH": os.pathsep.join([str(here), *filter(None, sys.path)])}
+    with Sandbox(env=env) as sandbox:
+
+        def read(path: Path) -> Outcome:
+            return sandbox.run("module_of_mine:answer", {"path": str(path)}, workdir=workdir)
+
+        refused = read(here / "model.h5")
+        assert refused.error is not None
+        assert refused.error["class"] == "PermissionError"
+        assert read(here / "module_of_mine.py").ok
+
+
 def test_the_caller_cannot_be_signalled(run: Any) -> None:
     assert run("signal_process", pid=os.getpid()).error["class"] == "PermissionError"
 
