@@ -68,22 +68,65 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
         folder = workdir / f"actual{floats[-2:]}"
         folder.mkdir(exist_ok=True)
         model = module.load_model(device=where, dtype=getattr(torch, floats))
-        for name, answer in expected.items():
-            if "refused" in answer:
-                continue
-            progress(step="candidate", floats=floats, case=name)
-            inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, where)
-            wanted = set(_keys(answer)) if floats == "float64" else set()
-            _begin_anew(model, inputs)
-            with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
-                with observer.watching(model, wanted, writer):
-                    outputs = _flatten(model(*inputs))
-                for number, output in enumerate(outputs):
-                    axes = manifest["outputs"][number]["axes"] if number < len(manifest["outputs"]) else None
-                    writer.write(output_key(number), _in_keras_axes(output, axes))
-            cases[name] = {"outputs": len(outputs)}
+        cases = _run_cases(model, observer, manifest, expected, workdir, folder.name, where)
     versions = {"torch": torch.__version__}
     return {"device": _device_name(device), "versions": versions, "cases": cases}
+
+
+def _run_cases(
+    model: nn.Module,
+    observer: "Observer",
+    manifest: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    workdir: Path,
+    run: str,
+    device: str = "cpu",
+) -> dict[str, dict[str, int]]:
+    """Run what the reference accepted, into the folder `run`: "actual64", "actual32" or "moved64"."""
+    floats = f"float{run[-2:]}"
+    cases: dict[str, dict[str, int]] = {}
+    for name, answer in expected.items():
+        if "refused" in answer:
+            continue
+        progress(step="candidate", floats=floats, case=name)
+        inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, device)
+        if run == "moved64":
+            inputs = [_moved(tensor) for tensor in inputs]
+        wanted = set(_keys(answer)) if floats == "float64" else set()
+        _begin_anew(model, inputs)
+        with ArrayWriter(workdir / run / f"{name}.npz") as writer, torch.inference_mode():
+            with observer.watching(model, wanted, writer):
+                outputs = _flatten(model(*inputs))
+            for number, output in enumerate(outputs):
+                axes = manifest["outputs"][number]["axes"] if number < len(manifest["outputs"]) else None
+                writer.write(output_key(number), _in_keras_axes(output, axes))
+        cases[name] = {"outputs": len(outputs)}
+    return cases
+
+
+def run_moved(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the bundle again in float64, its floating inputs moved by one rounding error each, up or down in turn.
+
+    Writes `moved64/<name>.npz`, which holds what `actual64/<name>.npz` does.
+    """
+    workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
+    _make_repeatable()
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
+    observer = Observer(_locators(manifest))
+    module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
+    model = module.load_model(dtype=torch.float64)
+    (workdir / "moved64").mkdir(exist_ok=True)
+    _run_cases(model, observer, manifest, expected, workdir, "moved64")
+    return {}
+
+
+def _moved(tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    steps = torch.ones(tensor.numel(), dtype=tensor.dtype)
+    steps[1::2] = -1
+    return tensor * (1 + steps.reshape(tensor.shape) * torch.finfo(tensor.dtype).eps)
 
 
 def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:

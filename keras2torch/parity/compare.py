@@ -14,13 +14,14 @@ correct model is off by ten percent.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
+from keras2torch.parity.conditioning import conditioning
 from keras2torch.parity.locate import first_departure
 from keras2torch.parity.report import Case, Constructed, Figure, LayerFigures, OutputFigures, ParityReport
 
@@ -107,7 +108,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
         for path, call in evidence.expected["cases"][name]["traces"]
     }
     constants = ", ".join(evidence.plan["float32_constants"])
-    return ParityReport(
+    report = ParityReport(
         device=evidence.actual["device"],
         library=evidence.expected["library"],
         versions={**evidence.expected["versions"], **evidence.actual["versions"]},
@@ -133,8 +134,11 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
             outputs,
             layers,
             {layer["keras_name"]: layer["keras_class"] for layer in evidence.manifest["layers"]},
+            evidence.plan["options"],
+            evidence.accepted,
         ),
     )
+    return replace(report, conditioning=conditioning(workdir, report))
 
 
 def _failure(what: str, figure: Figure) -> str:
@@ -202,7 +206,9 @@ def figures(differences: Sequence[_Difference], limits: Mapping[str, float]) -> 
 
 def worst(differences: Sequence[_Difference], limits: Mapping[str, float]) -> Figure:
     """The case in which a tensor is furthest past what is allowed there."""
-    return max(figures(differences, limits), key=lambda f: (f.fault is not None, f.error / f.limit))
+    every = figures(differences, limits)
+    furthest = max(every, key=lambda f: (f.fault is not None, f.error / f.limit))
+    return replace(furthest, failed_in=[figure.case for figure in every if not figure.passed])
 
 
 def deployment_limit(reference_error: float, depth: int) -> float:

@@ -3,7 +3,7 @@
 Whatever came out of a file is escaped, and the page's own policy lets nothing load or run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def html_page(report: ParityReport, title: str) -> str:
         f"<title>{_safe(title)}: {'passed' if report.passed else 'FAILED'}</title><style>{STYLE}</style></head><body>",
         f'<h1>{_safe(title)}</h1><p class="verdict {ok}">{_safe(report.headline)}</p>',
         f'<p class="faint">{_safe(report.extent)}<br>{_safe(versions)}</p>',
+        *(f"<p>{_safe(detail)}</p>" for detail in _details(report)),
         "<h2>Error by depth</h2>",
         error_by_depth(report.layers, report.structure_limit),
         *(["<h2>Failures and warnings</h2>"] if notes else []),
@@ -97,6 +98,14 @@ def write_html(report: ParityReport, title: str, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(html_page(report, title), encoding="utf-8")
     partial.replace(path)
+
+
+def _details(report: ParityReport) -> Iterator[str]:
+    """Where it departs first, and what that may mean."""
+    if report.first_departure:
+        yield from report.first_departure.details()
+    if report.conditioning:
+        yield str(report.conditioning)
 
 
 def _safe(text: str) -> str:

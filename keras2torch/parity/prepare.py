@@ -35,6 +35,11 @@ VALUE_KEEPING = frozenset({"Dropout", "Flatten", "Permute", "RepeatVector", "Res
 """What may stand between an input and the layer that says what its numbers mean."""
 
 
+NOT_TELLING = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "build_config"})
+LONGEST_OPTION = 80
+"""Characters of an option that a report shows."""
+
+
 def run_prepare(payload: Mapping[str, Any]) -> dict[str, Any]:
     """`prepare` as a step for a sandbox: `source`, `bundle` and `workdir` in, the library and the case names
     out.
@@ -97,6 +102,7 @@ def prepare(
             for case in cases
         ],
         "depth": len(understood.graph.nodes),
+        "options": {layer.path: _telling(layer.config) for layer in understood.graph.layers.values()},
         "float32_constants": sorted(
             layer.path for layer in understood.graph.layers.values() if layer.class_name in FLOAT32_CONSTANTS
         ),
@@ -142,6 +148,19 @@ def _given(understood: Understood) -> dict[str, dict[str, Any]]:
             ],
         }
     return found
+
+
+def _telling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a layer's options, those that a person wants to see where it fails."""
+    untold = ("_initializer", "_regularizer", "_constraint")
+    return {
+        name: value
+        for name, value in config.items()
+        if name not in NOT_TELLING
+        and not name.endswith(untold)
+        and (value is None or isinstance(value, bool | int | float | str | list))
+        and len(str(value)) <= LONGEST_OPTION
+    }
 
 
 def _respelled(model: SourceModel, options: ConversionOptions) -> Iterator[dict[str, str]]:

@@ -1,7 +1,7 @@
 """The verdict on one bundle, as values and as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Figure:
     fault: str | None = None
     """What is wrong when it is no matter of degree: "shape (2, 3) instead of (2, 4)", "missing", "NaN in
     other places"."""
+    failed_in: Sequence[str] = ()
+    """The cases in which the tensor is too far off."""
 
     @property
     def passed(self) -> bool:
@@ -84,6 +86,22 @@ class Departure:
     fault: str | None
     last_good: str | None
     """The last layer seen to agree; what lies between was not visible."""
+    rms: float = 0.0
+    scale: float = 0.0
+    failed_in: Sequence[str] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What its configuration says, without what matters to training alone."""
+    likely_cause: str = ""
+
+    def details(self) -> Iterator[str]:
+        """What else is known of it, a line each."""
+        if self.fault is None:
+            cases = f"; fails in {', '.join(self.failed_in)}" if self.failed_in else ""
+            yield f"root mean square {self.rms:.1e}, scale {self.scale:.1e}{cases}"
+        if self.options:
+            yield ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        if self.likely_cause:
+            yield f"likely: {self.likely_cause}"
 
     def __str__(self) -> str:
         what = self.fault or f"error {self.error:.1e} of its scale"
@@ -104,6 +122,22 @@ class Constructed:
 
     def __str__(self) -> str:
         return f"{self.layer} ({self.class_name}): {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditioning:
+    """What the module itself does where it departs first, when its inputs move by one rounding error (2^-52)."""
+
+    moves: float
+    """How far it moves there, relative to the tensor's scale."""
+    ill_conditioned: bool
+    """Whether that explains every figure that failed."""
+
+    def __str__(self) -> str:
+        moves = f"the model itself moves by {self.moves:.1e} there when its input moves by one rounding error"
+        if self.ill_conditioned:
+            return f"{moves}: ill-conditioned, no evidence of a fault"
+        return f"{moves}: rounding does not explain what failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +162,8 @@ class ParityReport:
     failures: Sequence[str]
     warnings: Sequence[str]
     first_departure: Departure | None
+    conditioning: Conditioning | None = None
+    """Known where a verdict is failed by matters of degree alone. It changes no verdict."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds a step took. Not part of parity.json, which is the same for the same input."""
     walls: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -50,6 +50,11 @@ def print_report(report: ParityReport, console: Console, *, layers: bool = False
         say(f"warning: {warning}", "yellow")
     for failure in report.failures:
         say(f"failed: {failure}", "red")
+    if report.first_departure:
+        for detail in report.first_departure.details():
+            say(f"{report.first_departure.layer}: {detail}", "red")
+    if report.conditioning:
+        say(str(report.conditioning), "yellow")
     say(report.headline, "green" if report.passed else "bold red")
 
 

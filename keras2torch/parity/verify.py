@@ -17,6 +17,7 @@ from typing import Any, Self
 from keras2torch.errors import Keras2TorchError, ParityFailed
 from keras2torch.options import Replacement, UserFile
 from keras2torch.parity.compare import compare
+from keras2torch.parity.conditioning import worth_asking
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import ParityReport
 from keras2torch.sandbox import Limits, Outcome, Sandbox
@@ -129,6 +130,10 @@ class Verifier:
                 raise ParityFailed(f"the emitted module: {outcome.error['message']}", file=str(bundle))
             started = time.monotonic()
             report = compare(workdir, bundle)
+            if worth_asking(report):
+                moved = confined("moved", "torch", "moved.json", readable=[bundle], module="candidate")
+                if moved.ok:
+                    report = compare(workdir, bundle)
             timings["compare"] = time.monotonic() - started
         return dataclasses.replace(report, timings=timings, walls=walls)
 

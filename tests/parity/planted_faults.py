@@ -355,14 +355,14 @@ SEQUENCES = [
     code(
         "dotted",
         "dot products divided by the root of the width",
-        r"scores = query @ key\.transpose\(-2, -1\)\n",
-        "scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5\n",
+        r"self\.scaled\(query @ key\.transpose\(-2, -1\)\)",
+        "self.scaled(query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5",
     ),
     code(
         "dotted",
         "learned scale ignored",
-        r"scores if self\.scale is None else scores \* self\.scale",
-        "scores",
+        r"x if self\.scale is None else x \* self\.scale",
+        "x",
     ),
     code(
         "encoder",
@@ -422,7 +422,10 @@ VECTORS = [
     ),
     edit("local", "places in reverse", "local.weight", lambda w: w[:, ::-1]),
     code(
-        "softplus", "softplus cut off early", r"F\.softplus\(x, threshold=1000\)", "F.softplus(x, beta=1.01)"
+        "softplus",
+        "softplus cut off early",
+        r"F\.softplus\(x, threshold=\d+\)",
+        "F.softplus(x, threshold=0.5)",
     ),
     code("selu", "ELU for SELU", r"F\.selu\(y\)", "F.elu(y)"),
     code("minus", "subtracted the other way", r"z = x - y\.transpose\(1, 2\)", "z = y.transpose(1, 2) - x"),

@@ -29,6 +29,7 @@ class Run:
             "given": [],
             "constructed": [],
             "depth": 4,
+            "options": {"norm": {"epsilon": 1e-3}},
             "changed_files": [],
         }
         self.manifest: dict[str, Any] = {

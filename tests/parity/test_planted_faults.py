@@ -44,6 +44,39 @@ def test_a_fault_of_the_outputs_is_caught(model: str, what: str, planted: Plante
     assert all(failure.startswith("output ") for failure in report.failures)
 
 
+HINTS = {
+    # Of some faults, a word that the likely cause must hold.
+    ("menagerie", "padding on the wrong side"): "padding",
+    ("menagerie", "epsilon a thousandth off"): "epsilon",
+    ("menagerie", "slope a millionth off"): "slope",
+    ("menagerie", "LSTM gates swapped"): "order of the gates",
+    ("menagerie", "nearest for bilinear"): "interpolation",
+    ("menagerie", "transposed convolution cropped in front"): "cropped on the wrong side",
+    ("menagerie", "transposed convolution cropped too little"): "how much is cropped",
+    ("menagerie", "sigmoid for softmax"): "the activation (softmax)",
+    ("pictures", "flattened channels last"): "flattened in another order",
+    ("sequences", "causal mask ignored"): "causal mask",
+    ("sequences", "branches joined in another order"): "order",
+    ("sequences", "a step masked by any of its numbers"): "only where steps are masked",
+    ("vectors", "softmax over the last axis"): "axis",
+    ("vectors", "boundary belongs to the lower bin"): "boundary",
+}
+
+
+@pytest.mark.parametrize("fault", HINTS)
+def test_the_likely_cause_is_among_those_named(fault: tuple[str, str], planted: Planted) -> None:
+    departure = planted.faulty[fault].report.first_departure
+    assert departure is not None
+    assert HINTS[fault] in departure.likely_cause
+
+
+def test_a_departure_shows_the_options_of_its_layer(planted: Planted) -> None:
+    departure = planted.faulty["menagerie", "torch's own epsilon"].report.first_departure
+    assert departure is not None
+    assert departure.options["epsilon"] == 1e-3
+    assert any("epsilon=0.001" in line for line in departure.details())
+
+
 def test_the_page_shows_this_run(planted: Planted) -> None:
     page = PAGE.read_text(encoding="utf-8")
     # All but the figures, which a machine may round otherwise.
