@@ -13,6 +13,8 @@ REFUSALS: Mapping[str, str] = {
     r"MultiHeadAttention: attention over axes of open extent": "of several at once",
     r"Conv#D: channels_first with more axes": "no library runs it",
     r"TFOpLambda: # elements in parts of": "one of which is empty",
+    r"RMSNormalization: axis .* Keras multiplies the last axes": "Keras fails, or scales along other axes",
+    r"Unstack: # elements in # parts": "no library runs it",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
 }
 """Reasons, as `Verdict.signs` spells them, and why they stay."""

@@ -178,7 +178,6 @@ OPTIONS: Mapping[str, Callable[[Case], Any]] = {
     "keepdims": _flag,
     "kernel_size": _each(1, 2, 3),
     "key_dim": _some(1, 2, 3),
-    "mask_value": _some(0.0, -1.0),
     "mask_zero": _flag,
     "max_value": _some(1.0, 6.0),
     "merge_mode": _some("sum", "mul", "ave", "concat", None),
