@@ -15,6 +15,7 @@ REFUSALS: Mapping[str, str] = {
     r"TFOpLambda: # elements in parts of": "one of which is empty",
     r"RMSNormalization: axis .* Keras multiplies the last axes": "Keras fails, or scales along other axes",
     r"Unstack: # elements in # parts": "no library runs it",
+    r"STFTSpectrogram: a mask reaches": "sound has no masks",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
 }
 """Reasons, as `Verdict.signs` spells them, and why they stay."""
