@@ -1,4 +1,4 @@
-"""Follows the instructions of a function and writes down what it computes, without computing it.
+"""The machine that follows the instructions of a function and writes down what it computes, without computing it.
 
 The stack holds constants, names of modules and functions, and trees. Only functions that run straight through are
 followed: each instruction once, to one return. Nothing is called, nothing is looked up outside the tables of `names`.
@@ -6,7 +6,7 @@ followed: each instruction once, to one return. Nothing is called, nothing is lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from keras2torch.bytecode.marshalled import Code, Layout
@@ -16,7 +16,6 @@ from keras2torch.bytecode.opcodes import (
     COMPARISONS,
     Dialect,
     NotThisDialect,
-    instructions,
 )
 from keras2torch.bytecode.refusal import NotRecognised
 from keras2torch.bytecode.tree import GETITEM, SEVERAL, Apply, Input
@@ -34,9 +33,6 @@ from keras2torch.bytecode.values import (
 )
 
 _DEEPEST_STACK = 256
-_MOST_INSTRUCTIONS = 2048
-_VARIADIC = 0x04 | 0x08
-_GENERATOR = 0x20 | 0x80 | 0x200
 _PYTHON2_CONSTANTS = {"True": True, "False": False}
 
 
@@ -47,26 +43,9 @@ class _Null:
 _NULL = _Null()
 
 
-def run(code: Code, dialect: Dialect, arguments: Mapping[str, Any], closure: Mapping[str, Any]) -> Any:
-    """The value that the function returns: a tree, a constant, or a list of them.
+class Machine:
+    """The stack and the variables of one function, and what each kind of instruction does to them."""
 
-    `arguments` and `closure` give the variables their values. Raises `NotRecognised`.
-    """
-    if code.flags & _VARIADIC:
-        raise NotRecognised("takes *args or **kwargs")
-    if code.flags & _GENERATOR:
-        raise NotRecognised("is a generator or a coroutine")
-    if code.handles_exceptions:
-        raise NotRecognised("handles exceptions")
-    machine = _Machine(code, dialect, arguments, closure)
-    for count, (name, argument) in enumerate(instructions(code.instructions, dialect)):
-        if count > _MOST_INSTRUCTIONS:
-            raise NotRecognised(f"is longer than {_MOST_INSTRUCTIONS} instructions")
-        _STEPS[name](machine, argument)
-    return machine.result()
-
-
-class _Machine:
     def __init__(
         self, code: Code, dialect: Dialect, arguments: Mapping[str, Any], closure: Mapping[str, Any]
     ):
@@ -80,6 +59,7 @@ class _Machine:
         """Names for the last arguments of the next call."""
 
     def result(self) -> Any:
+        """What the function returned, once every instruction has been followed."""
         if len(self._returned) != 1 or self._stack:
             raise NotThisDialect("returns no single value")
         return self._returned[0]
@@ -393,81 +373,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise NotThisDialect("names an argument with something that is no text")
     return value
-
-
-def _classic_divide(machine: _Machine, _: int) -> None:
-    """Python 2: `/` of two integers rounds down, of tensors by their type."""
-    right, left = machine.value(), machine.value()
-    whole = isinstance(left, int) and isinstance(right, int)
-    machine.push(binary("//" if whole else "/", left, right))
-
-
-def _operator(sign: str) -> Callable[[_Machine, int], None]:
-    return lambda machine, _: machine.binary(sign)
-
-
-_STEPS: Mapping[str, Callable[[_Machine, int], None]] = {
-    "BINARY_ADD": _operator("+"),
-    "BINARY_CLASSIC_DIVIDE": _classic_divide,
-    "BINARY_FLOOR_DIVIDE": _operator("//"),
-    "BINARY_MATRIX_MULTIPLY": _operator("@"),
-    "BINARY_MODULO": _operator("%"),
-    "BINARY_MULTIPLY": _operator("*"),
-    "BINARY_OP": _Machine.binary_numbered,
-    "BINARY_POWER": _operator("**"),
-    "BINARY_SLICE": _Machine.subscript_slice,
-    "BINARY_SUBSCR": _Machine.subscript,
-    "BINARY_SUBTRACT": _operator("-"),
-    "BINARY_TRUE_DIVIDE": _operator("/"),
-    "BUILD_LIST": _Machine.build_list,
-    "BUILD_SLICE": _Machine.build_slice,
-    "BUILD_TUPLE": _Machine.build_tuple,
-    "CALL": _Machine.call_method,
-    "CALL_FUNCTION": _Machine.call_plain,
-    "CALL_FUNCTION_COUNTED": _Machine.call_counted,
-    "CALL_FUNCTION_KW": _Machine.call_named,
-    "CALL_KW": _Machine.call_method_named,
-    "CALL_METHOD": _Machine.call_method,
-    "COMPARE_OP": _Machine.compare,
-    "COMPARE_OP_4": _Machine.compare_4,
-    "COMPARE_OP_5": _Machine.compare_5,
-    "COPY": _Machine.copy,
-    "DUP_TOP": _Machine.duplicate,
-    "IMPORT_FROM": _Machine.import_from,
-    "IMPORT_NAME": _Machine.import_name,
-    "KW_NAMES": _Machine.set_keywords,
-    "LIST_EXTEND": _Machine.extend_list,
-    "LIST_TO_TUPLE": _Machine.list_to_tuple,
-    "LOAD_ATTR": _Machine.load_attribute,
-    "LOAD_ATTR_METHOD": _Machine.load_attribute_or_method,
-    "LOAD_CONST": _Machine.load_constant,
-    "LOAD_DEREF": _Machine.load_cell,
-    "LOAD_FAST": _Machine.load_variable,
-    "LOAD_FAST_LOAD_FAST": _Machine.load_two,
-    "LOAD_GLOBAL": _Machine.load_global,
-    "LOAD_GLOBAL_NULL": _Machine.load_global_and_null,
-    "LOAD_METHOD": _Machine.load_method,
-    "NOP": _Machine.nothing,
-    "POP_TOP": _Machine.drop,
-    "PRECALL": _Machine.nothing,
-    "PUSH_NULL": _Machine.push_null,
-    "RESUME": _Machine.resume,
-    "RETURN_CONST": _Machine.give_back_constant,
-    "RETURN_VALUE": _Machine.give_back,
-    "ROT_THREE": _Machine.rotate_three,
-    "ROT_TWO": _Machine.rotate_two,
-    "SLICE_0": lambda machine, _: machine.old_slice(0),
-    "SLICE_1": lambda machine, _: machine.old_slice(1),
-    "SLICE_2": lambda machine, _: machine.old_slice(2),
-    "SLICE_3": lambda machine, _: machine.old_slice(3),
-    "STORE_FAST": _Machine.store_variable,
-    "STORE_FAST_LOAD_FAST": _Machine.store_and_load,
-    "STORE_FAST_STORE_FAST": _Machine.store_two,
-    "SWAP": _Machine.swap,
-    "UNARY_INVERT": _Machine.unsupported_unary,
-    "UNARY_NEGATIVE": _Machine.negative,
-    "UNARY_NOT": _Machine.unsupported_unary,
-    "UNARY_POSITIVE": _Machine.positive,
-    "UNPACK_SEQUENCE": _Machine.unpack,
-}
-"""What each instruction does, for every version under one name."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras2torch.bytecode.machine import run
 from keras2torch.bytecode.marshalled import Code, read_code
 from keras2torch.bytecode.opcodes import DIALECTS, NotThisDialect
 from keras2torch.bytecode.refusal import NotRecognised
+from keras2torch.bytecode.steps import run
 from keras2torch.bytecode.tree import Apply, Input, Node, text
 from keras2torch.bytecode.values import Unknown, bounded
 
