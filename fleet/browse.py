@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from sqlalchemy.orm import Session
 
 from db.queries import jobs, reports, workers
 from db.queries.job_detail import JobDetail, job_detail
 from db.states import JobState
+from fleet.consoles import plain
 from fleet.errors import FleetError
 from workers.recipe import as_text
 
@@ -51,7 +51,7 @@ def show_status(found: dict[str, Any], console: Console) -> None:
     if found["running"]:
         table = _table("job", "stage", "since", "model")
         for job in found["running"]:
-            table.add_row(str(job.job_id), job.stage or "", _moment(job.started_at), Text(job.key))
+            table.add_row(str(job.job_id), job.stage or "", _moment(job.started_at), plain(job.key))
         console.print(table)
     if found["batches"]:
         table = _table("batch", "state", "done", "converted", "source", "destination", "options")
@@ -63,9 +63,9 @@ def show_status(found: dict[str, Any], console: Console) -> None:
                 str(batch.state),
                 done,
                 converted,
-                Text(batch.source_url),
-                Text(batch.dest_url),
-                Text(as_text(batch.options)),
+                plain(batch.source_url),
+                plain(batch.dest_url),
+                plain(as_text(batch.options)),
             )
         console.print(table)
 
@@ -80,9 +80,9 @@ def show_jobs(page: jobs.Page, console: Console) -> None:
             str(job.attempts),
             _figure(job.structure_error),
             _figure(job.deployment_error),
-            Text(job.key),
-            Text(as_text(job.options)),
-            Text(job.error_kind or ""),
+            plain(job.key),
+            plain(as_text(job.options)),
+            plain(job.error_kind or ""),
         )
     console.print(table)
     if page.next_after is not None:
@@ -120,7 +120,7 @@ def show_job(job: JobDetail, console: Console) -> None:
         for row in job.parity
     ]
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(plain(line), soft_wrap=True)
     table = _table("try", "outcome", "started", "seconds", "stages", "worker", "peak", "error")
     for attempt in job.attempts:
         took = (attempt.ended_at or attempt.heartbeat_at) - attempt.started_at
@@ -136,16 +136,16 @@ def show_job(job: JobDetail, console: Console) -> None:
             stages,
             attempt.worker_id,
             peak,
-            Text(attempt.error_message or ""),
+            plain(attempt.error_message or ""),
         )
     console.print(table)
     for artifact in job.artifacts:
         console.print(
-            Text(f"file     {artifact.name} ({artifact.size} bytes) {artifact.key}"), soft_wrap=True
+            plain(f"file     {artifact.name} ({artifact.size} bytes) {artifact.key}"), soft_wrap=True
         )
     for event in job.events:
         data = json.dumps(event.data) if event.data else ""
-        console.print(Text(f"event    {_moment(event.at)} {event.type} {data}"), soft_wrap=True)
+        console.print(plain(f"event    {_moment(event.at)} {event.type} {data}"), soft_wrap=True)
 
 
 def as_json(value: Any) -> Any:

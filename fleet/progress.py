@@ -11,9 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from db.states import TERMINAL, JobState
+from fleet.consoles import plain
 
 _PLAIN_SECONDS = 5.0
 _RATE_SECONDS = 60.0
@@ -121,16 +121,16 @@ class LiveDisplay:
         self._live.update(Group(self._bar(snapshot), *self._slots(snapshot)))
 
     def say(self, line: str) -> None:
-        self._console.print(Text(line))
+        self._console.print(plain(line))
 
     def _bar(self, snapshot: Snapshot) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(snapshot.total, 1), completed=snapshot.done, width=40)
         grid.add_row(
             bar,
-            Text(f"{snapshot.done}/{snapshot.total}"),
-            Text(_tally(snapshot)),
-            Text(_pace(self._pace, snapshot)),
+            plain(f"{snapshot.done}/{snapshot.total}"),
+            plain(_tally(snapshot)),
+            plain(_pace(self._pace, snapshot)),
         )
         return grid
 
@@ -140,13 +140,13 @@ class LiveDisplay:
             if number < len(snapshot.running):
                 job = snapshot.running[number]
                 grid.add_row(
-                    Text(f"  {number + 1}"),
-                    Text(job.stage, style="cyan"),
-                    Text(f"{job.seconds:.0f} s"),
-                    Text(job.key),
+                    plain(f"  {number + 1}"),
+                    plain(job.stage, style="cyan"),
+                    plain(f"{job.seconds:.0f} s"),
+                    plain(job.key),
                 )
             else:
-                grid.add_row(Text(f"  {number + 1}"), Text("idle", style="dim"), Text(""), Text(""))
+                grid.add_row(plain(f"  {number + 1}"), plain("idle", style="dim"), plain(""), plain(""))
         return [grid]
 
 
@@ -181,7 +181,7 @@ class PlainDisplay:
             self._last_line, self._last_at = tally, now
 
     def say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(plain(line), soft_wrap=True)
 
 
 def _tally(snapshot: Snapshot, before: str = "", after: str = "") -> str:

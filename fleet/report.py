@@ -5,11 +5,11 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
-from rich.text import Text
 from sqlalchemy.orm import Session
 
 from db.queries import jobs, reports
 from db.states import JobState
+from fleet.consoles import plain
 from fleet.migrate import Migrated
 from workers.publish import door_of
 from workers.recipe import as_text
@@ -67,17 +67,17 @@ def show(migrated: Migrated, console: Console) -> None:
     console.print(Group(*_tables(summary)))
     lines = list(_distinct(problems.jobs))
     for line in lines[:_PROBLEMS_SHOWN]:
-        console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print(plain(f"  {line}"), soft_wrap=True)
     if problems.next_after is not None or len(lines) > _PROBLEMS_SHOWN:
         console.print("  ... more with: bin/fleet jobs --state failed")
     if summary.options:
-        console.print(Text(f"options   {as_text(summary.options)}"), soft_wrap=True)
+        console.print(plain(f"options   {as_text(summary.options)}"), soft_wrap=True)
     for label, value in (
         ("bundles", f"{summary.dest_url}/by-name"),
         ("database", migrated.database_url),
         ("logs", migrated.logs),
     ):
-        console.print(Text(f"{label:<9} {value}"), soft_wrap=True)
+        console.print(plain(f"{label:<9} {value}"), soft_wrap=True)
     if not migrated.finished:
         left = summary.total - summary.terminal
         console.print(f"interrupted with {left} jobs to go; the same command continues")

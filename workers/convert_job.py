@@ -22,6 +22,7 @@ from db.queries import inventory, queue
 from db.queries.queue import Claim
 from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
+from keras2torch.errors import one_line
 from storage.errors import StorageError
 from storage.store import ObjectStore
 from workers import devices, errors, isolation, proof, publish, recipe, verdict
@@ -80,7 +81,7 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
             outcome = attempt.give_up(error)
         else:
             outcome = attempt.succeed(done)
-    log.info("job %d (%s): %s", job_id, claim.key, outcome or "lease lost")
+    log.info("job %d (%s): %s", job_id, one_line(claim.key), outcome or "lease lost")
     return outcome
 
 
