@@ -66,7 +66,9 @@ _TORCH = frozenset(
         "round", "rsqrt", "scatter", "scatter_add", "searchsorted", "select", "selu", "sgn", "sigmoid", "sign", "sin",
         "sinc", "sinh", "softmax", "sort", "special", "split", "sqrt", "square", "squeeze", "stack", "std", "stft",
         "sub", "sum", "take_along_dim", "tan", "tanh", "tensor", "tensordot", "tile", "topk", "transpose", "tril",
-        "triu", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "view_as_complex",
+        "triu", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "uint16", "uint32", "float16", "bfloat16", "half",
+        "double", "var", "var_mean",
+        "view_as_complex",
         "view_as_real", "where", "window", "xlogy", "zeros", "zeros_like",
     }
 )  # fmt: skip
