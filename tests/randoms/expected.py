@@ -13,7 +13,7 @@ REFUSALS: Mapping[str, str] = {
     r"MultiHeadAttention: attention over axes of open extent": "of several at once",
     r"Conv#D: channels_first with more axes": "no library runs it",
     r"TFOpLambda: # elements in parts of": "one of which is empty",
-    r"RMSNormalization: axis .* Keras multiplies the last axes": "Keras fails, or scales along other axes",
+    r"\w+: axis .*: Keras (multiplies the last axes|scales the axes)": "Keras fails, or scales along other axes",
     r"Unstack: # elements in # parts": "no library runs it",
     r"STFTSpectrogram: a mask reaches": "sound has no masks",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
