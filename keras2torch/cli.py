@@ -164,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--html", type=Path, metavar="FILE", help="write the verdict as one page too, with a plot"
     )
+    sub.add_argument(
+        "--gradients", action="store_true", help="compare gradients of inputs and weights too, in float64"
+    )
+    sub.add_argument(
+        "--training", action="store_true", help="compare a step in training mode too (batch statistics)"
+    )
     own_code(sub)
 
     command("layers", _layers, "List the layer classes: what each becomes, or why it cannot be converted.")
@@ -257,7 +263,15 @@ def _say_converted(path: Path, manifest: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    return _judge(arguments, arguments.bundle, arguments.source, device=arguments.device, html=arguments.html)
+    learning = {"gradients": arguments.gradients, "training": arguments.training}
+    return _judge(
+        arguments,
+        arguments.bundle,
+        arguments.source,
+        device=arguments.device,
+        html=arguments.html,
+        **learning,
+    )
 
 
 def _judge(
@@ -267,13 +281,16 @@ def _judge(
     *,
     device: str = "cpu",
     html: Path | None = None,
+    **learning: bool,
 ) -> int:
     from keras2torch.parity.page import write_html
     from keras2torch.parity.verify import verify
 
     if html is not None and not html.absolute().parent.is_dir():
         raise UsageError("no such folder to write a page in", file=str(html))
-    report = verify(bundle, source, device=device, layers=arguments.layers, replace=arguments.replace)
+    report = verify(
+        bundle, source, device=device, layers=arguments.layers, replace=arguments.replace, **learning
+    )
     if html is not None:
         write_html(report, bundle.absolute().name, html)
     if arguments.json:

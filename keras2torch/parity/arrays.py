@@ -3,7 +3,7 @@ tensor.
 """
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import gcd
 from pathlib import Path
 from types import TracebackType
@@ -84,3 +84,8 @@ def shape_key(key: str) -> str:
 def shows_logits(layer: Mapping[str, Any]) -> bool:
     """Whether a layer of the manifest has a module that yields what its activation gets."""
     return layer["keras_class"] == "Dense" and layer["torch_name"] is not None
+
+
+def direction(number: int, shape: Sequence[int]) -> Array:
+    """What both sides multiply output `number` by, of N(0, 1), before they sum up and differentiate."""
+    return np.random.default_rng([number, len(shape)]).standard_normal(tuple(shape))

@@ -58,7 +58,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
     device = str(payload.get("device", "cpu"))
-    _make_repeatable()
+    make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
     observer = Observer(_locators(manifest))
@@ -89,17 +89,17 @@ def _run_cases(
         if "refused" in answer:
             continue
         progress(step="candidate", floats=floats, case=name)
-        inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, device)
+        inputs = case_inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, device)
         if run == "moved64":
             inputs = [_moved(tensor) for tensor in inputs]
         wanted = set(_keys(answer)) if floats == "float64" else set()
         _begin_anew(model, inputs)
         with ArrayWriter(workdir / run / f"{name}.npz") as writer, torch.inference_mode():
             with observer.watching(model, wanted, writer):
-                outputs = _flatten(model(*inputs))
+                outputs = flatten(model(*inputs))
             for number, output in enumerate(outputs):
                 axes = manifest["outputs"][number]["axes"] if number < len(manifest["outputs"]) else None
-                writer.write(output_key(number), _in_keras_axes(output, axes))
+                writer.write(output_key(number), in_keras_axes(output, axes))
         cases[name] = {"outputs": len(outputs)}
     return cases
 
@@ -110,7 +110,7 @@ def run_moved(payload: Mapping[str, Any]) -> dict[str, Any]:
     Writes `moved64/<name>.npz`, which holds what `actual64/<name>.npz` does.
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
-    _make_repeatable()
+    make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
     observer = Observer(_locators(manifest))
@@ -136,7 +136,7 @@ def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
     by its name, where its size was our choice.
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
-    _make_repeatable()
+    make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     plan = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
     observer = Observer(_locators(manifest))
@@ -149,7 +149,7 @@ def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
         model = module.load_model(dtype=getattr(torch, floats))
         for case in plan["cases"]:
             name = case["name"]
-            inputs = _inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, "cpu")
+            inputs = case_inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, "cpu")
             with ArrayWriter(folder / f"{name}.npz") as writer, torch.inference_mode():
                 try:
                     _begin_anew(model, inputs)
@@ -178,7 +178,7 @@ def _keys(answer: Mapping[str, Any]) -> Iterator[str]:
     yield from (logits_key(path, call) for path, call in answer["logits"])
 
 
-def _make_repeatable() -> None:
+def make_repeatable() -> None:
     torch.set_num_threads(1)
     # What `use_deterministic_algorithms` does, without its import of the compiler (2 s in every child).
     torch.set_deterministic_debug_mode("error")
@@ -193,7 +193,9 @@ def _device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
-def _inputs(path: Path, specs: Sequence[Mapping[str, Any]], floats: str, device: str) -> list[torch.Tensor]:
+def case_inputs(
+    path: Path, specs: Sequence[Mapping[str, Any]], floats: str, device: str
+) -> list[torch.Tensor]:
     tensors = []
     with np.load(path) as arrays:
         for number, spec in enumerate(specs):
@@ -205,16 +207,16 @@ def _inputs(path: Path, specs: Sequence[Mapping[str, Any]], floats: str, device:
     return tensors
 
 
-def _in_keras_axes(tensor: torch.Tensor, axes: Sequence[int] | None) -> Array:
+def in_keras_axes(tensor: torch.Tensor, axes: Sequence[int] | None) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array if axes is None or array.ndim != len(axes) else array.transpose(np.argsort(axes))
 
 
-def _flatten(value: Any) -> list[torch.Tensor]:
+def flatten(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, tuple | list):
-        return [tensor for item in value for tensor in _flatten(item)]
+        return [tensor for item in value for tensor in flatten(item)]
     raise CandidateError(f"expected a tensor, found {type(value).__name__}")
 
 
@@ -261,8 +263,8 @@ class Observer:
 
         def take(locator: Locator, value: Any) -> None:
             if locator.key in wanted:
-                tensor = _flatten(value)[0]  # a layer's first output; states come after it
-                array = _in_keras_axes(tensor, locator.axes)
+                tensor = flatten(value)[0]  # a layer's first output; states come after it
+                array = in_keras_axes(tensor, locator.axes)
                 if whole:
                     writer.write(locator.key, array)
                 else:

@@ -55,7 +55,7 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
         given = json.loads((workdir / "given.json").read_text(encoding="utf-8"))
         for name, why in given["refused"].items():
             cases[name]["refused"] = why
-    with exact_float64(library.tf), _adding_by_broadcasting(library):
+    with exact_float64(library.tf), adding_by_broadcasting(library):
         for floats in ("float64", "float32"):
             _run_cases(library, job, floats, workdir, cases)
     return {"library": library.name, "versions": library.versions, "cases": cases}
@@ -71,7 +71,7 @@ def _run_cases(
     """Run the model in one precision; adds to `answers`, and takes cases out that turn out not to be needed."""
     folder = workdir / f"expected{floats[-2:]}"
     folder.mkdir(exist_ok=True)
-    model = _build(library, job, floats, workdir / "weights.npz")
+    model = build_model(library, job, floats, workdir / "weights.npz")
     recorder = Recorder(library, model)
     for case in job["cases"]:
         name = case["name"]
@@ -86,7 +86,7 @@ def _run_cases(
         budget = case["trace_bytes"] if floats == "float64" else 0
         try:
             give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
-            inputs = _inputs(library, model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
+            inputs = case_inputs(library, model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)
             _begin_anew(library, model, inputs)
             with ArrayWriter(folder / f"{name}.npz") as writer:
                 with recorder.recording(writer, budget) as traces:
@@ -117,7 +117,8 @@ def _begin_anew(library: Library, model: Any, inputs: Any) -> None:
         model(inputs, training=False)
 
 
-def _build(library: Library, job: Mapping[str, Any], floats: str, weights: Path) -> Any:
+def build_model(library: Library, job: Mapping[str, Any], floats: str, weights: Path) -> Any:
+    """The model of the plan `job` in the precision `floats`, with the arrays of the file `weights`."""
     library.keras.backend.clear_session()
     library.keras.backend.set_floatx(floats)
     library.keras.utils.set_random_seed(0)
@@ -162,7 +163,7 @@ def _built_for_inference(library: Library) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _adding_by_broadcasting(library: Library) -> Iterator[None]:
+def adding_by_broadcasting(library: Library) -> Iterator[None]:
     """Keras 3 takes a summand with one long axis for a bias, and adds it where its length fits: in a batch of one,
     or of as many samples as there are channels, that is another axis than in a batch of any other size.
     """
@@ -191,7 +192,7 @@ def _set_weights(library: Library, model: Any, job: Mapping[str, Any], arrays: M
     Layers are the top-level ones, or with the plan's `each_layer` every single one, by path.
     """
     stored: dict[str, list[str]] = {layer: names for layer, names in job["weights"].items() if names}
-    for path, layer in _layers_by_path(library, model, within=job.get("each_layer", False)):
+    for path, layer in layers_by_path(library, model, within=job.get("each_layer", False)):
         variables = [*layer.trainable_weights, *layer.non_trainable_weights]
         values: Sequence[Array] = [arrays[name] for name in stored.pop(path, [])]
         if library.name == "tf_keras" and values:
@@ -241,13 +242,13 @@ def _resize_bilinear_of(library: Library, layer: Any) -> Callable[[Any], Any]:
     return call
 
 
-def _layers_by_path(
+def layers_by_path(
     library: Library, model: Any, *, within: bool, prefix: str = ""
 ) -> Iterator[tuple[str, Any]]:
     """The layers of `model`; those of nested models, `within`, instead of the models."""
     for layer in model.layers:
         if within and isinstance(layer, library.keras.Model):
-            yield from _layers_by_path(library, layer, within=True, prefix=f"{prefix}{layer.name}/")
+            yield from layers_by_path(library, layer, within=True, prefix=f"{prefix}{layer.name}/")
         else:
             yield prefix + layer.name, layer
 
@@ -271,7 +272,9 @@ def _compiled_if_long(eager: Callable[..., Any], compiled: Callable[..., Any]) -
     return call
 
 
-def _inputs(library: Library, model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: str) -> Any:
+def case_inputs(
+    library: Library, model: Any, specs: Sequence[Mapping[str, Any]], path: Path, floats: str
+) -> Any:
     """The case's arrays as this model wants them: by input name, cast where they are floating point."""
     with np.load(path) as arrays:
         by_name = {spec["name"]: arrays[str(number)] for number, spec in enumerate(specs)}

@@ -75,6 +75,14 @@ class LayerFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TensorFigures:
+    """A tensor that only learning shows, in float64: an output in training mode, a new statistic, or a gradient."""
+
+    name: str
+    structure: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
 class Departure:
     """The first layer, in order of execution, that does not compute what Keras computes."""
 
@@ -164,6 +172,10 @@ class ParityReport:
     first_departure: Departure | None
     conditioning: Conditioning | None = None
     """Known where a verdict is failed by matters of degree alone. It changes no verdict."""
+    training: Sequence[TensorFigures] = ()
+    """Outputs and running statistics of a step in training mode, where they were asked for."""
+    gradients: Sequence[TensorFigures] = ()
+    """Of inputs and weights, where they were asked for."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds a step took. Not part of parity.json, which is the same for the same input."""
     walls: Mapping[str, Sequence[str]] = field(default_factory=dict)

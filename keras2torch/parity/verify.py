@@ -18,6 +18,7 @@ from keras2torch.errors import Keras2TorchError, ParityFailed
 from keras2torch.options import Replacement, UserFile
 from keras2torch.parity.compare import compare
 from keras2torch.parity.conditioning import worth_asking
+from keras2torch.parity.learning import KINDS, compare_learning
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import ParityReport
 from keras2torch.sandbox import Limits, Outcome, Sandbox
@@ -70,6 +71,8 @@ class Verifier:
         source: Path,
         *,
         device: str = "cpu",
+        training: bool = False,
+        gradients: bool = False,
         layers: Sequence[UserFile] = (),
         replace: Sequence[Replacement] = (),
         limits: Limits | None = None,
@@ -78,6 +81,8 @@ class Verifier:
     ) -> ParityReport:
         """Judge `bundle` against its `source`. Writes nothing into the bundle.
 
+        `training` compares a step in training mode too (the statistics of the batch, and what the running ones become;
+        all that is random left out), `gradients` the gradients of inputs and weights, both in float64.
         `limits` hold for either side; by default ten minutes, and memory by the size of the source.
 
         Raises `UsageError` if the bundle is of another source, `ParityFailed` if the emitted module cannot
@@ -87,7 +92,13 @@ class Verifier:
         walls: dict[str, Sequence[str]] = {}
         with tempfile.TemporaryDirectory(prefix="keras2torch-parity-") as folder:
             workdir = Path(folder)
-            payload = {"workdir": str(workdir), "bundle": str(bundle.resolve()), "device": device}
+            payload: dict[str, Any] = {
+                "workdir": str(workdir),
+                "bundle": str(bundle.resolve()),
+                "device": device,
+                "training": training,
+                "gradients": gradients,
+            }
 
             def confined(
                 step: str, server: str, answer: str, readable: Sequence[Path] = (), module: str | None = None
@@ -135,6 +146,29 @@ class Verifier:
                 if moved.ok:
                     report = compare(workdir, bundle)
             timings["compare"] = time.monotonic() - started
+            case = next((case.name for case in report.cases if case.refused is None), None)
+            if (training or gradients) and case is not None:
+                payload["case"] = case
+                refusals: dict[str, list[str]] = {}
+                asked = [kind for kind in KINDS if payload[kind]]
+                if plan["given"]:
+                    refusals = {kind: ["Keras does not know the caller's own layers"] for kind in asked}
+                else:
+                    for side, server, whose, error in (
+                        ("reference", plan["library"], source, VerificationError),
+                        ("candidate", "torch", bundle, ParityFailed),
+                    ):
+                        step = f"learning_{side}"
+                        outcome = confined(
+                            step, server, f"{step}.json", readable=[bundle] if server == "torch" else []
+                        )
+                        if outcome.error is not None:
+                            raise error(f"{step}: {outcome.error['message']}", file=str(whose))
+                        for kind, why in (outcome.result or {}).items():
+                            refusals.setdefault(kind, []).extend([why] if why else [])
+                report = compare_learning(
+                    source, bundle, workdir, case, refusals, layers=layers, replace=replace
+                ).added_to(report)
         return dataclasses.replace(report, timings=timings, walls=walls)
 
 
@@ -160,12 +194,15 @@ def verify(
     source: str | Path,
     *,
     device: str = "cpu",
+    training: bool = False,
+    gradients: bool = False,
     layers: Sequence[str | Path] = (),
     replace: Sequence[str] = (),
 ) -> ParityReport:
     """Prove that the bundle computes what the Keras model in `source` computes, and write its parity.json.
 
-    `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. `layers` and `replace`: what the
+    `device`: where float32 is judged, "cpu" or "cuda"; float64 always runs on the CPU. `training`, `gradients`: compare
+    a step in training mode, and gradients, too. `layers` and `replace`: what the
     conversion was given, if it was. A verdict of "failed"
     is a result, not an error; see `Verifier.verify` for what is raised.
     """
@@ -175,6 +212,8 @@ def verify(
             Path(bundle),
             Path(source),
             device=device,
+            training=training,
+            gradients=gradients,
             layers=list(map(UserFile.read, layers)),
             replace=list(map(Replacement.parse, replace)),
         )

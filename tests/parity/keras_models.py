@@ -65,6 +65,13 @@ def convolutional(k: Any) -> Any:
 
 
 @model
+def grouped(k: Any) -> Any:
+    x = k.Input((9, 8, 4))
+    y = k.layers.Conv2D(6, 3, groups=2, padding="same", name="conv")(x)
+    return k.Model(x, k.layers.Dense(2, name="head")(k.layers.Flatten()(y)))
+
+
+@model
 def recurrent(k: Any) -> Any:
     x = k.Input((7,), dtype="int32")
     y = k.layers.Embedding(11, 5, mask_zero=True, name="embed")(x)

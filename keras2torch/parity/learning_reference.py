@@ -1,0 +1,166 @@
+"""What Keras computes while it learns: a step in training mode, and gradients. Float64 only; run confined."""
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras2torch.parity.arrays import Array, ArrayWriter, direction, output_key
+from keras2torch.parity.float64 import exact_float64
+from keras2torch.parity.library import Library
+from keras2torch.parity.reference import adding_by_broadcasting, build_model, case_inputs, layers_by_path
+
+
+def run_learning_reference(payload: Mapping[str, Any]) -> dict[str, str | None]:
+    """Compute what `payload` asks for ("training", "gradients") on its `case`, after the reference has run.
+
+    Writes `learning/<which>-expected.npz` to its `workdir`: outputs, gradients of inputs by number, and of stored
+    weights, by the plan's name for them, the new values or the gradients. Returns for each why Keras cannot, or None.
+    """
+    workdir, case = Path(payload["workdir"]), payload["case"]
+    job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
+    library = Library.load(job["library"])
+    (workdir / "learning").mkdir(exist_ok=True)
+    answers: dict[str, str | None] = {}
+    with exact_float64(library.tf), adding_by_broadcasting(library):
+        model = build_model(library, job, "float64", workdir / "weights.npz")
+        with np.load(workdir / "weights.npz") as arrays:
+            variables = _stored_variables(library, model, job, arrays)
+        inputs = case_inputs(library, model, job["inputs"], workdir / "cases" / f"{case}.npz", "float64")
+        # Gradients first: training changes the statistics.
+        for which, function in (("gradients", _gradients), ("training", _train)):
+            if payload[which]:
+                with ArrayWriter(workdir / "learning" / f"{which}-expected.npz") as writer:
+                    answers[which] = function(library, model, job, inputs, variables, writer)
+    return answers
+
+
+def _stored_variables(
+    library: Library, model: Any, job: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> dict[str, Any]:
+    """The variable of each stored weight, without those that Keras made of other numbers than are stored."""
+    return {
+        name: variable
+        for path, layer in layers_by_path(library, model, within=job.get("each_layer", False))
+        for name, variable in zip(
+            job["weights"].get(path, ()),
+            [*layer.trainable_weights, *layer.non_trainable_weights],
+            strict=False,
+        )
+        if np.array_equal(np.asarray(variable), arrays[name].astype(np.float64))
+    }
+
+
+def _gradients(
+    library: Library,
+    model: Any,
+    job: Mapping[str, Any],
+    inputs: Any,
+    variables: Mapping[str, Any],
+    writer: ArrayWriter,
+) -> str | None:
+    """Write the gradients of a fixed random combination of all outputs."""
+    tf = library.tf
+    tensors = tf.nest.map_structure(tf.constant, inputs)
+    sources: dict[str, Any] = dict(zip(_input_keys(model, job), tf.nest.flatten(tensors), strict=True))
+    sources |= {
+        f"weight-{name}": getattr(variable, "value", variable) for name, variable in variables.items()
+    }
+    # A method in tf_keras, a property in Keras 3.
+    sources = {key: variables[key[7:]] if callable(each) else each for key, each in sources.items()}
+    sources = {key: each for key, each in sources.items() if each.dtype.is_floating}
+    with _groups_apart(tf), tf.GradientTape() as tape:
+        for source in sources.values():
+            tape.watch(source)
+        outputs = library.tensors(model(tensors, training=False))
+        total = tf.add_n(
+            [
+                tf.reduce_sum(output * direction(number, output.shape))
+                for number, output in enumerate(outputs)
+                if output.dtype.is_floating
+            ]
+            or [tf.constant(0.0, tf.float64)]
+        )
+    try:
+        gradients = tape.gradient(total, sources)
+    except (LookupError, tf.errors.OpError) as error:
+        return f"TensorFlow has no gradient here: {str(error).splitlines()[0]}"
+    for key, gradient in gradients.items():
+        if gradient is not None:
+            writer.write(key, np.asarray(tf.convert_to_tensor(gradient)))
+    return None
+
+
+@contextmanager
+def _groups_apart(tf: Any) -> Iterator[None]:
+    """While this lasts, convolve group by group: TensorFlow has no gradient of convolutions in groups on a CPU."""
+    operations = importlib.import_module("tensorflow.python.ops.gen_nn_ops")
+    originals = {name: getattr(operations, name) for name in ("conv2d", "conv3d")}
+
+    def apart(original: Callable[..., Any]) -> Callable[..., Any]:
+        def convolve(input: Any, filter: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002  the operation's names
+            groups = input.shape[-1] // filter.shape[-2]
+            pairs = zip(tf.split(input, groups, -1), tf.split(filter, groups, -1), strict=True)
+            return tf.concat([original(part, kernel, *args, **kwargs) for part, kernel in pairs], -1)
+
+        return convolve
+
+    try:
+        for name, original in originals.items():
+            setattr(operations, name, apart(original))
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(operations, name, original)
+
+
+def _input_keys(model: Any, job: Mapping[str, Any]) -> list[str]:
+    """What the model's inputs are called here, in the model's own order."""
+    given = [spec["name"] for spec in job["inputs"]]
+    names = getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs]
+    order = [given.index(name) for name in names] if set(names) == set(given) else range(len(given))
+    return [f"input-{number}" for number in order]
+
+
+def _train(
+    library: Library,
+    model: Any,
+    _job: Mapping[str, Any],
+    inputs: Any,
+    variables: Mapping[str, Any],
+    writer: ArrayWriter,
+) -> str | None:
+    """Run with the statistics of the batch, and with all that is random left out; write what the statistics become."""
+    norms = [
+        layer
+        for layer in library.layers_of(model)
+        if isinstance(layer, library.keras.layers.BatchNormalization)
+    ]
+    if any(getattr(layer, "renorm", False) for layer in norms):
+        return "batch renormalization has no counterpart in PyTorch"
+    for layer in norms:
+        layer.trainable = (
+            True  # a frozen one would use its old statistics; whether to train it is the user's choice
+        )
+        layer.call = _in_training(layer.call)
+    outputs = library.tensors(model(inputs, training=False))
+    for number, output in enumerate(outputs):
+        writer.write(output_key(number), np.asarray(output))
+    statistics = {id(each) for layer in norms for each in (layer.moving_mean, layer.moving_variance)}
+    for name, variable in variables.items():
+        if id(variable) in statistics:
+            writer.write(f"weight-{name}", np.asarray(variable))
+    return None
+
+
+def _in_training(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **{**kwargs, "training": True})
+
+    vars(call)["__signature__"] = inspect.signature(original)
+    return call
