@@ -68,6 +68,29 @@ def exact_float64(tf: Any) -> Iterator[None]:
             setattr(module, name, original)
 
 
+@contextmanager
+def groups_apart(tf: Any) -> Iterator[None]:
+    """While this lasts, convolve group by group: TensorFlow has no gradient of convolutions in groups on a CPU."""
+    operations = importlib.import_module("tensorflow.python.ops.gen_nn_ops")
+    originals = {name: getattr(operations, name) for name in ("conv2d", "conv3d")}
+
+    def apart(original: Callable[..., Any]) -> Callable[..., Any]:
+        def convolve(input: Any, filter: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002  the operation's names
+            groups = input.shape[-1] // filter.shape[-2]
+            pairs = zip(tf.split(input, groups, -1), tf.split(filter, groups, -1), strict=True)
+            return tf.concat([original(part, kernel, *args, **kwargs) for part, kernel in pairs], -1)
+
+        return convolve
+
+    try:
+        for name, original in originals.items():
+            setattr(operations, name, apart(original))
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(operations, name, original)
+
+
 def _by_dtype(tf: Any, for_float64: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
     def either(*args: Any, **kwargs: Any) -> Any:
         features = (*args, *kwargs.values())[0]

@@ -1,17 +1,15 @@
 """What Keras computes while it learns: a step in training mode, and gradients. Float64 only; run confined."""
 
-import importlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras2torch.parity.arrays import Array, ArrayWriter, direction, output_key
-from keras2torch.parity.float64 import exact_float64
+from keras2torch.parity.float64 import exact_float64, groups_apart
 from keras2torch.parity.library import Library
 from keras2torch.parity.reference import adding_by_broadcasting, build_model, case_inputs, layers_by_path
 
@@ -74,7 +72,7 @@ def _gradients(
     # A method in tf_keras, a property in Keras 3.
     sources = {key: variables[key[7:]] if callable(each) else each for key, each in sources.items()}
     sources = {key: each for key, each in sources.items() if each.dtype.is_floating}
-    with _groups_apart(tf), tf.GradientTape() as tape:
+    with groups_apart(tf), tf.GradientTape() as tape:
         for source in sources.values():
             tape.watch(source)
         outputs = library.tensors(model(tensors, training=False))
@@ -94,29 +92,6 @@ def _gradients(
         if gradient is not None:
             writer.write(key, np.asarray(tf.convert_to_tensor(gradient)))
     return None
-
-
-@contextmanager
-def _groups_apart(tf: Any) -> Iterator[None]:
-    """While this lasts, convolve group by group: TensorFlow has no gradient of convolutions in groups on a CPU."""
-    operations = importlib.import_module("tensorflow.python.ops.gen_nn_ops")
-    originals = {name: getattr(operations, name) for name in ("conv2d", "conv3d")}
-
-    def apart(original: Callable[..., Any]) -> Callable[..., Any]:
-        def convolve(input: Any, filter: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002  the operation's names
-            groups = input.shape[-1] // filter.shape[-2]
-            pairs = zip(tf.split(input, groups, -1), tf.split(filter, groups, -1), strict=True)
-            return tf.concat([original(part, kernel, *args, **kwargs) for part, kernel in pairs], -1)
-
-        return convolve
-
-    try:
-        for name, original in originals.items():
-            setattr(operations, name, apart(original))
-        yield
-    finally:
-        for name, original in originals.items():
-            setattr(operations, name, original)
 
 
 def _input_keys(model: Any, job: Mapping[str, Any]) -> list[str]:

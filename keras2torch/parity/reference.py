@@ -10,6 +10,7 @@ reading.
 import importlib
 import inspect
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, reduce
@@ -44,8 +45,8 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
 
     `payload`: `workdir`, which holds `plan.json` (see `prepare`), `weights.npz` and `cases/<name>.npz`.
     Writes `expected64/<name>.npz` and `expected32/<name>.npz` there; layer outputs are in the former only.
-    Returns versions and, per case, the layer outputs recorded in order of execution, or why Keras refuses the
-    case where it may.
+    Returns versions, the seconds it took to load the model in float32, and, per case, the layer outputs recorded in
+    order of execution, or why Keras refuses the case where it may.
     """
     workdir = Path(payload["workdir"])
     job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
@@ -55,14 +56,19 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
         given = json.loads((workdir / "given.json").read_text(encoding="utf-8"))
         for name, why in given["refused"].items():
             cases[name]["refused"] = why
+    load_s = 0.0
     with exact_float64(library.tf), adding_by_broadcasting(library):
         for floats in ("float64", "float32"):
-            _run_cases(library, job, floats, workdir, cases)
-    return {"library": library.name, "versions": library.versions, "cases": cases}
+            started = time.monotonic()
+            model = build_model(library, job, floats, workdir / "weights.npz")
+            load_s = time.monotonic() - started
+            _run_cases(library, model, job, floats, workdir, cases)
+    return {"library": library.name, "versions": library.versions, "cases": cases, "load_s": load_s}
 
 
 def _run_cases(
     library: Library,
+    model: Any,
     job: Mapping[str, Any],
     floats: str,
     workdir: Path,
@@ -71,7 +77,6 @@ def _run_cases(
     """Run the model in one precision; adds to `answers`, and takes cases out that turn out not to be needed."""
     folder = workdir / f"expected{floats[-2:]}"
     folder.mkdir(exist_ok=True)
-    model = build_model(library, job, floats, workdir / "weights.npz")
     recorder = Recorder(library, model)
     for case in job["cases"]:
         name = case["name"]

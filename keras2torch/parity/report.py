@@ -178,6 +178,8 @@ class ParityReport:
     """Of inputs and weights, where they were asked for."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds a step took. Not part of parity.json, which is the same for the same input."""
+    keras_load_s: float | None = None
+    """Seconds that Keras took to build the model and give it its weights, to hold the others against."""
     walls: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Which confinements stood round each step that ran in a sandbox. Not part of parity.json either."""
 
@@ -224,7 +226,11 @@ class ParityReport:
             "verdict": "passed" if self.passed else "failed",
             "structure_error": self.structure_error,
             "deployment_error": self.deployment_error,
-            **{key: value for key, value in asdict(self).items() if key not in {"timings", "walls"}},
+            **{
+                key: value
+                for key, value in asdict(self).items()
+                if key not in {"timings", "keras_load_s", "walls"}
+            },
         }
         return dict(_finite(document))
 

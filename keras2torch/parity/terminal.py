@@ -42,6 +42,11 @@ def print_report(report: ParityReport, console: Console, *, layers: bool = False
         console.print(Text(one_line(line, limit=2000)), style=style, soft_wrap=True)
 
     say(report.extent)
+    if report.keras_load_s is not None:
+        steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.timings.items())
+        say(
+            f"took {sum(report.timings.values()):.1f} s ({steps}); Keras loads the model in {report.keras_load_s:.1f} s"
+        )
     if report.constructed:
         say(f"reference constructed, not loaded: {'; '.join(map(str, report.constructed))}", "yellow")
     if report.given:

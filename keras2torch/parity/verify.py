@@ -136,6 +136,7 @@ class Verifier:
                 warming.join()
             if outcome.error is not None:
                 raise VerificationError(f"Keras: {outcome.error['message']}", file=str(source))
+            load_s = float((outcome.result or {})["load_s"])
             outcome = confined("candidate", "torch", "actual.json", readable=[bundle])
             if outcome.error is not None:
                 raise ParityFailed(f"the emitted module: {outcome.error['message']}", file=str(bundle))
@@ -169,7 +170,7 @@ class Verifier:
                 report = compare_learning(
                     source, bundle, workdir, case, refusals, layers=layers, replace=replace
                 ).added_to(report)
-        return dataclasses.replace(report, timings=timings, walls=walls)
+        return dataclasses.replace(report, timings=timings, keras_load_s=load_s, walls=walls)
 
 
 def _environment(server: str) -> Mapping[str, str]:

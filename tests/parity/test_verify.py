@@ -40,6 +40,8 @@ def test_a_right_bundle_is_proven(bundle: Path, source: Path, verifier: Verifier
     assert report.deployment_error <= 1e-6
     assert [case.name for case in report.cases] == ["normal", "unit", "masks", "zeros", "bytes"]
     assert set(report.timings) == {"prepare", "reference", "candidate", "compare"}
+    assert report.keras_load_s is not None
+    assert 0 < report.keras_load_s < report.timings["reference"]
     assert set(report.walls) == {"reference", "candidate"}
     assert all(
         set(walls) == {"limits", "namespaces", "privileges", "landlock", "seccomp"}
