@@ -63,7 +63,7 @@ _TORCH = frozenset(
         "moveaxis", "movedim", "mul", "multinomial", "nan", "nan_to_num", "narrow", "ne", "neg", "nn", "norm", "normal",
         "ones", "ones_like", "outer", "permute", "pi", "polar", "pow", "prod", "rand", "rand_like", "randint", "randn",
         "randn_like", "randperm", "real", "reciprocal", "relu", "remainder", "repeat_interleave", "reshape", "roll",
-        "round", "rsqrt", "scatter", "scatter_add", "searchsorted", "select", "selu", "sgn", "sigmoid", "sign", "sin",
+        "rot90", "round", "rsqrt", "scatter", "scatter_add", "searchsorted", "select", "selu", "sgn", "sigmoid", "sign", "sin",
         "sinc", "sinh", "softmax", "sort", "special", "split", "sqrt", "square", "squeeze", "stack", "std", "stft",
         "sub", "sum", "take_along_dim", "tan", "tanh", "tensor", "tensordot", "tile", "topk", "transpose", "tril",
         "triu", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "uint16", "uint32", "float16", "bfloat16", "half",

@@ -10,6 +10,7 @@ reading.
 import importlib
 import inspect
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,6 +37,7 @@ from keras2torch.parity.recorder import Recorder
 from keras2torch.parity.stand_ins import stand_in_classes
 from keras2torch.sandbox import progress
 
+_DEEPEST_CALLS = 50_000
 LONG_LOOP = 50
 """Steps from which on compiling a recurrence (some 0.3 s, twice) costs less than it saves (2 ms a step and case)."""
 
@@ -49,6 +51,8 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
     order of execution, or why Keras refuses the case where it may.
     """
     workdir = Path(payload["workdir"])
+    # tf_keras follows a graph by recursion, and a ResNetRS270 has more layers than Python allows calls.
+    sys.setrecursionlimit(_DEEPEST_CALLS)
     job = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
     library = Library.load(job["library"])
     cases: dict[str, dict[str, Any]] = {case["name"]: {"traces": [], "logits": []} for case in job["cases"]}
