@@ -18,12 +18,14 @@ from keras2torch.layers._registry import Generations, Masks, converts, example
 from keras2torch.source.model import Generation
 
 ONLY_KERAS1: Generations = frozenset({Generation.KERAS1})
+BEFORE_TF_KERAS = ONLY_KERAS1 | {Generation.KERAS2}
+"""What Keras 2 kept for the files of those who had it from Keras 1."""
 
 
 @converts(
     "Highway",
     examples=[example((5,), activation="relu"), example((4,), use_bias=False, activation="tanh")],
-    generations=ONLY_KERAS1,
+    generations=BEFORE_TF_KERAS,
 )
 def highway(layer: LayerCall) -> Value:
     """`t * f(A x) + (1 - t) * x` with a gate t = sigmoid(B x): two `nn.Linear`."""
@@ -47,7 +49,7 @@ def highway(layer: LayerCall) -> Value:
 @converts(
     "MaxoutDense",
     examples=[example((5,), units=3, nb_feature=4), example((4,), units=2, nb_feature=3, use_bias=False)],
-    generations=ONLY_KERAS1,
+    generations=BEFORE_TF_KERAS,
 )
 def maxout_dense(layer: LayerCall) -> Value:
     """The largest of several `nn.Linear`, written as one."""
@@ -141,7 +143,7 @@ _MODES: dict[str, Callable[[LayerCall], Value | list[Value]]] = {
         example((5,), (5,), mode="cos", axes=-1),
     ],
     masks=Masks.HANDLE,
-    generations=ONLY_KERAS1,
+    generations=BEFORE_TF_KERAS,
 )
 def merge(layer: LayerCall) -> Value | list[Value]:
     """What `mode` says: the merging layers of today, or the cosine of the angle between two vectors."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from keras2torch.errors import Reason, UnsupportedModel, UsageError
 from keras2torch.options import ConversionOptions, InputShape
-from keras2torch.source.keras1_config import in_keras2_spelling
+from keras2torch.source.keras1_config import in_keras2_spelling, kept_by_keras2
 from keras2torch.source.keras1_merge import has_group
 from keras2torch.source.keras1_weights import in_keras2_layout
 from keras2torch.source.model import Generation, SourceModel, StoredWeight
@@ -36,6 +36,8 @@ def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceMo
     config: Mapping[str, Any] = source.config
     if source.generation is Generation.KERAS1:
         config = in_keras2_spelling(config, list(source.weights))
+    elif source.generation is Generation.KERAS2:
+        config = kept_by_keras2(config)
     if (source.backend or options.backend) == "theano":
         config = with_own_padding(config)
     config = _named(config, list(source.weights))

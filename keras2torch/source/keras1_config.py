@@ -47,6 +47,8 @@ _NEW_NAMES = {
 }
 """Classes that went on under another name."""
 
+KEPT_BY_KERAS2 = frozenset({"Highway", "MaxoutDense", "Merge"})
+
 _KERNEL_SIZES = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
 
 _KNOWN = frozenset(
@@ -139,6 +141,24 @@ def in_keras2_spelling(entry: Mapping[str, Any], groups: Sequence[str] = ()) -> 
         "class_name": _NEW_NAMES.get(class_name, class_name),
         "config": _options(class_name, config),
     }
+
+
+def kept_by_keras2(entry: Mapping[str, Any]) -> Config:
+    """A layer or model entry of Keras 2; what that kept of Keras 1 (`keras/legacy/layers.py`) in its spelling."""
+    class_name, config = entry.get("class_name"), entry.get("config")
+    if isinstance(config, list):
+        return {**entry, "config": [_kept(layer) for layer in config]}
+    if not isinstance(config, Mapping):
+        return dict(entry)
+    if isinstance(config.get("layers"), list) and class_name != "Merge":
+        return {**entry, "config": {**config, "layers": [_kept(layer) for layer in config["layers"]]}}
+    if isinstance(class_name, str) and class_name in KEPT_BY_KERAS2:
+        return {**entry, "config": _options(class_name, config)}
+    return dict(entry)
+
+
+def _kept(layer: Any) -> Any:
+    return kept_by_keras2(layer) if isinstance(layer, Mapping) else layer
 
 
 def _entries(layers: Sequence[Any]) -> list[Config]:

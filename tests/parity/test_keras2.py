@@ -159,3 +159,33 @@ def test_states_that_last(verifier: Verifier, tmp_path: Path) -> None:
         for name, gates in (("l", 4), ("g", 3))
     }
     judge(verifier, tmp_path, config, weights, "2.3.1")
+
+
+def test_what_keras2_kept_of_keras1(verifier: Verifier, tmp_path: Path) -> None:
+    """Its legacy layers, which write the options they had."""
+    plain = {
+        "init": "glorot_uniform",
+        "activation": "tanh",
+        "bias": True,
+        "W_regularizer": None,
+        "input_dim": None,
+    }
+    merged: Config = {"mode_type": "raw", "output_shape": None, "output_mask": None, "arguments": {}}
+    layers = [
+        layer("InputLayer", "x", batch_input_shape=[None, 3]),
+        layer("Highway", "way", call("x"), transform_bias=-2, **plain),
+        layer("MaxoutDense", "most", call("x"), output_dim=3, nb_feature=2, init="glorot_uniform", bias=True),
+        layer("Merge", "dot", call("way", "most"), mode="dot", concat_axis=-1, dot_axes=-1, **merged),
+        layer(
+            "Merge", "all", call("way", "most", "dot"), mode="concat", concat_axis=-1, dot_axes=-1, **merged
+        ),
+    ]
+    config = functional(layers, [["x", 0, 0]], [["all", 0, 0]])
+    weights = {
+        "way": {"way_W:0": numbers(3, 3), "way_W_carry:0": numbers(3, 3, seed=1),
+                "way_b:0": numbers(3, seed=2), "way_b_carry:0": numbers(3, seed=3)},
+        "most": {"most_W:0": numbers(2, 3, 3, seed=4), "most_b:0": numbers(2, 3, seed=5)},
+    }  # fmt: skip
+    report = prove(write_model(tmp_path / "m.h5", config, weights, keras_version="2.1.3"), verifier, tmp_path)
+    assert report.structure_error <= 1e-12
+    assert {each.layer for each in report.constructed} >= {"way", "most"}
