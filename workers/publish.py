@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from db.records import ArtifactInfo
+from storage.errors import ObjectDamaged
 from storage.store import ObjectStore
 
 _SCHEMA_VERSION = 1
@@ -33,7 +34,8 @@ class Result:
 def publish(
     store: ObjectStore, bundle: Path, *, content_key: str, facts: Mapping[str, Any], pool: Executor
 ) -> Result:
-    """Publish all of `bundle`; `facts` go into the manifest. A result that is already there stands.
+    """Publish all of `bundle`; `facts` go into the manifest. A result that is already there stands, and `bundle` then
+    holds what it says: another job's README, of the same content, names another source.
 
     Files go out at once, on the threads of `pool`: nearly all of the time is spent waiting for a disk or a
     bucket.
@@ -48,6 +50,8 @@ def publish(
         return Result(tuple(files), hashlib.sha256(manifest).hexdigest())
     standing = find(store, content_key)
     assert standing is not None
+    if not fetch(store, standing, bundle):
+        raise ObjectDamaged(store.url, _manifest_key(content_key), "what it names is not what it says")
     return standing
 
 

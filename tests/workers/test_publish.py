@@ -1,0 +1,22 @@
+"""Two jobs of one content that publish at the same time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from storage.local import LocalStore
+from workers import publish
+
+
+def test_who_comes_second_shows_what_stands(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    store = LocalStore(tmp_path / "store")
+    with ThreadPoolExecutor(2) as pool:
+        for name in ("first", "second"):
+            bundle = tmp_path / name
+            bundle.mkdir()
+            (bundle / "README.md").write_text(f"converted from {name}.h5")
+            (bundle / "manifest.json").write_text("{}")
+            result = publish.publish(store, bundle, content_key="same", facts={}, pool=pool)
+            publish.put_by_name(store, bundle, result, f"{name}.h5", pool=pool)
+    for name in ("first", "second"):
+        assert store.read_bytes(f"by-name/{name}/README.md") == b"converted from first.h5"
