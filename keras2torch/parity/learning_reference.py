@@ -11,7 +11,13 @@ import numpy as np
 from keras2torch.parity.arrays import Array, ArrayWriter, direction, output_key
 from keras2torch.parity.float64 import exact_float64, groups_apart
 from keras2torch.parity.library import Library
-from keras2torch.parity.reference import adding_by_broadcasting, build_model, case_inputs, layers_by_path
+from keras2torch.parity.reference import (
+    adding_by_broadcasting,
+    build_model,
+    case_inputs,
+    input_order,
+    layers_by_path,
+)
 
 
 def run_learning_reference(payload: Mapping[str, Any]) -> dict[str, str | None]:
@@ -65,7 +71,8 @@ def _gradients(
     """Write the gradients of a fixed random combination of all outputs."""
     tf = library.tf
     tensors = tf.nest.map_structure(tf.constant, inputs)
-    sources: dict[str, Any] = dict(zip(_input_keys(model, job), tf.nest.flatten(tensors), strict=True))
+    keys = [f"input-{number}" for number in input_order(model, job["inputs"])]
+    sources: dict[str, Any] = dict(zip(keys, tf.nest.flatten(tensors), strict=True))
     sources |= {
         f"weight-{name}": getattr(variable, "value", variable) for name, variable in variables.items()
     }
@@ -92,14 +99,6 @@ def _gradients(
         if gradient is not None:
             writer.write(key, np.asarray(tf.convert_to_tensor(gradient)))
     return None
-
-
-def _input_keys(model: Any, job: Mapping[str, Any]) -> list[str]:
-    """What the model's inputs are called here, in the model's own order."""
-    given = [spec["name"] for spec in job["inputs"]]
-    names = getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs]
-    order = [given.index(name) for name in names] if set(names) == set(given) else range(len(given))
-    return [f"input-{number}" for number in order]
 
 
 def _train(

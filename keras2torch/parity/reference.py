@@ -286,10 +286,7 @@ def case_inputs(
 ) -> Any:
     """The case's arrays as this model wants them: by input name, cast where they are floating point."""
     with np.load(path) as arrays:
-        by_name = {spec["name"]: arrays[str(number)] for number, spec in enumerate(specs)}
-    names = _input_names(model)
-    # A Sequential names an input that its file does not name in its own way; it has but one.
-    values = [by_name[name] for name in names] if set(names) == set(by_name) else list(by_name.values())
+        values = [arrays[str(number)] for number in input_order(model, specs)]
     ordered = [value.astype(floats) if np.issubdtype(value.dtype, np.floating) else value for value in values]
     structure = getattr(model, "_inputs_struct", None)
     if structure is not None:
@@ -298,6 +295,11 @@ def case_inputs(
     return ordered[0] if len(ordered) == 1 else ordered
 
 
-def _input_names(model: Any) -> list[str]:
+def input_order(model: Any, specs: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+    """Where each input of the model, in its own order, stands among `specs`."""
+    given = [spec["name"] for spec in specs]
     names = getattr(model, "input_names", None)
-    return list(names) if names is not None else [tensor.name for tensor in model.inputs]
+    if names is None:
+        names = [tensor.name for tensor in model.inputs]
+    # A Sequential names an input that its file does not name in its own way; it has but one.
+    return [given.index(name) for name in names] if set(names) == set(given) else range(len(given))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keras2torch import convert
+from keras2torch.parity.compare import compare
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import ParityReport
 from keras2torch.parity.verify import Verifier
@@ -85,4 +86,16 @@ def prove(source: Path, verifier: Verifier, folder: Path, **options: Any) -> Par
     report = verifier.verify(folder / "bundle", source)
     assert report.passed, [*report.failures, str(report.first_departure)]
     assert report.structure_error <= report.structure_limit
+    return report
+
+
+def proven(answer: Any) -> ParityReport:
+    """The report behind one answer of `judge`, which says that it passed."""
+    if isinstance(answer, Exception):
+        raise answer
+    assert isinstance(answer, tuple), answer
+    report = compare(*answer)
+    assert report.passed, [*report.failures, str(report.first_departure)]
+    assert report.structure_error <= report.structure_limit
+    assert report.outputs
     return report

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from keras2torch.parity.compare import compare
 from keras2torch.sandbox import Sandbox
-from tests.parity.judging import judge
+from tests.parity.judging import judge, proven
 from tests.parity.operation_models import DIALECTS, known_to
 from tests.parity.operation_patterns import PATTERNS
 
@@ -41,14 +40,7 @@ def judged(
 
 @pytest.mark.parametrize(("library", "name"), CASES)
 def test_operation_is_proven(library: str, name: str, judged: dict[str, Any]) -> None:
-    answer = judged[library][name]
-    if isinstance(answer, Exception):
-        raise answer
-    assert isinstance(answer, tuple), answer
-    report = compare(*answer)
-    assert report.passed, [*report.failures, str(report.first_departure)]
-    assert report.structure_error <= report.structure_limit
-    assert report.outputs
+    proven(judged[library][name])
 
 
 def test_arguments_stand_where_tensorflow_has_them(sandboxes: Mapping[str, Sandbox], tmp_path: Path) -> None:

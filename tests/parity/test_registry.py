@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from keras2torch.layers._registry import BEFORE_KERAS3, Generations, active
-from keras2torch.parity.compare import compare
 from keras2torch.sandbox import Sandbox
 from keras2torch.source.model import Generation
-from tests.parity.judging import judge
+from tests.parity.judging import judge, proven
 from tests.parity.registry_models import examples, rules_of_stand_ins
 
 LIBRARIES = {"keras": Generation.KERAS3, "tf_keras": Generation.TF_KERAS}
@@ -55,11 +54,5 @@ def test_example_is_proven(
         (other,) = set(LIBRARIES) - {library}
         assert judged[other][name] != "absent", "neither library has this class"
         return
-    if isinstance(answer, Exception):
-        raise answer
-    assert isinstance(answer, tuple), answer
-    report = compare(*answer)
-    assert report.passed, [*report.failures, str(report.first_departure)]
-    assert report.structure_error <= report.structure_limit
-    assert report.outputs
+    report = proven(answer)
     record_property("proven", (examples()[name][0].family, report.structure_error))
