@@ -52,6 +52,31 @@ def test_upgrade_may_run_in_many_processes_and_again(empty_url: str) -> None:
     engine.dispose()
 
 
+def test_a_new_sqlite_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    """SQLite refuses at once, whatever its patience, to change the mode of a file that another changes."""
+    failures: list[BaseException] = []
+
+    def connect(engine: Engine, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE IF NOT EXISTS seen (n)"))
+        except OperationalError as error:
+            failures.append(error)
+
+    for number in range(40):
+        engines = [db_session.make_engine(f"sqlite:///{tmp_path / f'{number}.db'}") for _ in range(6)]
+        together = threading.Barrier(6)
+        threads = [threading.Thread(target=connect, args=(engine, together)) for engine in engines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for engine in engines:
+            engine.dispose()
+    assert not failures
+
+
 def test_downgrade_leaves_nothing(empty_url: str) -> None:
     db_session.upgrade(empty_url)
     engine = db_session.make_engine(empty_url)
