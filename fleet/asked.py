@@ -8,6 +8,7 @@ from fleet.errors import UsageError
 from keras2torch import errors
 from keras2torch.options import ConversionOptions
 from keras2torch.source.architecture import checked
+from keras2torch.source.limits import Limits
 
 
 def conversion_options(
@@ -16,6 +17,7 @@ def conversion_options(
     backend: str | None = None,
     input_shape: Sequence[str] = (),
     architecture: str | Path | None = None,
+    limits: Sequence[str] = (),
 ) -> ConversionOptions:
     """The options, with the architecture's file read.
 
@@ -24,8 +26,13 @@ def conversion_options(
     """
     try:
         options = ConversionOptions.of(
-            io_layout=io_layout, backend=backend, input_shape=input_shape, architecture=architecture
+            io_layout=io_layout,
+            backend=backend,
+            input_shape=input_shape,
+            architecture=architecture,
+            limits=limits,
         )
+        Limits.of(options.limits)
         if options.architecture is not None:
             options = dataclasses.replace(options, architecture=checked(options.architecture))
     except errors.UsageError as error:

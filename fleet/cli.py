@@ -69,6 +69,13 @@ def migrate(
             help="What the files of weights alone are the weights of: what model.to_json() gave, or applications:NAME.",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Another value for a limit that files are held to; may be repeated (docs/limits.md lists them).",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Convert every model in SOURCE, prove each, publish to DEST; run again to continue or to add files.
@@ -85,6 +92,7 @@ def migrate(
         backend=backend,
         input_shape=() if input_shape is None else (input_shape,),
         architecture=architecture,
+        limits=limit or (),
     )
     settings = load_settings(workers=workers)
     with run(source, dest, options, settings, console(sys.stderr)) as migrated:

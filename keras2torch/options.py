@@ -256,5 +256,6 @@ class ConversionOptions:
         if self.architecture is not None:
             found["architecture"] = self.architecture.as_json()
         if self.limits:
-            found["limits"] = [str(limit) for limit in self.limits]
+            # Sorted, since the order in which they were given is no difference.
+            found["limits"] = sorted(str(limit) for limit in self.limits)
         return found

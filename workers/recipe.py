@@ -14,6 +14,8 @@ from storage.store import ObjectStore
 from workers import publish
 
 _DEFAULTS = ConversionOptions().as_json()
+_FLAGS = {"limits": "limit"}
+"""What the commands call an option, where that is not its name."""
 
 
 def options_of(asked: ConversionOptions, dest: ObjectStore) -> dict[str, Any]:
@@ -52,5 +54,5 @@ def as_text(options: Mapping[str, Any]) -> str:
         values = value if isinstance(value, list) else [value]
         for each in values:
             text = each["name"] if isinstance(each, Mapping) else each
-            words.append(f"--{name.replace('_', '-')} {text}")
+            words.append(f"--{_FLAGS.get(name, name).replace('_', '-')} {text}")
     return " ".join(words)

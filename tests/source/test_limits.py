@@ -48,7 +48,7 @@ def test_verifying_holds_to_the_limits_of_the_conversion(tmp_path: Path) -> None
     path = two_layers(tmp_path)
     bundle = convert(path, tmp_path / "out", limits=["layers=2", "calls=9"]).path
     recorded = read_manifest(bundle)["options"]
-    assert recorded["limits"] == ["layers=2", "calls=9"]
+    assert recorded["limits"] == ["calls=9", "layers=2"]
     options = ConversionOptions.from_json(recorded, bundle=bundle)
     assert options.as_json() == recorded
     understand(path, options)

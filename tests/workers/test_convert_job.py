@@ -320,6 +320,15 @@ def test_an_architecture_comes_from_the_destination(workshop: Make, tmp_path: Pa
     assert (shop.dest / "by-name" / "w" / "architecture.json").read_bytes() == text
 
 
+def test_a_limit_holds_in_the_child(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5")
+    job_id = shop.plan(limits=["name_length=5"])["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    job = detail(shop, job_id)
+    assert (job.error_kind, job.options) == ("limit-exceeded", {"limits": ["name_length=5"]})
+
+
 def test_an_architecture_that_is_not_the_one_asked_for_converts_nothing(
     workshop: Make, tmp_path: Path
 ) -> None:
