@@ -73,6 +73,7 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
                 replace=options.replace,
                 stored=stored,
                 keras_version=source.keras_version,
+                limits=Limits.of(options.limits),
             )
         except UnsupportedModel as refusal:
             raise UnsupportedModel([*reasons, *refusal.reasons]) from None

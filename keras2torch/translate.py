@@ -29,12 +29,12 @@ from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import FeatureAxis, Masks
 from keras2torch.layers._replacement import parts_of, replaced
 from keras2torch.options import Replacement
+from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Array
 from keras2torch.weights import Weight, WeightKey
 
 StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
 """Top-level layer -> name and shape of each of its weights, in stored order."""
-_LARGEST_TENSOR = 1 << 40
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _DTYPES = frozenset(
     {
@@ -97,6 +97,7 @@ def translate(
     replace: Sequence[Replacement] = (),
     stored: StoredNames | None = None,
     keras_version: str | None = None,
+    limits: Limits = DEFAULT,
 ) -> Program:
     """Translate a whole model. Raises `UnsupportedModel` with every reason.
 
@@ -104,7 +105,7 @@ def translate(
     top-level layer, which are theirs; `keras_version`: as the file records it, for layers whose meaning changed within
     a generation.
     """
-    return Translator(graph, io_layout, replace, stored or {}, keras_version).run()
+    return Translator(graph, io_layout, replace, stored or {}, keras_version, limits).run()
 
 
 class Translator:
@@ -117,9 +118,11 @@ class Translator:
         replace: Sequence[Replacement],
         stored: StoredNames,
         keras_version: str | None,
+        limits: Limits,
     ):
         self.graph = graph
         self.keras_version = keras_version
+        self._limits = limits
         self._io_layout = io_layout
         self._replacements = _by_path(graph, replace)
         self._stored = stored
@@ -227,7 +230,9 @@ class Translator:
         size = 1
         for extent in shape:
             size *= extent or 1
-        if size > _LARGEST_TENSOR or any(extent is not None and extent < smallest for extent in shape[1:]):
+        if size > self._limits.tensor_elements or any(
+            extent is not None and extent < smallest for extent in shape[1:]
+        ):
             raise LayerRefused(f"yields a tensor of shape {shape}")
 
     def model_input(self, layer: Layer, shape: Shape, dtype: str) -> Value:
@@ -243,7 +248,7 @@ class Translator:
         self, layer: Layer, entry: Mapping[str, Any], inputs: Sequence[Value], role_prefix: str
     ) -> list[Value]:
         """Translate a model that stands in the configuration of `layer`; all its weights are that layer's."""
-        graph = build_graph(entry, self.graph.generation, called_on=inputs[0].shape)
+        graph = build_graph(entry, self.graph.generation, called_on=inputs[0].shape, limits=self._limits)
         if len(graph.inputs) != len(inputs):
             raise LayerRefused(f"the model inside has {len(graph.inputs)} inputs")
         values: dict[int, list[Value] | None] = {

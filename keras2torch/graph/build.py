@@ -26,8 +26,6 @@ from keras2torch.graph.stored_masks import without_stored_masks
 from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Generation
 
-_DEEPEST_NESTING = 32
-
 
 def build_graph(
     config: Mapping[str, Any],
@@ -124,8 +122,8 @@ class _Builder:
         self, place: _Place, class_name: str, config: Any, arguments: Sequence[TensorRef] | None
     ) -> _Built:
         """Lay one container flat. `arguments` are the tensors it is called on, None for the outermost."""
-        if place.depth > _DEEPEST_NESTING:
-            raise LimitExceeded(f"models nested deeper than {_DEEPEST_NESTING}", spot=place.prefix)
+        if place.depth > self._limits.nesting:
+            raise LimitExceeded(f"models nested deeper than {self._limits.nesting}", spot=place.prefix)
         self._count(1 + len(arguments or ()), place.prefix)
         parsed = self._parse(place, class_name, config)
         entries, functional = parsed.entries, parsed.functional

@@ -20,8 +20,6 @@ _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LONGEST_COMMENT = 0xFFFF
 _ENCRYPTED, _UTF8 = 0x0001, 0x0800
 _STORED, _DEFLATED = 0, 8
-_MOST_MEMBERS = 10_000
-_DIRECTORY_BYTES = 16 << 20
 _IN_ZIP64 = 0xFFFFFFFF
 _BLOCK = 1 << 20
 
@@ -83,7 +81,7 @@ class Zip:
 
     def _directory(self) -> Iterator[Member]:
         count, size, start = self._end()
-        if count > _MOST_MEMBERS or size > _DIRECTORY_BYTES:
+        if count > self._limits.zip_members or size > self._limits.zip_directory_bytes:
             raise LimitExceeded(f"a zip directory of {count} members and {size} bytes")
         directory = bytes(self._data[start : start + size])
         position = 0

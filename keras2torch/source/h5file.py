@@ -116,7 +116,7 @@ class H5File:
         return self._saved_state(generation).weights(config)
 
     def _saved_state(self, generation: Generation) -> SavedState:
-        return SavedState(self._file, self._datasets, generation)
+        return SavedState(self._file, self._datasets, generation, self._limits)
 
     def _weights(self, group: Node) -> dict[str, tuple[StoredWeight, ...]]:
         result: dict[str, tuple[StoredWeight, ...]] = {}

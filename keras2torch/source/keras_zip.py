@@ -18,14 +18,13 @@ from keras2torch.source.model import SourceModel
 
 _KERAS = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.")
 """Not keras_nlp or keras_cv, whose layers have some names of Keras's own."""
-_METADATA_BYTES = 1 << 20
 
 
 def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
     """The model in an archive whose bytes are `data`. Raises `RefusedFile`."""
     archive = Zip(data, limits)
     config = parse_object(bytes(archive.read("config.json", limits.config_bytes)), limits)
-    metadata = parse_object(bytes(archive.read("metadata.json", _METADATA_BYTES)), limits)
+    metadata = parse_object(bytes(archive.read("metadata.json", limits.config_bytes)), limits)
     version = metadata.get("keras_version")
     if not isinstance(version, str):
         raise errors.BadConfig("metadata.json does not say which Keras wrote the file")

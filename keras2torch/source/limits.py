@@ -24,11 +24,13 @@ class Limits:
     structure_reads: int = 256 << 20
     """Bytes of HDF5 structure read in all, each read counted as 64 bytes more than it brings (see `hdf5.Window`)."""
     config_bytes: int = 64 << 20
-    """Length of the configuration, which is JSON."""
+    """Length of the configuration, which is JSON, and of what else is JSON in an archive."""
     json_depth: int = 64
     """How deep its objects and lists are nested."""
     json_items: int = 500_000
     """Members of all objects and lists of a configuration."""
+    nesting: int = 32
+    """Models in models, and layers in layers."""
     layers: int = 20_000
     """Layers in one model, and groups of weights in one file."""
     calls: int = 40_000
@@ -38,6 +40,9 @@ class Limits:
     """Weights in one file."""
     tensor_rank: int = 8
     """Axes of a weight."""
+    tensor_elements: int = 1 << 40
+    """Elements of what a layer yields, open axes counted as one. Such a layer is refused as any other that cannot be
+    converted, so that all of them are told at once."""
     link_depth: int = 64
     """Steps of a path inside the file."""
     name_length: int = 4096
@@ -50,6 +55,10 @@ class Limits:
     """Largest ratio of decoded to stored bytes for a compressed dataset."""
     compressed_bytes: int = 4 << 30
     """Largest total of decoded bytes from compressed datasets (they cannot be memory-mapped)."""
+    zip_members: int = 10_000
+    """Members of an archive."""
+    zip_directory_bytes: int = 16 << 20
+    """Length of an archive's directory."""
 
     @classmethod
     def of(cls, asked: Sequence[Limit]) -> Self:

@@ -16,6 +16,7 @@ from typing import Any
 from keras2torch import errors
 from keras2torch.source.datasets import Datasets
 from keras2torch.source.hdf5 import HDF5, Node
+from keras2torch.source.limits import Limits
 from keras2torch.source.model import Generation, StoredWeight
 
 LAYER_GROUPS = frozenset({"layers", "_layer_checkpoint_dependencies"})
@@ -39,7 +40,6 @@ _PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Groups are called after Python's name of a class, which for one is not the name that it has in configurations."""
 _NO_WEIGHTS = frozenset({"seed_generator", "random_generator", "generator"})
 """Attributes that hold the state of random numbers."""
-_DEEPEST = 32
 
 Marked = list[tuple[StoredWeight, bool]]
 """Weights as they stand, each with whether it is trained: a frozen layer keeps the order of what stands in it."""
@@ -48,10 +48,11 @@ Marked = list[tuple[StoredWeight, bool]]
 class SavedState:
     """Reads such a file along a configuration."""
 
-    def __init__(self, file: HDF5, datasets: Datasets, generation: Generation):
+    def __init__(self, file: HDF5, datasets: Datasets, generation: Generation, limits: Limits):
         self._file = file
         self._datasets = datasets
         self._generation = generation
+        self._deepest = limits.nesting
 
     def weights(self, model: Mapping[str, Any]) -> dict[str, tuple[StoredWeight, ...]]:
         """Layer path -> its weights, trainable ones first. `model` has class_name and config."""
@@ -77,8 +78,8 @@ class SavedState:
         found: dict[str, tuple[StoredWeight, ...]],
         depth: int,
     ) -> None:
-        if depth > _DEEPEST:
-            raise errors.LimitExceeded(f"models nested deeper than {_DEEPEST}", spot=prefix)
+        if depth > self._deepest:
+            raise errors.LimitExceeded(f"models nested deeper than {self._deepest}", spot=prefix)
         for entry, own in self._layers(node, model):
             path = prefix + _name(entry)
             if _is_model(entry):
@@ -118,8 +119,8 @@ class SavedState:
 
     def _marked(self, node: Node, entry: Mapping[str, Any], depth: int) -> Marked:
         """The weights of one layer, those of what stands in it included."""
-        if depth > _DEEPEST:
-            raise errors.LimitExceeded(f"layers nested deeper than {_DEEPEST}", spot=node.spot)
+        if depth > self._deepest:
+            raise errors.LimitExceeded(f"layers nested deeper than {self._deepest}", spot=node.spot)
         config = entry.get("config")
         if _is_model(entry):
             weights = [
@@ -201,7 +202,7 @@ class SavedState:
     def _holds_weights(self, node: Node | None, depth: int) -> bool:
         if node is None:
             return False
-        if depth > _DEEPEST:
+        if depth > self._deepest:
             return True
         return any(
             bool(child.links) if name == "vars" else self._holds_weights(child, depth + 1)

@@ -54,7 +54,16 @@ def test_options_serve_the_files_that_do_not_say_and_make_other_jobs(tmp_path: P
     }  # fmt: skip
 
     described = architecture(tmp_path / "m.json")
-    asked = ["--limit", "layers=9", "--backend", "theano", "--input-shape", "1=3", "--architecture", str(described)]
+    asked = [
+        "--limit",
+        "layers=9",
+        "--backend",
+        "theano",
+        "--input-shape",
+        "1=3",
+        "--architecture",
+        str(described),
+    ]
     told = fleet.json("migrate", str(source), str(dest), *asked)
     assert (told["new"], told["total"], set(states(told).values())) == (4, 4, {"succeeded"}), told["errors"]
     assert told["options"]["backend"] == "theano"

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from keras2torch import errors
+from keras2torch import convert, errors
 from keras2torch.source.limits import DEFAULT
 from keras2torch.source.model import Generation
 from keras2torch.source.reading import read_source
@@ -69,6 +69,44 @@ def test_weights_are_those_of_their_layers(tmp_path: Path, packing: int) -> None
     assert np.array_equal(source.weights["first"][0].array, numbers(3, 2))
     assert np.array_equal(source.weights["second"][1].array, numbers(2, seed=2))
     assert bytes(source.content) == (tmp_path / "m.keras").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("limit", "enough", "too_little", "kind"),
+    [
+        ("zip_members", 3, 2, errors.LimitExceeded),
+        ("zip_directory_bytes", 1000, 100, errors.LimitExceeded),
+        ("config_bytes", 1000, 20, errors.LimitExceeded),
+        ("nesting", 1, 0, errors.LimitExceeded),
+        ("tensor_elements", 3, 2, errors.UnsupportedModel),
+    ],
+)
+def test_what_a_model_in_an_archive_may_ask_for(
+    tmp_path: Path, limit: str, enough: int, too_little: int, kind: type[errors.Keras2TorchError]
+) -> None:
+    first, *behind = CONFIG["config"]["layers"]
+    config = sequential(first, sequential(*behind, name="inner"), name="outer")
+    weights = weights_file(
+        {f"layers/sequential/{place}": own for place, own in {
+            "layers/dense": [numbers(3, 2), numbers(2)], "layers/dense_1": [numbers(2, 2), numbers(2)],
+        }.items()}
+    )  # fmt: skip
+    path = archive(tmp_path / "m.keras", config=config, weights=weights)
+    convert(path, tmp_path / "out", limits=[f"{limit}={enough}"])
+    with pytest.raises(kind):
+        convert(path, tmp_path / "other", limits=[f"{limit}={too_little}"])
+
+
+def test_layers_in_layers_are_counted_too(tmp_path: Path) -> None:
+    config = sequential(
+        layer("InputLayer", "in", batch_shape=[None, 4, 3]),
+        layer("TimeDistributed", "each", trainable=True, layer=layer("Dense", "inside", units=2)),
+    )
+    weights = weights_file({"layers/time_distributed/layer": [numbers(3, 2), numbers(2)]})
+    path = archive(tmp_path / "m.keras", config=config, weights=weights)
+    assert list(read_source(path, replace(DEFAULT, nesting=1)).weights) == ["each"]
+    with pytest.raises(errors.LimitExceeded, match="layers nested deeper than 0"):
+        read_source(path, replace(DEFAULT, nesting=0))
 
 
 def test_numbers_of_tensorflow_2_12_that_skip(tmp_path: Path) -> None:
