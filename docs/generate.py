@@ -5,8 +5,10 @@ import inspect
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from keras2torch.declared import About
 from keras2torch.layers._table import Entry, entries
 from keras2torch.operations._registry import Dialect, Operation, operations
+from keras2torch.options import OPTIONS
 from keras2torch.source import limits
 
 HERE = Path(__file__).parent
@@ -105,7 +107,36 @@ def limits_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def options_page() -> str:
+    """The table of what may be asked of a conversion."""
+    lines = [
+        "# Options of a conversion",
+        "",
+        "What may be asked beside the model (`make docs` writes this page). In Python they are arguments by name, of",
+        "`keras2torch.convert` all of them. The manifest records what was asked for, so that `verify` reads the file",
+        "in the same way. `fleet migrate` takes what can be meant for many models at once.",
+        "",
+        "| command | Python | what it does | commands |",
+        "|---|---|---|---|",
+    ]
+    commands = {
+        About.FILE: "`inspect`, `convert`",
+        About.CODE: "`inspect`, `convert`, `verify`",
+        About.BUNDLE: "`convert`",
+    }
+    for name, (declared, default) in OPTIONS.items():
+        words = [declared.dashed(name)]
+        if not isinstance(default, bool):
+            words.append(declared.metavar or "|".join(declared.choices))
+        where = commands[declared.about] + (", `fleet migrate`" if declared.batch else "")
+        more = " (repeatable)" if declared.many else ""
+        spelled = " ".join(words).replace("|", "\\|")
+        lines.append(f"| `{spelled}` | `{name}` | {declared.help}{more} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
+    (HERE / "options.md").write_text(options_page(), encoding="utf-8")
     (HERE / "limits.md").write_text(limits_page(), encoding="utf-8")
     (HERE / "layers.md").write_text(layers_page(), encoding="utf-8")
     (HERE / "operations.md").write_text(operations_page(), encoding="utf-8")

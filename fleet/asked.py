@@ -1,37 +1,52 @@
 """What the operator asks of every conversion in a batch, checked before anything is listed or queued."""
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, Unpack
+
+import typer
 
 from fleet.errors import UsageError
 from keras2torch import errors
-from keras2torch.options import ConversionOptions
-from keras2torch.source.architecture import checked
-from keras2torch.source.limits import Limits
+from keras2torch.options import OPTIONS, Asked, ConversionOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def conversion_options(
-    *,
-    io_layout: str = "torch",
-    backend: str | None = None,
-    input_shape: Sequence[str] = (),
-    architecture: str | Path | None = None,
-    limits: Sequence[str] = (),
-) -> ConversionOptions:
+def with_options(command: Command) -> Command:
+    """`command`, whose `**asked` are on the command line the options that can be meant for many models at once."""
+    signature = inspect.signature(command)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    declared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=[] if each.many else default,
+            annotation=Annotated[
+                bool if isinstance(default, bool) else list[str] if each.many else str | None,
+                typer.Option(each.dashed(name), metavar=each.metavar, help=each.help),
+            ],
+        )
+        for name, (each, default) in OPTIONS.items()
+        if each.batch
+    ]
+    vars(command)["__signature__"] = signature.replace(parameters=[*own, *declared])
+    return command
+
+
+def conversion_options(**asked: Unpack[Asked]) -> ConversionOptions:
     """The options, with the architecture's file read.
 
     Raises:
         UsageError: a value that would be refused in every job.
     """
+    # Brings numpy, which no other command of the operator's waits for.
+    from keras2torch.source.architecture import checked
+    from keras2torch.source.limits import Limits
+
     try:
-        options = ConversionOptions.of(
-            io_layout=io_layout,
-            backend=backend,
-            input_shape=input_shape,
-            architecture=architecture,
-            limits=limits,
-        )
+        options = ConversionOptions.of(**asked)
         Limits.of(options.limits)
         if options.architecture is not None:
             options = dataclasses.replace(options, architecture=checked(options.architecture))

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.queries import jobs as job_queries
 from db.states import JobState
 from fleet import browse, connect, places
+from fleet.asked import conversion_options, with_options
 from fleet.consoles import console
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
@@ -38,6 +39,7 @@ INTERRUPTED = 130
 
 
 @app.command()
+@with_options
 def migrate(
     source: Annotated[str, typer.Argument(help="Folder or s3://bucket/prefix holding .h5 files.")],
     dest: Annotated[str, typer.Argument(help="Folder or s3://bucket/prefix for the bundles.")],
@@ -45,38 +47,8 @@ def migrate(
         int | None,
         typer.Option(min=0, help="Conversions at once on this machine; default: one a processor."),
     ] = None,
-    io_layout: Annotated[
-        str,
-        typer.Option(help="torch: images go in and come out channels-first; keras: exactly Keras's axes."),
-    ] = "torch",
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help="theano or tensorflow: what trained the models with convolutions whose files do not say (Keras 1)."
-        ),
-    ] = None,
-    input_shape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="INPUT=32,32,3",
-            help="What Sequentials take that do not say; INPUT is 1 or a name, no batch axis, ? for an open extent.",
-        ),
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="What the files of weights alone are the weights of: what model.to_json() gave, or applications:NAME.",
-        ),
-    ] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=NUMBER",
-            help="Another value for a limit that files are held to; may be repeated (docs/limits.md lists them).",
-        ),
-    ] = None,
     as_json: AsJson = False,
+    **asked: Any,
 ) -> None:
     """Convert every model in SOURCE, prove each, publish to DEST; run again to continue or to add files.
 
@@ -84,16 +56,9 @@ def migrate(
     with other options are other jobs.
     """
     from fleet import report
-    from fleet.asked import conversion_options
     from fleet.migrate import migrate as run
 
-    options = conversion_options(
-        io_layout=io_layout,
-        backend=backend,
-        input_shape=() if input_shape is None else (input_shape,),
-        architecture=architecture,
-        limits=limit or (),
-    )
+    options = conversion_options(**asked)
     settings = load_settings(workers=workers)
     with run(source, dest, options, settings, console(sys.stderr)) as migrated:
         if as_json:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from keras2torch._version import __version__
+from keras2torch.declared import About
 from keras2torch.errors import Keras2TorchError, ParityFailed, UnsupportedModel, UsageError, one_line
-from keras2torch.options import BACKENDS
+from keras2torch.options import OPTIONS
 
 _INTERRUPTED = 130
 
@@ -97,63 +98,20 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    def own_code(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--layers",
-            action="append",
-            default=[],
-            metavar="FILE.py",
-            help="a Python file of yours with rules for your own layers (repeatable; it is run)",
-        )
-        sub.add_argument(
-            "--replace",
-            action="append",
-            default=[],
-            metavar="NAME=FILE.py:CLASS",
-            help="a torch class of yours in place of a layer, such as a Lambda (repeatable; it is run)",
-        )
-
-    def about_the_file(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--backend",
-            choices=BACKENDS,
-            help="which backend trained a model with convolutions whose file does not say (Keras 1)",
-        )
-        sub.add_argument(
-            "--input-shape",
-            action="append",
-            default=[],
-            metavar="INPUT=32,32,3",
-            help="what an input (by name, or number from 1) takes, for a Sequential that does not say; no batch axis, "
-            "? for an open extent (repeatable)",
-        )
-        sub.add_argument(
-            "--limit",
-            action="append",
-            default=[],
-            metavar="NAME=NUMBER",
-            help="another value for a limit that files are held to (repeatable; docs/limits.md lists them)",
-        )
+    def options(sub: argparse.ArgumentParser, *abouts: About) -> None:
+        for name, (declared, default) in OPTIONS.items():
+            if declared.about in abouts:
+                declared.add_to(sub, name, default)
 
     sub = command("inspect", _inspect, "Show what is in a file and what would not convert.")
     sub.add_argument("model", type=Path, metavar="MODEL")
-    about_the_file(sub)
-    own_code(sub)
-    _add_architecture(sub)
+    options(sub, About.FILE, About.CODE)
 
     sub = command("convert", _convert, "Convert a model into a bundle.")
     sub.add_argument("model", type=Path, metavar="MODEL")
     sub.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the bundle folder to make")
-    sub.add_argument(
-        "--io-layout",
-        choices=("torch", "keras"),
-        default="torch",
-        help="torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
-    )
-    _add_architecture(sub)
     sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
-    about_the_file(sub)
-    own_code(sub)
+    options(sub, *About)
 
     sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
     sub.add_argument("bundle", type=Path, metavar="DIR")
@@ -170,18 +128,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--training", action="store_true", help="compare a step in training mode too (batch statistics)"
     )
-    own_code(sub)
+    options(sub, About.CODE)
 
     command("layers", _layers, "List the layer classes: what each becomes, or why it cannot be converted.")
     return parser
 
 
-def _add_architecture(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--architecture",
-        metavar="FILE",
-        help="for a file of weights alone: what model.to_json() gave, or applications:NAME (as applications:ResNet50)",
-    )
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a conversion that the command has and was given."""
+    return {name: value for name, value in vars(arguments).items() if name in OPTIONS}
 
 
 def _print_json(document: Any) -> None:
@@ -191,15 +146,7 @@ def _print_json(document: Any) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from keras2torch.inspection import inspect
 
-    found = inspect(
-        arguments.model,
-        layers=arguments.layers,
-        replace=arguments.replace,
-        backend=arguments.backend,
-        input_shape=arguments.input_shape,
-        architecture=arguments.architecture,
-        limits=arguments.limit,
-    )
+    found = inspect(arguments.model, **_asked(arguments))
     if arguments.json:
         _print_json(found.as_json())
         return 0
@@ -231,17 +178,7 @@ def _shape(shape: Sequence[int | None]) -> str:
 def _convert(arguments: argparse.Namespace) -> int:
     from keras2torch.conversion import convert
 
-    conversion = convert(
-        arguments.model,
-        arguments.out,
-        io_layout=arguments.io_layout,
-        layers=arguments.layers,
-        replace=arguments.replace,
-        backend=arguments.backend,
-        input_shape=arguments.input_shape,
-        architecture=arguments.architecture,
-        limits=arguments.limit,
-    )
+    conversion = convert(arguments.model, arguments.out, **_asked(arguments))
     if not arguments.verify:
         if arguments.json:
             _print_json({"ok": True, "bundle": str(conversion.path), "manifest": conversion.manifest})

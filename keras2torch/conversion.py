@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from keras2torch.bundle import write_bundle
 from keras2torch.emit.module import write_module
@@ -15,7 +15,7 @@ from keras2torch.errors import Keras2TorchError, UnsupportedModel
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
-from keras2torch.options import ConversionOptions
+from keras2torch.options import Asked, ConversionOptions
 from keras2torch.resolve import paired, resolve
 from keras2torch.soundness import check_numbers
 from keras2torch.source.dialects import in_one_spelling, reasons_of
@@ -89,39 +89,15 @@ def read_model(path: Path, options: ConversionOptions) -> SourceModel:
     return in_one_spelling(read_source(path, limits, architecture=options.architecture), options)
 
 
-def convert(
-    path: str | Path,
-    out: str | Path,
-    *,
-    io_layout: str = "torch",
-    layers: Sequence[str | Path] = (),
-    replace: Sequence[str] = (),
-    backend: str | None = None,
-    input_shape: Sequence[str] = (),
-    architecture: str | Path | None = None,
-    limits: Sequence[str] = (),
-) -> Conversion:
+def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
-    `io_layout`: "torch" (default) turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's
-    axes. `layers`: Python files of yours with rules for layers of yours. `replace`: `NAME=file.py:ClassName`, a torch
-    class of yours in place of a layer. `backend`: "tensorflow" or "theano", for a model with convolutions whose file
-    does not say which trained it. `input_shape`: `NAME_OR_NUMBER=32,32,3`, for a Sequential that does not say what it
-    takes (no batch axis, `?` for an open extent). `architecture`: for a file of weights alone, what `model.to_json()`
-    gave, or "applications:NAME" for weights of keras.applications. These three are for files that do not say: what a
-    file says itself is believed, with a warning that the option was not used. `limits`: `NAME=NUMBER`, other values for
-    what a file is held to (`docs/limits.md`).
+    `asked`: options, as `ConversionOptions` declares them and docs/options.md lists them. `backend`, `input_shape` and
+    `architecture` are for files that do not say: what a file says itself is believed, with a warning that the option
+    was not used. `layers` and `replace` name files of yours, which are run.
     Raises a `Keras2TorchError`; `out` is then as it was before.
     """
-    options = ConversionOptions.of(
-        io_layout=io_layout,
-        layers=layers,
-        replace=replace,
-        backend=backend,
-        input_shape=input_shape,
-        architecture=architecture,
-        limits=limits,
-    )
+    options = ConversionOptions.of(**asked)
     path = Path(path)
     understood = understand(path, options)
     source, program = understood.source, understood.program
@@ -133,7 +109,12 @@ def convert(
             program.warnings += check_numbers(arrays, understood.graph)
         except Keras2TorchError as error:
             raise error.in_file(str(path)) from error.__cause__
-        module = write_module(program, source_name=path.name, keras_version=source.keras_version)
+        module = write_module(
+            program,
+            source_name=path.name,
+            keras_version=source.keras_version,
+            name=options.class_name,
+        )
         manifest = write_bundle(
             Path(out),
             source=source,

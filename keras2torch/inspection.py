@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from keras2torch.conversion import read_model, translated
 from keras2torch.errors import Keras2TorchError, Reason, UnsupportedModel
 from keras2torch.graph.build import build_graph
-from keras2torch.options import ConversionOptions
+from keras2torch.options import Asked, ConversionOptions
 from keras2torch.resolve import paired, resolve
 from keras2torch.source.limits import Limits
 
@@ -45,30 +45,13 @@ class Inspection:
         return {**asdict(self), "convertible": self.convertible}
 
 
-def inspect(
-    path: str | Path,
-    *,
-    layers: Sequence[str | Path] = (),
-    replace: Sequence[str] = (),
-    backend: str | None = None,
-    input_shape: Sequence[str] = (),
-    architecture: str | Path | None = None,
-    limits: Sequence[str] = (),
-) -> Inspection:
-    """Describe the model in `path`; the other arguments as in `convert`.
+def inspect(path: str | Path, **asked: Unpack[Asked]) -> Inspection:
+    """Describe the model in `path`; `asked`: options as in `convert`, of which some tell how a file is read.
 
     Raises `RefusedFile` for a file that is no sound Keras model.
     """
     path = Path(path)
-    options = ConversionOptions.of(
-        io_layout="keras",
-        layers=layers,
-        replace=replace,
-        backend=backend,
-        input_shape=input_shape,
-        architecture=architecture,
-        limits=limits,
-    )
+    options = ConversionOptions.of(**asked)
     try:
         source = read_model(path, options)
         graph = build_graph(source.config, source.generation, limits=Limits.of(options.limits))

@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
+from keras2torch.declared import About, option, options_of
+from keras2torch.emit.names import is_free_class_name
 from keras2torch.errors import UsageError
 
 IO_LAYOUTS = ("torch", "keras")
@@ -145,30 +147,109 @@ class Limit:
         return f"{self.name}={self.value}"
 
 
+def parse_class_name(name: str) -> str:
+    """Raises `UsageError` for what cannot be a class in the emitted file."""
+    if name != "Model" and not is_free_class_name(name):
+        raise UsageError(
+            f"{name!r} cannot name a class in model.py: no plain identifier of at most 60 letters, or taken there"
+        )
+    return name
+
+
+class Asked(TypedDict, total=False):
+    """The options of a conversion as a caller spells them; what is left out has the default of `ConversionOptions`."""
+
+    io_layout: str
+    layers: Sequence[str | Path]
+    replace: Sequence[str]
+    backend: str | None
+    input_shape: Sequence[str]
+    architecture: str | Path | None
+    limits: Sequence[str]
+    class_name: str | None
+
+
 @dataclass(frozen=True)
 class ConversionOptions:
-    """Raises `UsageError` for a value that means nothing."""
+    """What to do with a model, and what its file does not say. Raises `UsageError` for a value that means nothing.
 
-    io_layout: str = "torch"
-    """"torch" turns rank-4/5 channels-last inputs and outputs channels-first, "keras" keeps Keras's axes."""
-    layers: tuple[UserFile, ...] = ()
-    """Files with rules for layers of the caller's own."""
-    replace: tuple[Replacement, ...] = ()
-    architecture: Architecture | None = None
-    """For a file that holds weights only."""
+    A new option is a field here, and a line in `Asked` for those who check types: callers, commands, manifests and
+    recipes follow from it.
+    """
 
-    backend: str | None = None
-    """Which backend trained a model whose file does not say: "tensorflow" or "theano"."""
-    input_shape: tuple[InputShape, ...] = ()
-    """Shapes of inputs that the model leaves open, for a Sequential that was never given one."""
-    limits: tuple[Limit, ...] = ()
-    """What a file is held to, where that is not the default."""
+    io_layout: str = option(
+        "torch",
+        About.BUNDLE,
+        "torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
+        choices=IO_LAYOUTS,
+    )
+    layers: tuple[UserFile, ...] = option(
+        (),
+        About.CODE,
+        "a Python file of yours with rules for your own layers; it is run",
+        parse=UserFile.read,
+        record=UserFile.as_json,
+        metavar="FILE.py",
+        many=True,
+        batch=False,
+    )
+    replace: tuple[Replacement, ...] = option(
+        (),
+        About.CODE,
+        "a torch class of yours in place of a layer, such as a Lambda; it is run",
+        parse=Replacement.parse,
+        record=Replacement.as_json,
+        metavar="NAME=FILE.py:CLASS",
+        many=True,
+        batch=False,
+    )
+    backend: str | None = option(
+        None,
+        About.FILE,
+        "which backend trained a model with convolutions whose file does not say (Keras 1)",
+        choices=BACKENDS,
+    )
+    input_shape: tuple[InputShape, ...] = option(
+        (),
+        About.FILE,
+        "what an input (by name, or number from 1) takes, for a Sequential that does not say; no batch axis, ? for an "
+        "open extent",
+        parse=InputShape.parse,
+        record=str,
+        metavar="INPUT=32,32,3",
+        many=True,
+    )
+    architecture: Architecture | None = option(
+        None,
+        About.FILE,
+        "for a file of weights alone: what model.to_json() gave, or applications:NAME (as applications:ResNet50)",
+        parse=Architecture.of,
+        record=Architecture.as_json,
+        metavar="FILE",
+    )
+    limits: tuple[Limit, ...] = option(
+        (),
+        About.FILE,
+        "another value for a limit that files are held to, see docs/limits.md",
+        parse=Limit.parse,
+        record=str,
+        metavar="NAME=NUMBER",
+        flag="limit",
+        many=True,
+        ordered=False,
+    )
+    class_name: str | None = option(
+        None,
+        About.BUNDLE,
+        "what the class in model.py is called (default: the model's name)",
+        parse=parse_class_name,
+        metavar="NAME",
+        batch=False,
+    )
 
     def __post_init__(self) -> None:
-        if self.backend not in (None, *BACKENDS):
-            raise UsageError(f"backend is {self.backend!r}, not one of {', '.join(BACKENDS)}")
-        if self.io_layout not in IO_LAYOUTS:
-            raise UsageError(f"io_layout is {self.io_layout!r}, not one of {', '.join(IO_LAYOUTS)}")
+        for name, (declared, _) in OPTIONS.items():
+            declared.check(name, getattr(self, name))
         if len(self.input_shape) > 1:
             raise UsageError("--input-shape is for a Sequential, which has one input")
         names = [replacement.layer for replacement in self.replace]
@@ -178,33 +259,17 @@ class ConversionOptions:
             raise UsageError("a limit is given twice")
 
     @classmethod
-    def of(
-        cls,
-        *,
-        io_layout: str = "torch",
-        layers: Sequence[str | Path] = (),
-        replace: Sequence[str] = (),
-        backend: str | None = None,
-        input_shape: Sequence[str] = (),
-        architecture: str | Path | None = None,
-        limits: Sequence[str] = (),
-    ) -> Self:
+    def of(cls, **asked: Unpack[Asked]) -> Self:
         """The options as a caller spells them, with the files they name. Raises `UsageError`."""
-        return cls(
-            io_layout=io_layout,
-            layers=tuple(map(UserFile.read, layers)),
-            replace=tuple(map(Replacement.parse, replace)),
-            backend=backend,
-            input_shape=tuple(map(InputShape.parse, input_shape)),
-            architecture=None if architecture is None else Architecture.of(architecture),
-            limits=tuple(map(Limit.parse, limits)),
-        )
+        given: Mapping[str, Any] = asked
+        unknown = given.keys() - OPTIONS.keys()
+        if unknown:
+            raise TypeError(f"no option {min(unknown)!r}; there are {', '.join(OPTIONS)}")
+        return cls(**{name: OPTIONS[name][0].parsed(value) for name, value in given.items()})
 
     def used_by(self, unused: Collection[str], architecture: bytes | None) -> Self:
         """These options without those that a file had no use for, and with the architecture that was read."""
-        kept: dict[str, Any] = {
-            option.name: option.default for option in dataclasses.fields(self) if option.name in unused
-        }
+        kept: dict[str, Any] = {name: default for name, (_, default) in OPTIONS.items() if name in unused}
         if self.architecture is not None and "architecture" not in unused:
             kept["architecture"] = Architecture(self.architecture.name, architecture)
         return dataclasses.replace(self, **kept)
@@ -222,16 +287,17 @@ class ConversionOptions:
 
         The architecture of weights is in the `bundle`. Raises `UsageError` where these are not what was recorded.
         """
-        others = {key: recorded[key] for key in ("io_layout", "backend") if key in recorded}
-        shapes = tuple(map(InputShape.parse, recorded.get("input_shape", ())))
+        kept: dict[str, Any] = {
+            name: declared.parsed(recorded[name])
+            for name, (declared, _) in OPTIONS.items()
+            if name in recorded and declared.about is not About.CODE and name != "architecture"
+        }
         if "architecture" in recorded:
-            kept = Architecture.of(bundle / ARCHITECTURE_FILE)
-            kept = Architecture(recorded["architecture"]["name"], kept.text)
-            if kept.as_json() != recorded["architecture"]:
+            text = Architecture.of(bundle / ARCHITECTURE_FILE).text
+            kept["architecture"] = Architecture(recorded["architecture"]["name"], text)
+            if kept["architecture"].as_json() != recorded["architecture"]:
                 raise UsageError(f"{ARCHITECTURE_FILE} is not the one of the conversion", file=str(bundle))
-            others["architecture"] = kept
-        others["limits"] = tuple(map(Limit.parse, recorded.get("limits", ())))
-        options = cls(**others, input_shape=shapes, layers=tuple(layers), replace=tuple(replace))
+        options = cls(**kept, layers=tuple(layers), replace=tuple(replace))
         now = options.as_json()
         for key in ("layers", "replace"):
             if now.get(key, []) != recorded.get(key, []):
@@ -244,18 +310,12 @@ class ConversionOptions:
 
     def as_json(self) -> dict[str, Any]:
         """The layout, and whatever else was asked for."""
-        found: dict[str, Any] = {"io_layout": self.io_layout}
-        if self.layers:
-            found["layers"] = [file.as_json() for file in self.layers]
-        if self.replace:
-            found["replace"] = [replacement.as_json() for replacement in self.replace]
-        if self.backend:
-            found["backend"] = self.backend
-        if self.input_shape:
-            found["input_shape"] = [str(shape) for shape in self.input_shape]
-        if self.architecture is not None:
-            found["architecture"] = self.architecture.as_json()
-        if self.limits:
-            # Sorted, since the order in which they were given is no difference.
-            found["limits"] = sorted(str(limit) for limit in self.limits)
-        return found
+        return {
+            name: declared.recorded(getattr(self, name))
+            for name, (declared, default) in OPTIONS.items()
+            if name == "io_layout" or getattr(self, name) != default
+        }
+
+
+OPTIONS = options_of(ConversionOptions)
+"""Every option by its name, with its default."""

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras2torch.options import ConversionOptions
+from keras2torch.options import OPTIONS, ConversionOptions
 from storage.errors import ObjectDiffers
 from storage.store import ObjectStore
 from workers import publish
 
 _DEFAULTS = ConversionOptions().as_json()
-_FLAGS = {"limits": "limit"}
-"""What the commands call an option, where that is not its name."""
 
 
 def options_of(asked: ConversionOptions, dest: ObjectStore) -> dict[str, Any]:
@@ -51,8 +49,9 @@ def as_text(options: Mapping[str, Any]) -> str:
     """A row's options as a person would have typed them; "" where none were asked for."""
     words = []
     for name, value in sorted(options.items()):
+        flag = OPTIONS[name][0].dashed(name)
         values = value if isinstance(value, list) else [value]
         for each in values:
             text = each["name"] if isinstance(each, Mapping) else each
-            words.append(f"--{_FLAGS.get(name, name).replace('_', '-')} {text}")
+            words.append(flag if each is True else f"{flag} {text}")
     return " ".join(words)

@@ -13,7 +13,7 @@ from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.names import class_name
 from keras2torch.emit.parts import with_needs
 from keras2torch.emit.wrap import WIDTH, wrapped
-from keras2torch.errors import one_line
+from keras2torch.errors import UsageError, one_line
 from keras2torch.graph.model import Shape
 from keras2torch.translate import Program
 
@@ -45,12 +45,21 @@ class ModuleSource:
     parameters: tuple[str, ...]
 
 
-def write_module(program: Program, *, source_name: str, keras_version: str | None) -> ModuleSource:
-    """Render a whole program. Raises `ForbiddenSource` where that holds what no rule may write: a defect of ours."""
+def write_module(
+    program: Program, *, source_name: str, keras_version: str | None, name: str | None = None
+) -> ModuleSource:
+    """Render a whole program, in a class of that `name` or of the model's own.
+
+    Raises `UsageError` for a name that something else in the file has, `ForbiddenSource` where the program holds what
+    no rule may write: a defect of ours.
+    """
     parts = with_needs(program.parts, program.own_parts)
     part_names = frozenset(part.name for part in parts)
-    wish = class_name(program.graph.name)
-    name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"
+    if name in part_names:
+        raise UsageError(f"--class-name {name}: model.py has a {name} already, which the model uses")
+    if name is None:
+        wish = class_name(program.graph.name)
+        name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"
     body = write_body(program.inputs, program.statements, program.outputs, part_names)
     modules = [
         line

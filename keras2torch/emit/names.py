@@ -26,7 +26,7 @@ _MODULE_ATTRIBUTES = frozenset(
     }
 )  # fmt: skip
 _FILE_NAMES = frozenset(
-    {"torch", "nn", "F", "math", "Path", "Tensor", "load_file", "load_model", "Model", "self"}
+    {"torch", "nn", "F", "math", "Callable", "Path", "Tensor", "load_file", "load_model", "Model", "self"}
 )
 _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _FILE_NAMES
 _LONGEST = 60

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from keras2torch.options import Asked, ConversionOptions
 from keras2torch.source.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,14 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
     assert page == _generator().limits_page(), "run make docs"
     names = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert names == [field.name for field in dataclasses.fields(Limits)]
+
+
+def test_the_table_of_options_is_that_of_the_code() -> None:
+    written = (DOCS / "options.md").read_text()
+    assert written == _generator().options_page(), "run make docs"
+    names = re.findall(r"^\| `--[^`]*` \| `(\w+)` \|", written, re.MULTILINE)
+    assert names == [field.name for field in dataclasses.fields(ConversionOptions)]
+    assert set(names) == Asked.__annotations__.keys()
 
 
 def test_the_layer_shown_as_an_example_stands_in_the_code_as_shown() -> None:
