@@ -1,17 +1,15 @@
-"""Parity, run step by step in the sandboxes, each step with no more than it needs.
-
-The reference sees what we wrote of the model, never the stranger's file; the emitted code runs where the
-verdict is not made.
-"""
+"""Parity, each step in a sandbox of its own, with no more than it needs."""
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from db.records import ParityInfo
-from workers import devices, isolation
+from keras2torch.parity.report import Conditioning
+from keras2torch.parity.steps import judged, target
+from workers import devices, errors, isolation
 
 #: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
 Run = Callable[..., Any]
@@ -19,34 +17,45 @@ Run = Callable[..., Any]
 
 def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
     """Compare the bundle with Keras, write its parity.json, and return the verdict."""
-    payload = {
-        "source": str(source),
-        "bundle": str(bundle),
-        "workdir": str(workdir),
-        "device": devices.device(),
-    }
-
-    def step(name: str, server: str, *readable: Path) -> Any:
-        target = f"keras2torch.parity.{name}:run_{name}"
-        return run(server, target, payload, workdir=workdir, readable=readable)
-
-    plan = step("prepare", isolation.ENGINE, source.parent, bundle)
-    if plan["given"]:
-        given = run(
-            isolation.TORCH,
-            "keras2torch.parity.candidate:run_given",
-            payload,
-            workdir=workdir,
-            readable=(bundle,),
-        )
-        (workdir / "given.json").write_text(json.dumps(given))
-    expected = step("reference", plan["library"])
-    (workdir / "expected.json").write_text(json.dumps(expected))
-    actual = step("candidate", isolation.TORCH, bundle)
-    (workdir / "actual.json").write_text(json.dumps(actual))
-    report = step("compare", isolation.ENGINE, bundle)
+    report = judged(_Proof(run, source, bundle, workdir), bundle=bundle, workdir=workdir)
     (bundle / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
     return as_info(report)
+
+
+class _Proof:
+    """One bundle being judged."""
+
+    def __init__(self, run: Run, source: Path, bundle: Path, workdir: Path) -> None:
+        self._run = run
+        self._source = source
+        self._bundle = bundle
+        self._workdir = workdir
+        self._payload = {
+            "source": str(source),
+            "bundle": str(bundle),
+            "workdir": str(workdir),
+            "device": devices.device(),
+        }
+
+    def prepare(self) -> Mapping[str, Any]:
+        plan: Mapping[str, Any] = self.confined(
+            "prepare", isolation.ENGINE, (self._source.parent, self._bundle)
+        )
+        return plan
+
+    def confined(self, step: str, server: str, readable: Sequence[Path], *, needed: bool = True) -> Any:
+        try:
+            return self._run(
+                server, target(step), self._payload, workdir=self._workdir, readable=tuple(readable)
+            )
+        except (errors.ChildDied, errors.ChildFailed):
+            if needed:
+                raise
+            return None
+
+    def compare(self) -> tuple[dict[str, Any], bool]:
+        found = self.confined("compare", isolation.ENGINE, (self._bundle,))
+        return found["report"], found["by_degree"]
 
 
 def read(bundle: Path) -> ParityInfo:
@@ -71,9 +80,11 @@ def as_info(report: dict[str, Any]) -> ParityInfo:
 def sentence(parity: ParityInfo) -> str:
     """Why a verdict is what it is, in one line."""
     report = parity.report
-    where = report.get("first_departure")
+    where, conditioning = report.get("first_departure"), report.get("conditioning")
+    notes = [f"first at layer {where['layer']}"] if where else []
+    notes += [str(Conditioning(**conditioning))] if conditioning else []
     failures = "; ".join(report["failures"])
-    return f"{failures} (first at layer {where['layer']})" if where else failures
+    return f"{failures} ({'; '.join(notes)})" if notes else failures
 
 
 def _number(value: float | str | None) -> float | None:

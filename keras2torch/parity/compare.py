@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
-from keras2torch.parity.conditioning import conditioning
+from keras2torch.parity.conditioning import conditioning, worth_asking
 from keras2torch.parity.locate import first_departure
 from keras2torch.parity.report import Case, Constructed, Figure, LayerFigures, OutputFigures, ParityReport
 
@@ -51,8 +51,11 @@ class _Difference:
 
 
 def run_compare(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """`compare` as a step for a sandbox: `workdir` and `bundle` in, the content of parity.json out."""
-    return compare(Path(payload["workdir"]), Path(payload["bundle"])).as_json()
+    """`compare` as a step for a sandbox: `workdir` and `bundle` in; out comes `report`, the content of parity.json, and
+    `by_degree`, whether `moved` is worth running.
+    """
+    report = compare(Path(payload["workdir"]), Path(payload["bundle"]))
+    return {"report": report.as_json(), "by_degree": worth_asking(report)}
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""The four steps in order: one bundle and its source in, a ParityReport out.
+"""One bundle and its source in, a ParityReport out.
 
 Keras and the emitted module run in confined processes of their own; this process imports neither.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,8 @@ from keras2torch.parity.conditioning import worth_asking
 from keras2torch.parity.learning import KINDS, compare_learning
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import ParityReport
-from keras2torch.sandbox import Limits, Outcome, Sandbox
+from keras2torch.parity.steps import TORCH, judged, target
+from keras2torch.sandbox import Limits, Sandbox
 
 PRELOAD: Mapping[str, Sequence[str]] = {
     "keras": ("tensorflow", "keras"),
@@ -88,89 +90,109 @@ class Verifier:
         Raises `UsageError` if the bundle is of another source, `ParityFailed` if the emitted module cannot
         run, `VerificationError` if Keras cannot.
         """
-        timings: dict[str, float] = {}
-        walls: dict[str, Sequence[str]] = {}
         with tempfile.TemporaryDirectory(prefix="keras2torch-parity-") as folder:
-            workdir = Path(folder)
-            payload: dict[str, Any] = {
-                "workdir": str(workdir),
-                "bundle": str(bundle.resolve()),
-                "device": device,
-                "training": training,
-                "gradients": gradients,
-            }
+            verification = _Verification(
+                self.sandboxes,
+                source=source,
+                bundle=bundle,
+                workdir=Path(folder),
+                asked={"device": device, "training": training, "gradients": gradients},
+                own_code={"layers": layers, "replace": replace},
+                terms={"limits": limits, "cancel": cancel, "on_progress": on_progress},
+            )
+            return verification.report()
 
-            def confined(
-                step: str, server: str, answer: str, readable: Sequence[Path] = (), module: str | None = None
-            ) -> Outcome:
-                outcome = self.sandboxes[server].run(
-                    f"keras2torch.parity.{module or step}:run_{step}",
-                    payload,
-                    workdir=workdir,
-                    limits=limits,
-                    readable=readable,
-                    cancel=cancel,
-                    on_progress=on_progress,
-                )
-                timings[step], walls[step] = outcome.wall_s, outcome.walls
-                if outcome.ok:
-                    (workdir / answer).write_text(json.dumps(outcome.result), encoding="utf-8")
-                return outcome
 
-            started = time.monotonic()
-            plan = prepare(source, bundle, workdir, layers=layers, replace=replace)
-            limits = limits or Limits(memory_bytes=(4 << 30) + 8 * source.stat().st_size)
-            timings["prepare"] = time.monotonic() - started
-            # torch takes its seconds to import while Keras computes.
-            warming = threading.Thread(target=self.sandboxes["torch"].start)
-            warming.start()
-            try:
-                if plan["given"]:
-                    outcome = confined("given", "torch", "given.json", readable=[bundle], module="candidate")
-                    if outcome.error is not None:
-                        raise ParityFailed(
-                            f"the emitted module: {outcome.error['message']}", file=str(bundle)
-                        )
-                outcome = confined("reference", plan["library"], "expected.json")
-            finally:
-                warming.join()
-            if outcome.error is not None:
-                raise VerificationError(f"Keras: {outcome.error['message']}", file=str(source))
-            load_s = float((outcome.result or {})["load_s"])
-            outcome = confined("candidate", "torch", "actual.json", readable=[bundle])
-            if outcome.error is not None:
-                raise ParityFailed(f"the emitted module: {outcome.error['message']}", file=str(bundle))
-            started = time.monotonic()
-            report = compare(workdir, bundle)
-            if worth_asking(report):
-                moved = confined("moved", "torch", "moved.json", readable=[bundle], module="candidate")
-                if moved.ok:
-                    report = compare(workdir, bundle)
-            timings["compare"] = time.monotonic() - started
-            case = next((case.name for case in report.cases if case.refused is None), None)
-            if (training or gradients) and case is not None:
-                payload["case"] = case
-                refusals: dict[str, list[str]] = {}
-                asked = [kind for kind in KINDS if payload[kind]]
-                if plan["given"]:
-                    refusals = {kind: ["Keras does not know the caller's own layers"] for kind in asked}
-                else:
-                    for side, server, whose, error in (
-                        ("reference", plan["library"], source, VerificationError),
-                        ("candidate", "torch", bundle, ParityFailed),
-                    ):
-                        step = f"learning_{side}"
-                        outcome = confined(
-                            step, server, f"{step}.json", readable=[bundle] if server == "torch" else []
-                        )
-                        if outcome.error is not None:
-                            raise error(f"{step}: {outcome.error['message']}", file=str(whose))
-                        for kind, why in (outcome.result or {}).items():
-                            refusals.setdefault(kind, []).extend([why] if why else [])
-                report = compare_learning(
-                    source, bundle, workdir, case, refusals, layers=layers, replace=replace
-                ).added_to(report)
-        return dataclasses.replace(report, timings=timings, keras_load_s=load_s, walls=walls)
+class _Verification:
+    """One bundle being judged: `prepare` and `compare` in this process, the rest in children."""
+
+    def __init__(
+        self,
+        sandboxes: Mapping[str, Sandbox],
+        *,
+        source: Path,
+        bundle: Path,
+        workdir: Path,
+        asked: Mapping[str, Any],
+        own_code: Mapping[str, Sequence[Any]],
+        terms: Mapping[str, Any],
+    ) -> None:
+        self._sandboxes = sandboxes
+        self._source = source
+        self._bundle = bundle
+        self._workdir = workdir
+        self._asked = asked
+        self._own_code = own_code
+        self._terms = {"workdir": workdir, **terms}
+        self._payload: dict[str, Any] = {"workdir": str(workdir), "bundle": str(bundle.resolve()), **asked}
+        self._plan: Mapping[str, Any] = {}
+        self._timings: dict[str, float] = {}
+        self._walls: dict[str, Sequence[str]] = {}
+        # torch takes its seconds to import while Keras computes.
+        self._warming = threading.Thread(target=sandboxes[TORCH].start)
+
+    def report(self) -> ParityReport:
+        """All of it."""
+        try:
+            report = judged(self, bundle=self._bundle, workdir=self._workdir)
+        finally:
+            if self._warming.ident is not None:
+                self._warming.join()
+        if self._asked["training"] or self._asked["gradients"]:
+            report = self._with_learning(report)
+        load_s = float(json.loads((self._workdir / "expected.json").read_text(encoding="utf-8"))["load_s"])
+        return dataclasses.replace(report, timings=self._timings, keras_load_s=load_s, walls=self._walls)
+
+    def prepare(self) -> Mapping[str, Any]:
+        with self._timed("prepare"):
+            self._plan = prepare(self._source, self._bundle, self._workdir, **self._own_code)
+        # After `prepare`, which says what is wrong with a source that has no size.
+        if self._terms["limits"] is None:
+            self._terms["limits"] = Limits(memory_bytes=(4 << 30) + 8 * self._source.stat().st_size)
+        self._warming.start()
+        return self._plan
+
+    def confined(self, step: str, server: str, readable: Sequence[Path], *, needed: bool = True) -> Any:
+        outcome = self._sandboxes[server].run(target(step), self._payload, readable=readable, **self._terms)
+        self._timings[step], self._walls[step] = outcome.wall_s, outcome.walls
+        if outcome.error is not None and needed:
+            if server == TORCH:
+                raise ParityFailed(f"the emitted module: {outcome.error['message']}", file=str(self._bundle))
+            raise VerificationError(f"Keras: {outcome.error['message']}", file=str(self._source))
+        return outcome.result if outcome.ok else None
+
+    def compare(self) -> tuple[ParityReport, bool]:
+        with self._timed("compare"):
+            report = compare(self._workdir, self._bundle)
+        return report, worth_asking(report)
+
+    def _with_learning(self, report: ParityReport) -> ParityReport:
+        """With a step in training mode, and gradients, as far as they were asked for and can be had."""
+        case = next((case.name for case in report.cases if case.refused is None), None)
+        if case is None:
+            return report
+        self._payload["case"] = case
+        refusals: dict[str, list[str]] = {}
+        if self._plan["given"]:
+            why = "Keras does not know the caller's own layers"
+            refusals = {kind: [why] for kind in KINDS if self._asked[kind]}
+        else:
+            for step, server, readable in (
+                ("learning_reference", self._plan["library"], []),
+                ("learning_candidate", TORCH, [self._bundle]),
+            ):
+                for kind, refused in self.confined(step, server, readable).items():
+                    refusals.setdefault(kind, []).extend([refused] if refused else [])
+        learned = compare_learning(
+            self._source, self._bundle, self._workdir, case, refusals, **self._own_code
+        )
+        return learned.added_to(report)
+
+    @contextlib.contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._timings[step] = self._timings.get(step, 0.0) + time.monotonic() - started
 
 
 def _environment(server: str) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from db.queries.job_detail import JobDetail, job_detail
 from db.states import AttemptOutcome, JobState
 from storage import ObjectStore, open_store
 from storage.errors import StoreUnavailable
-from tests.crafted import layer, numbers, sequential, write_weights
+from tests.crafted import call, functional, layer, numbers, sequential, write_model, write_weights
 from tests.db import zoo
 from tests.fleet import models
 from tests.workers.conftest import Workshop
@@ -327,6 +327,28 @@ def test_a_limit_holds_in_the_child(workshop: Make) -> None:
     assert shop.do(job_id) is AttemptOutcome.FAILED
     job = detail(shop, job_id)
     assert (job.error_kind, job.options) == ("limit-exceeded", {"limits": ["name_length=5"]})
+
+
+def test_a_model_that_magnifies_rounding_fails_with_the_word_of_it(workshop: Make) -> None:
+    """Sums in another order differ by 1e-16; three sines of thousands make 1e-6 of that."""
+    shop = workshop()
+    shop.source.mkdir()
+    layers = [
+        layer("InputLayer", "in", batch_input_shape=[None, 64]),
+        layer("Dense", "sums", call("in"), units=8, use_bias=False),
+    ]
+    for number in range(3):
+        magnified = layer("Rescaling", f"r{number}", call(layers[-1]["name"]), scale=2e3, offset=0.0)
+        sine = layer("TFOpLambda", f"s{number}", [f"r{number}", 0, 0, {}], function="math.sin")
+        layers += [magnified, sine]
+    model = functional(layers, [["in", 0, 0]], [["s2", 0, 0]])
+    write_model(shop.source / "m.h5", model, {"sums": {"kernel:0": numbers(64, 8)}})
+    job_id = shop.plan()["m.h5"]
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    job = detail(shop, job_id)
+    assert job.error_kind == "parity-failed"
+    assert str(job.error_message).endswith("ill-conditioned, no evidence of a fault)")
+    assert job.parity[0].report["conditioning"]["ill_conditioned"] is True
 
 
 def test_an_architecture_that_is_not_the_one_asked_for_converts_nothing(
