@@ -12,7 +12,7 @@ from typing import Any
 
 from keras2torch.emit.code import Code, ModuleDecl, Raw, Statement, Value, call, render, values_in
 from keras2torch.emit.names import attribute_names
-from keras2torch.emit.parts import Part
+from keras2torch.emit.parts import Part, never_trained
 from keras2torch.errors import (
     LayerRefused,
     Reason,
@@ -36,6 +36,8 @@ from keras2torch.weights import Weight, WeightKey
 StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
 """Top-level layer -> name and shape of each of its weights, in stored order."""
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+_STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
+"""Tensors of torch's own modules that are no parameters."""
 _DTYPES = frozenset(
     {
         "float32",
@@ -75,6 +77,8 @@ class Program:
     modules: list[ModuleDecl] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     state: dict[str, Weight] = field(default_factory=dict)
+    trained: dict[str, bool] = field(default_factory=dict)
+    """Parameters of the module, by their names in `state`: whether Keras trains them. Buffers are not among them."""
     expected: dict[str, list[WeightKey]] = field(default_factory=dict)
     """Variables of each layer, by path, in the order in which Keras creates them."""
     records: list[LayerRecord] = field(default_factory=list)
@@ -190,6 +194,12 @@ class Translator:
             self._torch_names[layer.path] = name
         self._program.modules.append(ModuleDecl(name, code))
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
+        others = _STATISTICS | never_trained(text.partition("(")[0], self._program.own_parts)
+        self._program.trained.update(
+            (f"{name}.{key}", any(source.trainable for source in weight.sources))
+            for key, weight in state.items()
+            if key.rpartition(".")[2] not in others
+        )
         return name
 
     def declare_constant(self, layer: Layer, array: Array) -> str:

@@ -109,6 +109,8 @@ _METHODS = frozenset(
     }
 )  # fmt: skip
 """Of values, and the few of `load_model`."""
+_FREEZING = re.compile(r"self(\.[A-Za-z]\w*|\[\d+\])*\.requires_grad_\((True|False)\)")
+"""The one statement that may speak of what modules of `self` hold, see `freezing`."""
 
 
 class ForbiddenSource(Exception):
@@ -168,7 +170,15 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
     if hidden and not in_part:
         raise ForbiddenSource(f"the emitted source gives {min(hidden)!r} another meaning")
     kinds = (*_STATEMENTS, *_EXPRESSIONS, *(_IN_PARTS if in_part else ()))
+    freezing = {
+        id(part)
+        for node in ast.walk(definition)
+        if isinstance(node, ast.Expr) and _FREEZING.fullmatch(ast.unparse(node))
+        for part in ast.walk(node)
+    }
     for node in ast.walk(definition):
+        if id(node) in freezing:
+            continue
         if not isinstance(node, kinds) or not all(map(_is_plain, _names(node))):
             raise _forbidden(node)
         if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call) and not _is_text(node):

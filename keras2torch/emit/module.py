@@ -10,6 +10,7 @@ from pathlib import PurePath
 from keras2torch.emit.allowed import check_source
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.forward import Body, write_body
+from keras2torch.emit.freezing import freezing_lines
 from keras2torch.emit.names import class_name
 from keras2torch.emit.parts import with_needs
 from keras2torch.emit.wrap import WIDTH, wrapped
@@ -66,6 +67,7 @@ def write_module(
         for module in program.modules
         for line in wrapped(f"        self.{module.name} = {render(module.code, lambda _: None)}")
     ]
+    modules += [f"        {line}" for line in freezing_lines(program.trained)]
     imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
     if any(re.search(r"\bF\.", text) for text in (*modules, *(line.text for line in body.lines))):
         imports.add("import torch.nn.functional as F")

@@ -5,6 +5,7 @@ least of all.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,18 @@ def _all_parts() -> dict[str, Part]:
         for file in sorted(folder, key=lambda entry: entry.name)
         if file.name.endswith(".py")
     )
+
+
+_OWN = re.compile(r'register_buffer\("(\w+)"|self\.(\w+)\.requires_grad_\(False\)')
+
+
+def never_trained(name: str, own: Mapping[str, Part]) -> frozenset[str]:
+    """Tensors in the state of the part `name` that are no parameters, or that it freezes itself; nothing for no part."""
+    parts = {**_all_parts(), **own}
+    if name not in parts:
+        return frozenset()
+    found = (match for part in with_needs([name], own) for match in _OWN.finditer(part.source))
+    return frozenset(match[1] or match[2] for match in found)
 
 
 def parts_in(texts: Iterable[str]) -> dict[str, Part]:

@@ -105,6 +105,11 @@ class LayerCall:
                 raise UnsupportedOption(f"call argument {name}={_short(value)} is not supported", name)
 
     @property
+    def frozen(self) -> bool:
+        """Whether Keras does not train the layer (`trainable=False`)."""
+        return not self._layer.trainable
+
+    @property
     def batch_size(self) -> int | None:
         """The number of samples that the model was built for, where it was built for one."""
         return self._translator.graph.batch_size

@@ -85,7 +85,10 @@ def _with_axis_in_front(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Va
     feature_axis=FeatureAxis.KEEPS,
 )
 def batch_normalization(layer: LayerCall) -> Value:
-    """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's. Several axes are flattened into one."""
+    """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's. Several axes are flattened into one.
+
+    A frozen one uses its statistics in training mode too, and one without a scale trains none: small subclasses.
+    """
     x, options = layer.input, layer.options
     ghosts = options.take("virtual_batch_size", default=None) is not None
     axes = tuple(
@@ -134,7 +137,14 @@ def batch_normalization(layer: LayerCall) -> Value:
     if not state.keys() & {"weight", "bias"}:
         settings["affine"] = False
     rest = x.rank - 1 - len(axes)
-    norm = layer.module(f"nn.BatchNorm{max(rest, 1) if rest <= 3 else 1}d", features, state=state, **settings)
+    kind = f"BatchNorm{max(rest, 1) if rest <= 3 else 1}d"
+    if layer.frozen:
+        constructor = layer.part(f"Frozen{kind}")
+    elif center and not scale:
+        constructor = layer.part(f"Shifting{kind}")
+    else:
+        constructor = f"nn.{kind}"
+    norm = layer.module(constructor, features, state=state, **settings)
     if len(axes) == 1 and rest <= 3:
         return layer.like(x, norm(x))
     x = layer.bind(x)

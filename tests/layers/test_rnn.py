@@ -57,7 +57,7 @@ def program_of(
 
 
 def body_of(class_name: str, config: Mapping[str, Any], **options: Any) -> list[str]:
-    """The emitted declarations and statements, without comments."""
+    """The emitted declarations and statements, without comments and what is not trained."""
     source = write_module(program_of(class_name, config, **options), source_name="m.h5", keras_version=None)
     lines = [line.strip().split("  #")[0] for line in source.text.splitlines()]
     start = lines.index(
@@ -65,7 +65,9 @@ def body_of(class_name: str, config: Mapping[str, Any], **options: Any) -> list[
     )
     end = next(i for i, line in enumerate(lines) if i > start and line.startswith("return "))
     return [
-        line for line in lines[start + 1 : end] if line.startswith(("self.", "x", "y", "h", "c", "_", "mask"))
+        line
+        for line in lines[start + 1 : end]
+        if line.startswith(("self.", "x", "y", "h", "c", "_", "mask")) and "requires_grad_" not in line
     ]
 
 
