@@ -18,14 +18,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras2torch._version import __version__
 from keras2torch.card import write_card
 from keras2torch.emit.code import Value
 from keras2torch.emit.module import ModuleSource
 from keras2torch.errors import CannotWrite, UsageError
 from keras2torch.options import ARCHITECTURE_FILE
+from keras2torch.precision import itemsize
 from keras2torch.source.model import SourceModel
 from keras2torch.tensors import stored_dtype, write_safetensors
 from keras2torch.translate import Program
@@ -65,7 +64,7 @@ def write_bundle(
     """
     with _replacing(target) as folder:
         (folder / "model.py").write_text(module.text, encoding="utf-8")
-        tensors = write_safetensors(folder / "model.safetensors", program.state, arrays)
+        tensors = write_safetensors(folder / "model.safetensors", program.state, arrays, options.get("dtype"))
         manifest = _manifest(source, source_sha256.result(), program, module, arrays, options)
         (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
         manifest["files"] = [
@@ -146,10 +145,10 @@ def _manifest(
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     count = sum(prod(weight.shape) for weight in program.state.values())
-    size = sum(
-        prod(weight.shape) * np.dtype(stored_dtype(weight, arrays)).itemsize
-        for weight in program.state.values()
-    )
+    dtypes = {
+        name: stored_dtype(weight, arrays, options.get("dtype")) for name, weight in program.state.items()
+    }
+    size = sum(prod(weight.shape) * itemsize(dtypes[name]) for name, weight in program.state.items())
     return {
         "schema_version": SCHEMA_VERSION,
         "source": {
@@ -173,7 +172,7 @@ def _manifest(
                 "torch": name,
                 "transform": "; ".join(weight.steps) or "as stored",
                 "shape": list(weight.shape),
-                "dtype": stored_dtype(weight, arrays),
+                "dtype": dtypes[name],
             }
             for name, weight in program.state.items()
         ],

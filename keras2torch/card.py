@@ -37,6 +37,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         *[_port_row("input", port) for port in manifest["inputs"]],
         *[_port_row("output", port) for port in manifest["outputs"]],
         "",
+        *_stored(manifest["options"].get("dtype")),
         f"{count:,} numbers in {tensors} tensors. After `keras2torch verify`, `parity.json` beside this file",
         "says how closely they compute what Keras computes.",
     ]
@@ -57,6 +58,17 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         ],
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stored(dtype: str | None) -> list[str]:
+    """What weights are rounded to, where they are."""
+    if dtype is None:
+        return []
+    return [
+        f"Weights are stored as {dtype}, to which Keras's are rounded. `load_model()` computes in float32 with them,",
+        f"`load_model(dtype=torch.{dtype})` in {dtype} too.",
+        "",
+    ]
 
 
 def _port_row(kind: str, port: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypedDict, Unpack
 from keras2torch.declared import About, option, options_of
 from keras2torch.emit.names import is_free_class_name
 from keras2torch.errors import UsageError
+from keras2torch.precision import CHOICES
 
 IO_LAYOUTS = ("torch", "keras")
 BACKENDS = ("tensorflow", "theano")
@@ -167,6 +168,7 @@ class Asked(TypedDict, total=False):
     architecture: str | Path | None
     limits: Sequence[str]
     class_name: str | None
+    dtype: str | None
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,13 @@ class ConversionOptions:
         parse=parse_class_name,
         metavar="NAME",
         batch=False,
+    )
+    dtype: str | None = option(
+        None,
+        About.BUNDLE,
+        "what weights are rounded to and stored in (default: float32, or float64 where Keras has that); load_model "
+        "computes in float32 unless told otherwise",
+        choices=CHOICES,
     )
 
     def __post_init__(self) -> None:

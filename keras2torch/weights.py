@@ -7,7 +7,7 @@ to turn it; the arrays are looked up afterwards and read in blocks while the saf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -47,6 +47,8 @@ class Weight:
     evaluate: Callable[[Lookup], list[Array]]
     steps: tuple[str, ...] = ()
     fixed_dtype: str | None = None
+    computed: bool = False
+    """Whether its numbers are computed of stored ones. Else they are stored ones, in other places."""
 
     @classmethod
     def stored(cls, key: WeightKey) -> Weight:
@@ -62,7 +64,7 @@ class Weight:
             (array,) = self.evaluate(arrays)
             return [function(array)]
 
-        return Weight(self.sources, shape, evaluate, (*self.steps, step), self.fixed_dtype)
+        return replace(self, shape=shape, evaluate=evaluate, steps=(*self.steps, step))
 
     def transpose(self, *axes: int) -> Weight:
         shape = tuple(self.shape[axis] for axis in axes)
@@ -81,7 +83,7 @@ class Weight:
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} is not as large as {shape}")
         step = f"reshape({', '.join(map(str, shape))})"
-        return Weight(self.sources, shape, self.evaluate, (*self.steps, step), self.fixed_dtype)
+        return replace(self, shape=shape, steps=(*self.steps, step))
 
     def take(self, start: int, stop: int, axis: int = 0) -> Weight:
         """The stretch [start, stop) of one axis."""
@@ -117,7 +119,7 @@ class Weight:
                 return [np.concatenate([piece.reshape(-1) for piece in pieces])]
             return pieces
 
-        return Weight(self.sources, self.shape, evaluate, (*self.steps, order.steps), self.fixed_dtype)
+        return replace(self, evaluate=evaluate, steps=(*self.steps, order.steps))
 
     def blocks(self, arrays: Lookup, dtype: np.dtype[np.generic], block_bytes: int) -> Iterator[Array]:
         """The tensor's elements in row-major order, as contiguous arrays of about `block_bytes` (one row at least)."""
@@ -143,7 +145,7 @@ def stacked(weights: list[Weight], shape: tuple[int, ...], step: str) -> Weight:
         return [np.concatenate([np.concatenate(weight.evaluate(arrays)) for weight in weights])]
 
     sources = tuple(key for weight in weights for key in weight.sources)
-    return Weight(sources, shape, evaluate, (step,))
+    return Weight(sources, shape, evaluate, (step,), computed=any(weight.computed for weight in weights))
 
 
 def in_shape(key: WeightKey, shape: tuple[int, ...]) -> Weight:
@@ -162,7 +164,11 @@ def by_stored_shape(key: WeightKey, forms: Mapping[tuple[int, ...], Weight]) -> 
         for shape, weight in forms.items()
     )
     return Weight(
-        tuple(sources), first.shape, lambda arrays: forms[arrays[key].shape].evaluate(arrays), steps
+        tuple(sources),
+        first.shape,
+        lambda arrays: forms[arrays[key].shape].evaluate(arrays),
+        steps,
+        computed=any(weight.computed for weight in forms.values()),
     )
 
 
@@ -173,4 +179,4 @@ def sum_of(first: Weight, second: Weight) -> Weight:
         (left,), (right,) = first.evaluate(arrays), second.evaluate(arrays)
         return [left + right]
 
-    return Weight((*first.sources, *second.sources), first.shape, evaluate, ("sum",))
+    return Weight((*first.sources, *second.sources), first.shape, evaluate, ("sum",), computed=True)

@@ -102,6 +102,11 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
                 f"output {output.name}: float32 is off by {output.deployment.error:.1e} of its scale, "
                 f"Keras's own by {output.reference_error:.1e}"
             )
+        if output.rounding_error is not None:
+            warnings.append(
+                f"output {output.name}: weights rounded to {evidence.plan['rounded_to']} move it by "
+                f"{output.rounding_error:.1e} of its scale from what the file's own give"
+            )
         if output.structure.scale < ZERO:
             warnings.append(f"output {output.name} is zero in every case: there is little to compare")
     failures += [_failure(f"layer {f.title}", f.structure) for f in layers if not f.structure.passed]
@@ -263,9 +268,26 @@ def _compare_outputs(evidence: _Evidence) -> list[OutputFigures]:
                 structure=worst(structure, dict.fromkeys(accepted, evidence.structure_limit)),
                 deployment=deployed,
                 reference_error=own[deployed.case],
+                rounding_error=_rounding_error(evidence, number) if evidence.plan["rounded_to"] else None,
             )
         )
     return compared
+
+
+def _rounding_error(evidence: _Evidence, number: int) -> float:
+    """What rounding the weights costs an output, where it costs most."""
+    differences = []
+    for case in evidence.accepted:
+        with (
+            np.load(evidence.workdir / "expected64" / f"{case}.npz") as rounded,
+            np.load(evidence.workdir / "unrounded64" / f"{case}.npz") as own,
+        ):
+            if output_key(number) in own:
+                differences.append(difference(case, rounded.get(output_key(number)), own[output_key(number)]))
+    unlimited = dict.fromkeys(evidence.accepted, math.inf)
+    return (
+        max((figure.error for figure in figures(differences, unlimited)), default=0.0) if differences else 0.0
+    )
 
 
 def _tensors(workdir: Path, case: str, key: str) -> Iterator[Array | None]:

@@ -23,6 +23,7 @@ from keras2torch.parity.arrays import ArrayWriter, write_arrays
 from keras2torch.parity.canonical import SAME_AS, canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
 from keras2torch.parity.stand_ins import constructed
+from keras2torch.precision import rounded
 from keras2torch.source.model import Generation, SourceModel
 from keras2torch.source.theano import has_convolutions
 
@@ -113,18 +114,26 @@ def prepare(
         ],
         "given": sorted(given),
         "changed_files": list(_changed_files(bundle, manifest)),
+        "rounded_to": options.dtype,
     }
     (workdir / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    with ArrayWriter(workdir / "weights.npz") as writer:
-        for layer, own in model.weights.items():
-            for number, weight in enumerate(own):
-                writer.write(f"{layer}:{number}", weight.array)
+    _write_weights(workdir / "weights.npz", model, options.dtype)
+    if options.dtype:
+        _write_weights(workdir / "unrounded.npz", model, None)
     (workdir / "cases").mkdir(exist_ok=True)
     for case in cases:
         write_arrays(
             workdir / "cases" / f"{case.name}.npz", {str(n): array for n, array in enumerate(case.arrays)}
         )
     return {"library": library, "cases": [case.name for case in cases], "given": sorted(given)}
+
+
+def _write_weights(path: Path, model: SourceModel, dtype: str | None) -> None:
+    """The model's weights, as the file has them or rounded to what the bundle stores."""
+    with ArrayWriter(path) as writer:
+        for layer, own in model.weights.items():
+            for number, weight in enumerate(own):
+                writer.write(f"{layer}:{number}", rounded(weight.array, dtype, f"{layer}/{weight.name}"))
 
 
 def _given(understood: Understood) -> dict[str, dict[str, Any]]:

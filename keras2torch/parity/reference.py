@@ -46,7 +46,8 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Build the model of `plan.json` in float64 and in float32, and run every case.
 
     `payload`: `workdir`, which holds `plan.json` (see `prepare`), `weights.npz` and `cases/<name>.npz`.
-    Writes `expected64/<name>.npz` and `expected32/<name>.npz` there; layer outputs are in the former only.
+    Writes `expected64/<name>.npz` and `expected32/<name>.npz` there; layer outputs are in the former only. Where the
+    bundle's weights are rounded, these have the rounded ones; `unrounded64/<name>.npz` is from those of the file.
     Returns versions, the seconds it took to load the model in float32, and, per case, the layer outputs recorded in
     order of execution, or why Keras refuses the case where it may.
     """
@@ -66,7 +67,10 @@ def run_reference(payload: Mapping[str, Any]) -> dict[str, Any]:
             started = time.monotonic()
             model = build_model(library, job, floats, workdir / "weights.npz")
             load_s = time.monotonic() - started
-            _run_cases(library, model, job, floats, workdir, cases)
+            _run_cases(library, model, job, floats, workdir, cases, f"expected{floats[-2:]}")
+        if job["rounded_to"]:
+            model = build_model(library, job, "float64", workdir / "unrounded.npz")
+            _run_cases(library, model, job, "float64", workdir, cases, "unrounded64")
     return {"library": library.name, "versions": library.versions, "cases": cases, "load_s": load_s}
 
 
@@ -77,9 +81,12 @@ def _run_cases(
     floats: str,
     workdir: Path,
     answers: dict[str, dict[str, Any]],
+    run: str,
 ) -> None:
-    """Run the model in one precision; adds to `answers`, and takes cases out that turn out not to be needed."""
-    folder = workdir / f"expected{floats[-2:]}"
+    """Run the model in one precision into the folder `run`, layer outputs with "expected64" only; adds to `answers`,
+    and takes cases out that turn out not to be needed.
+    """
+    folder = workdir / run
     folder.mkdir(exist_ok=True)
     recorder = Recorder(library, model)
     for case in job["cases"]:
@@ -92,7 +99,7 @@ def _run_cases(
         if "refused" in answer:
             continue
         progress(step="reference", floats=floats, case=name)
-        budget = case["trace_bytes"] if floats == "float64" else 0
+        budget = case["trace_bytes"] if run == "expected64" else 0
         try:
             give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
             inputs = case_inputs(library, model, job["inputs"], workdir / "cases" / f"{name}.npz", floats)

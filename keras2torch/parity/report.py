@@ -55,6 +55,9 @@ class OutputFigures:
     deployment: Figure
     reference_error: float
     """Error of Keras's float32 in the case of `deployment`."""
+    rounding_error: float | None = None
+    """How far Keras's own float64 moves, where it moves furthest, when it gets the bundle's rounded weights for those
+    of the file. None where none are rounded. It is no part of the verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)

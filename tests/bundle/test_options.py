@@ -11,7 +11,7 @@ from keras2torch.bundle import read_manifest
 from keras2torch.declared import About
 from keras2torch.errors import UsageError
 from keras2torch.options import OPTIONS, ConversionOptions
-from tests.crafted import dense_model, layer, sequential, write_model
+from tests.crafted import dense_model, layer, numbers, sequential, write_model
 
 ASKED = {
     "io_layout": "keras",
@@ -19,6 +19,7 @@ ASKED = {
     "input_shape": ["1=3,?"],
     "limits": ["layers=7"],
     "class_name": "Ours",
+    "dtype": "bfloat16",
 }
 """Something else than the default of each option whose value a manifest holds whole."""
 
@@ -75,3 +76,14 @@ def test_a_name_that_a_part_has(tmp_path: Path) -> None:
 
 def _source(bundle: Path) -> str:
     return (bundle / "model.py").read_text()
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path: Path) -> None:
+    described = sequential(layer("Dense", "d", units=2, use_bias=False, batch_input_shape=[None, 2]))
+    source = write_model(tmp_path / "m.h5", described, {"d": {"d/kernel:0": 7e6 * numbers(2, 2)}})
+    with pytest.raises(UsageError, match=r"--dtype float16: d.weight holds .* bfloat16 has that of float32"):
+        keras2torch.convert(source, tmp_path / "b", dtype="float16")
+    assert not (tmp_path / "b").exists()
+    assert keras2torch.convert(source, tmp_path / "b", dtype="bfloat16").manifest["parameters"]["bytes"] == 8
+    with pytest.raises(UsageError, match="dtype is 'int8', not one of float32, float16, bfloat16"):
+        keras2torch.convert(source, tmp_path / "c", dtype="int8")

@@ -31,6 +31,7 @@ class Run:
             "depth": 4,
             "options": {"norm": {"epsilon": 1e-3}},
             "changed_files": [],
+            "rounded_to": None,
         }
         self.manifest: dict[str, Any] = {
             "outputs": [{"name": "first", "axes": None}, {"name": "second", "axes": None}],
