@@ -36,7 +36,7 @@ _OWN = re.compile(r'register_buffer\("(\w+)"|self\.(\w+)\.requires_grad_\(False\
 
 
 def never_trained(name: str, own: Mapping[str, Part]) -> frozenset[str]:
-    """Tensors in the state of the part `name` that are no parameters, or that it freezes itself; nothing for no part."""
+    """Tensors of the part `name` that are no parameters, or that it freezes itself; nothing where it is no part."""
     parts = {**_all_parts(), **own}
     if name not in parts:
         return frozenset()
