@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, NamedTuple, Self, TypedDict, Unpack
 
 from keras2torch.declared import About, option, options_of
 from keras2torch.emit.names import is_free_class_name
@@ -129,8 +129,7 @@ class InputShape:
         return f"{self.input}={','.join('?' if n is None else str(n) for n in self.shape)}"
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """Another value for one of the limits that a file is held to (`keras2torch.source.limits`)."""
 
     name: str

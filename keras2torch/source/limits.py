@@ -7,12 +7,11 @@ time and memory to whoever wrote the file.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
 from keras2torch.errors import UsageError
-from keras2torch.options import Limit
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,13 @@ class Limits:
     """Length of an archive's directory."""
 
     @classmethod
-    def of(cls, asked: Sequence[Limit]) -> Self:
-        """The defaults, but for those that were asked for. Raises `UsageError` for a name that is none."""
+    def of(cls, asked: Collection[tuple[str, int]]) -> Self:
+        """The defaults, but for those asked for, by name. Raises `UsageError` for a name that is none."""
         names = [field.name for field in dataclasses.fields(cls)]
-        for limit in asked:
-            if limit.name not in names:
-                raise UsageError(f"there is no limit {limit.name!r}; there are {', '.join(names)}")
-        return cls(**{limit.name: limit.value for limit in asked})
+        for name, _ in asked:
+            if name not in names:
+                raise UsageError(f"there is no limit {name!r}; there are {', '.join(names)}")
+        return cls(**dict(asked))
 
 
 DEFAULT = Limits()
