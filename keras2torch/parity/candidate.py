@@ -53,12 +53,11 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
 
     `payload`: `workdir`, with `plan.json`, `expected.json` and `cases/<name>.npz`; `bundle`, its folder;
     `device`, "cpu" or "cuda". Writes `actual64/<name>.npz`, always computed on the CPU, and
-    `actual32/<name>.npz`, computed on `device`, all in Keras's axes. Returns versions and, per case, the
-    number of outputs.
+    `actual32/<name>.npz`, computed on `device`, all in Keras's axes. Returns versions, the device and how it was set
+    up, and, per case, the number of outputs.
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
     device = str(payload.get("device", "cpu"))
-    make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
     observer = Observer(_locators(manifest))
@@ -67,10 +66,20 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     for floats, where in (("float64", "cpu"), ("float32", device)):
         folder = workdir / f"actual{floats[-2:]}"
         folder.mkdir(exist_ok=True)
+        make_repeatable(where)
         model = module.load_model(device=where, dtype=getattr(torch, floats))
         cases = _run_cases(model, observer, manifest, expected, workdir, folder.name, where)
     versions = {"torch": torch.__version__}
-    return {"device": _device_name(device), "versions": versions, "cases": cases}
+    return {"device_facts": device_facts(device), "versions": versions, "cases": cases}
+
+
+def run_device(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Why torch cannot compute on the `device` of the payload, as `missing`; None if it can."""
+    try:
+        torch.zeros(1, device=payload["device"]).cpu()
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without that device
+        return {"missing": str(error).splitlines()[0]}
+    return {"missing": None}
 
 
 def _run_cases(
@@ -178,10 +187,11 @@ def _keys(answer: Mapping[str, Any]) -> Iterator[str]:
     yield from (logits_key(path, call) for path, call in answer["logits"])
 
 
-def make_repeatable() -> None:
+def make_repeatable(device: str = "cpu") -> None:
+    """One thread, no TensorFloat-32, and the same bits every time: on a GPU where torch has such a way to compute."""
     torch.set_num_threads(1)
     # What `use_deterministic_algorithms` does, without its import of the compiler (2 s in every child).
-    torch.set_deterministic_debug_mode("error")
+    torch.set_deterministic_debug_mode("error" if device == "cpu" else "warn")
     # TensorFloat-32 keeps ten bits of mantissa; on by default for convolutions and recurrent layers.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -189,8 +199,24 @@ def make_repeatable() -> None:
     torch.set_float32_matmul_precision("highest")
 
 
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+def device_facts(device: str) -> dict[str, Any]:
+    """What float32 was computed on, and how that was set up when it had been; see `DeviceFacts`.
+
+    Asked of torch behind the last case, since the module that ran could have set anything.
+    """
+    on_gpu = device.startswith("cuda")
+    return {
+        "device": device,
+        "name": torch.cuda.get_device_name(device) if on_gpu else device,
+        "dtype": "float32",
+        "threads": torch.get_num_threads(),
+        "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
+        "tf32_cudnn": torch.backends.cudnn.allow_tf32,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": ("no", "where possible", "yes")[torch.get_deterministic_debug_mode()],
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]  # torch's own
+    }
 
 
 def case_inputs(

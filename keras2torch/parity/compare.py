@@ -23,7 +23,15 @@ import numpy as np
 from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
 from keras2torch.parity.conditioning import conditioning, worth_asking
 from keras2torch.parity.locate import first_departure
-from keras2torch.parity.report import Case, Constructed, Figure, LayerFigures, OutputFigures, ParityReport
+from keras2torch.parity.report import (
+    Case,
+    Constructed,
+    DeviceFacts,
+    Figure,
+    LayerFigures,
+    OutputFigures,
+    ParityReport,
+)
 
 STRUCTURE_LIMIT = 1e-9
 FLOAT32_CONSTANT_LIMIT = 2e-7
@@ -91,6 +99,9 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
     outputs, layers = _compare_outputs(evidence), _compare_layers(evidence)
     failures = []
     warnings = [f"{path} was changed after the conversion" for path in evidence.plan["changed_files"]]
+    facts = DeviceFacts(**evidence.actual["device_facts"])
+    if facts.rounds_more:
+        warnings.append("the module turned TensorFloat-32 on: what was judged as float32 had fewer bits")
     if not evidence.accepted:
         failures.append("Keras accepts none of the inputs tried, so nothing was compared")
     for output in outputs:
@@ -117,7 +128,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
     }
     constants = ", ".join(evidence.plan["float32_constants"])
     report = ParityReport(
-        device=evidence.actual["device"],
+        device_facts=facts,
         library=evidence.expected["library"],
         versions={**evidence.expected["versions"], **evidence.actual["versions"]},
         cases=[

@@ -152,10 +152,43 @@ class Conditioning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceFacts:
+    """What float32 was judged on, as torch said it behind the last case."""
+
+    device: str
+    """As torch spells it: "cpu", "cuda"."""
+    name: str
+    """The GPU's own name, or "cpu"."""
+    dtype: str
+    threads: int
+    tf32_matmul: bool
+    """Whether matrix products might use TensorFloat-32."""
+    tf32_cudnn: bool
+    """Whether convolutions and recurrent layers might."""
+    float32_matmul_precision: str
+    deterministic: str
+    """"yes", "no", or "where possible": on a GPU, torch has not for everything a way that repeats to the bit."""
+    cuda: str | None = None
+    cudnn: int | None = None
+
+    @property
+    def rounds_more(self) -> bool:
+        """Whether a GPU may have computed with fewer bits than float32 has."""
+        return self.device != "cpu" and (
+            self.tf32_matmul or self.tf32_cudnn or self.float32_matmul_precision != "highest"
+        )
+
+    def __str__(self) -> str:
+        if self.device == "cpu":
+            return self.name
+        return f"{self.name}, TensorFloat-32 {'ON' if self.rounds_more else 'off'}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParityReport:
     """Whether the bundle computes what the Keras model computes, and the evidence."""
 
-    device: str
+    device_facts: DeviceFacts
     library: str
     versions: Mapping[str, str]
     cases: Sequence[Case]
@@ -191,6 +224,11 @@ class ParityReport:
         return not self.failures
 
     @property
+    def device(self) -> str:
+        """What float32 was judged on: a GPU's own name, or "cpu"."""
+        return self.device_facts.name
+
+    @property
     def structure_error(self) -> float:
         """The largest float64 error of any layer or output."""
         figures = [output.structure for output in self.outputs] + [layer.structure for layer in self.layers]
@@ -207,7 +245,7 @@ class ParityReport:
         ran = sum(case.refused is None for case in self.cases)
         return (
             f"{len(self.layers)} layer outputs compared, {self.layers_not_visible} not visible by themselves; "
-            f"{ran} cases; float64 limit {self.structure_limit:g}; on {self.device}"
+            f"{ran} cases; float64 limit {self.structure_limit:g}; on {self.device_facts}"
         )
 
     @property
@@ -229,6 +267,7 @@ class ParityReport:
             "verdict": "passed" if self.passed else "failed",
             "structure_error": self.structure_error,
             "deployment_error": self.deployment_error,
+            "device": self.device,
             **{
                 key: value
                 for key, value in asdict(self).items()

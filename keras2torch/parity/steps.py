@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 TORCH = "torch"
 """The server with torch loaded. The others are called after the library of the reference, "keras" or "tf_keras"."""
-_MODULES = {"given": "candidate", "moved": "candidate"}
+_MODULES = {"device": "candidate", "given": "candidate", "moved": "candidate"}
 
 Report_co = TypeVar("Report_co", covariant=True)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from keras2torch.errors import Keras2TorchError, ParityFailed
+from keras2torch.errors import Keras2TorchError, ParityFailed, UsageError
 from keras2torch.options import Replacement, UserFile
 from keras2torch.parity.compare import compare
 from keras2torch.parity.conditioning import worth_asking
@@ -87,8 +87,8 @@ class Verifier:
         all that is random left out), `gradients` the gradients of inputs and weights, both in float64.
         `limits` hold for either side; by default ten minutes, and memory by the size of the source.
 
-        Raises `UsageError` if the bundle is of another source, `ParityFailed` if the emitted module cannot
-        run, `VerificationError` if Keras cannot.
+        Raises `UsageError` if the bundle is of another source or torch has no such device, `ParityFailed` if the
+        emitted module cannot run, `VerificationError` if Keras cannot.
         """
         with tempfile.TemporaryDirectory(prefix="keras2torch-parity-") as folder:
             verification = _Verification(
@@ -149,8 +149,17 @@ class _Verification:
         # After `prepare`, which says what is wrong with a source that has no size.
         if self._terms["limits"] is None:
             self._terms["limits"] = Limits(memory_bytes=(4 << 30) + 8 * self._source.stat().st_size)
+        if self._asked["device"] != "cpu":
+            self._check_device(self._asked["device"])
         self._warming.start()
         return self._plan
+
+    def _check_device(self, device: str) -> None:
+        """Asked before Keras computes for minutes, and where nothing of the bundle runs."""
+        outcome = self._sandboxes[TORCH].run(target("device"), self._payload, **self._terms)
+        missing = outcome.error["message"] if outcome.error else outcome.result["missing"]
+        if missing:
+            raise UsageError(f"torch has no device {device!r} here: {missing}")
 
     def confined(self, step: str, server: str, readable: Sequence[Path], *, needed: bool = True) -> Any:
         outcome = self._sandboxes[server].run(target(step), self._payload, readable=readable, **self._terms)

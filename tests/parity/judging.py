@@ -10,11 +10,23 @@ import pytest
 from keras2torch import convert
 from keras2torch.parity.compare import compare
 from keras2torch.parity.prepare import prepare
-from keras2torch.parity.report import ParityReport
+from keras2torch.parity.report import DeviceFacts, ParityReport
 from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Limits, Sandbox
 
 LIMITS = Limits(wall_s=900)
+
+CPU = DeviceFacts(
+    device="cpu",
+    name="cpu",
+    dtype="float32",
+    threads=1,
+    tf32_matmul=False,
+    tf32_cudnn=False,
+    float32_matmul_precision="highest",
+    deterministic="yes",
+)
+"""What a candidate says of a CPU."""
 
 
 def judge(

@@ -131,6 +131,9 @@ def test_every_place_is_observed_in_keras_axes(run: Any, tmp_path: Path) -> None
     outcome = run(b={"refused": "too small"})
     assert outcome.ok, outcome.log_tail
     assert outcome.result["cases"] == {"a": {"outputs": 2}}
+    facts = outcome.result["device_facts"]
+    assert {facts[key] for key in ("tf32_matmul", "tf32_cudnn")} == {False}
+    assert (facts["name"], facts["threads"], facts["deterministic"]) == ("cpu", 1, "yes")
     seen = np.load(tmp_path / "work" / "actual64" / "a.npz")
 
     def conv(x: Any) -> Any:

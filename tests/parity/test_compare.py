@@ -1,6 +1,7 @@
 """The verdict, on arrays made for the purpose: each way to be wrong must fail, and being right must pass."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from keras2torch.parity.arrays import write_arrays
 from keras2torch.parity.compare import compare, deployment_limit
 from keras2torch.parity.report import ParityReport
+from tests.parity.judging import CPU
 
 LAYERS = ["conv", "norm", "dense"]
 
@@ -54,7 +56,7 @@ class Run:
             },
         }
         self.actual: dict[str, Any] = {
-            "device": "cpu",
+            "device_facts": asdict(CPU),
             "versions": {"torch": "2"},
             "cases": {name: {"outputs": 2} for name in names},
         }
@@ -327,3 +329,19 @@ def test_the_json_is_the_same_every_time_and_knows_no_clock(run: Run) -> None:
     first.write(run.folder / "parity.json")
     assert json.loads((run.folder / "parity.json").read_text())["verdict"] == "passed"
     assert not list(run.folder.glob(".parity*"))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"tf32_matmul": True}, {"tf32_cudnn": True}, {"float32_matmul_precision": "high"}]
+)
+def test_a_gpu_that_rounded_more_than_float32_does_is_told(run: Run, setting: dict[str, Any]) -> None:
+    gpu = {"device": "cuda", "name": "Some GPU", "deterministic": "where possible", "cuda": "13", "cudnn": 9}
+    run.actual["device_facts"] |= gpu
+    report = run.judge()
+    assert (report.device, report.warnings) == ("Some GPU", [])
+    assert report.extent.endswith("on Some GPU, TensorFloat-32 off")
+    assert report.as_json()["device_facts"]["tf32_cudnn"] is False
+    run.actual["device_facts"] |= setting
+    report = run.judge()
+    assert "TensorFloat-32" in report.warnings[0]
+    assert report.extent.endswith("TensorFloat-32 ON")

@@ -21,6 +21,7 @@ from keras2torch.parity.report import (
     ParityReport,
 )
 from keras2torch.parity.terminal import print_report
+from tests.parity.judging import CPU
 
 HOSTILE = "[red]<script>alert('&\"')</script>\x1b[2J\u202e"
 
@@ -34,7 +35,7 @@ def layer(name: str, error: float, fault: str | None = None) -> LayerFigures:
 
 
 PASSED = ParityReport(
-    device="cpu",
+    device_facts=CPU,
     library="keras",
     versions={"keras": "3", "torch": "2"},
     cases=[Case(name="normal", description="3 samples"), Case(name="bytes", description="1", refused="size")],

@@ -109,6 +109,17 @@ def test_another_source_is_refused(bundle: Path, source: Path, tmp_path: Path, v
         verifier.verify(tmp_path, source)
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "tpu"])
+def test_a_device_that_is_not_there_is_refused_before_keras_runs(
+    device: str, bundle: Path, source: Path, verifier: Verifier
+) -> None:
+    steps: list[object] = []
+    with pytest.raises(UsageError, match=f"torch has no device '{device}' here: ") as caught:
+        verifier.verify(bundle, source, device=device, on_progress=steps.append)
+    assert "\n" not in str(caught.value)
+    assert steps == []
+
+
 def test_a_module_that_cannot_run_has_failed(bundle: Path, source: Path, verifier: Verifier) -> None:
     model = bundle / "model.py"
     model.write_text(model.read_text().replace("self.head(x)", "self.heat(x)"))
