@@ -70,6 +70,8 @@ def _with_axis_in_front(layer: LayerCall, x: Value, axes: tuple[int, ...]) -> Va
         example((5,)),
         example((6, 5, 3)),
         example((6, 3)),
+        example((6, 3), _masked=True),
+        example((6, 3), axis=1, center=False, scale=False, _masked=True),
         example((4, 5, 3, 2), epsilon=1e-5, momentum=0.9),
         example((6, 5, 3), scale=False),
         example((6, 5, 3), center=False),
@@ -88,6 +90,7 @@ def batch_normalization(layer: LayerCall) -> Value:
     """`nn.BatchNorm1d/2d/3d`; Keras's momentum is one minus torch's. Several axes are flattened into one.
 
     A frozen one uses its statistics in training mode too, and one without a scale trains none: small subclasses.
+    Behind a mask, Keras 3 takes the statistics of a batch of the steps that are kept: a part of its own.
     """
     x, options = layer.input, layer.options
     ghosts = options.take("virtual_batch_size", default=None) is not None
@@ -134,6 +137,17 @@ def batch_normalization(layer: LayerCall) -> Value:
             "was trained with batch renormalization; in PyTorch, training goes on with plain statistics"
         )
     settings: dict[str, Any] = {"eps": epsilon, "momentum": float(momentum)}
+    inside = _counted(layer, axes)
+    if inside is not None:
+        kept = (
+            {"running_mean", "running_var"}
+            | ({"weight"} if scale else set())
+            | ({"bias"} if center else set())
+        )
+        settings |= {name: False for name, has in (("scale", scale), ("center", center)) if not has}
+        state = {name: weight for name, weight in state.items() if name in kept}
+        norm = layer.module(layer.part("MaskedBatchNorm"), features, state=state, **settings)
+        return layer.like(x, norm(x, inside))
     if not state.keys() & {"weight", "bias"}:
         settings["affine"] = False
     rest = x.rank - 1 - len(axes)
@@ -152,6 +166,22 @@ def batch_normalization(layer: LayerCall) -> Value:
     if rest > 3:
         flat = method(flat, "flatten", 2)
     return layer.like(x, method(norm(flat), "reshape_as", x))
+
+
+def _counted(layer: LayerCall, axes: tuple[int, ...]) -> Value | None:
+    """What Keras 3 counts in training: nothing where a mask says no. Has extent one along the axis of features, which
+    stands in front. None where all counts, as it always does in the other Kerases, or nothing does.
+    """
+    mask = layer.input.mask
+    if mask is None or layer.generation is not Generation.KERAS3 or layer.frozen:
+        return None
+    (axis,) = axes
+    shape = (*mask.shape, 1)
+    if axis == mask.rank:
+        order = (0, axis, *range(1, axis))
+        return Value(shape, "bool", order, method(mask, "unsqueeze", 1), hint="mask")
+    among = layer.value(method(mask, "unsqueeze", -1), shape, dtype="bool", hint="mask")
+    return layer.arranged(among, (0, axis, *(i for i in range(1, mask.rank + 1) if i != axis)))
 
 
 def _without_statistics(

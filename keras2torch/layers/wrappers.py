@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -187,6 +187,10 @@ def time_distributed(layer: LayerCall) -> Value:
     if len(layer.inputs) > 1 and any(x.mask for x in layer.inputs):
         raise UnsupportedMask("a mask reaches a TimeDistributed with several inputs")
     _check_mask(layer, entry, layer.inputs[0])
+    if layer.generation is Generation.KERAS3 and "BatchNormalization" in _classes_in(entry):
+        layer.warn(
+            "in training, Keras 3 normalises each step by its own statistics; PyTorch takes those of all steps"
+        )
     mask = layer.inputs[0].mask
     inputs = [layer.arranged(x, _time_in_front(x, entry)) for x in layer.inputs]
     like = inputs[0]
@@ -252,16 +256,18 @@ def _check_mask(layer: LayerCall, entry: Mapping[str, Any], x: Value) -> None:
 
 def _is_blind_to_masks(entry: Mapping[str, Any], kinds: tuple[Masks, ...]) -> bool:
     """Whether the layer, or every layer of the model, is of the `kinds` that compute the same with a mask."""
-    if not is_model(entry):
-        rule = find(str(entry.get("class_name")))
-        return rule is not None and rule.masks in kinds
+    rules = (find(name) for name in _classes_in(entry) if name != "InputLayer")
+    return all(rule is not None and rule.masks in kinds for rule in rules)
+
+
+def _classes_in(entry: Any) -> Iterator[str]:
+    """The class of a layer, or of every layer of a model."""
+    if not isinstance(entry, Mapping) or not is_model(entry):
+        yield str(entry.get("class_name")) if isinstance(entry, Mapping) else "?"
+        return
     config = entry["config"]
-    layers = config["layers"] if isinstance(config, Mapping) else config
-    return all(
-        isinstance(layer, Mapping)
-        and (layer.get("class_name") == "InputLayer" or _is_blind_to_masks(layer, kinds))
-        for layer in layers
-    )
+    for layer in config["layers"] if isinstance(config, Mapping) else config:
+        yield from _classes_in(layer)
 
 
 def _attends(entry: Mapping[str, Any]) -> bool:

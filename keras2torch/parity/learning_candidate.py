@@ -65,7 +65,7 @@ def _train(
     model: nn.Module, manifest: Mapping[str, Any], inputs: Sequence[torch.Tensor], writer: ArrayWriter
 ) -> str | None:
     """Run with the statistics of the batch, and with all that is random left out; write what the statistics become."""
-    norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+    norms = {name: module for name, module in model.named_modules() if hasattr(module, "running_mean")}
     for module in norms.values():
         module.train()
         module.register_forward_pre_hook(_remember)
@@ -92,9 +92,15 @@ def _remember(module: Any, _inputs: Any) -> None:
 
 def _as_keras_counts(module: Any, inputs: Any, _output: Any) -> None:
     """PyTorch adds the variance of the batch multiplied by n / (n - 1), Keras as it is. Everything else of a step is
-    torch's own: its momentum, and what it takes the mean of.
+    torch's own: its momentum, and what it takes the mean of. What is frozen stays as it was; what knows of masks counts
+    as Keras does.
     """
+    counts_otherwise = isinstance(module, _BatchNorm)
+    if not counts_otherwise or torch.equal(module.running_var, module.variance_before):
+        return
     (x,) = inputs
     n = x.numel() // x.shape[1]
-    kept = module.variance_before * (1 - module.momentum)
+    # Without a momentum, torch takes the mean of all batches.
+    share = 1 / float(module.num_batches_tracked) if module.momentum is None else module.momentum
+    kept = module.variance_before * (1 - share)
     module.running_var.copy_(kept + (module.running_var - kept) * (n - 1) / n)

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +115,10 @@ def _train(
         for layer in library.layers_of(model)
         if isinstance(layer, library.keras.layers.BatchNormalization)
     ]
-    if any(getattr(layer, "renorm", False) for layer in norms):
-        return "batch renormalization has no counterpart in PyTorch"
+    why = _otherwise_on_purpose(library, model, norms)
+    if why:
+        return why
     for layer in norms:
-        layer.trainable = (
-            True  # a frozen one would use its old statistics; whether to train it is the user's choice
-        )
         layer.call = _in_training(layer.call)
     outputs = library.tensors(model(inputs, training=False))
     for number, output in enumerate(outputs):
@@ -129,6 +127,23 @@ def _train(
     for name, variable in variables.items():
         if id(variable) in statistics:
             writer.write(f"weight-{name}", np.asarray(variable))
+    return None
+
+
+def _otherwise_on_purpose(library: Library, model: Any, norms: Sequence[Any]) -> str | None:
+    """Why Keras trains otherwise than the emitted module means to; a conversion warns of each."""
+    if any(getattr(layer, "renorm", False) for layer in norms):
+        return "batch renormalization has no counterpart in PyTorch"
+    if any(getattr(layer, "virtual_batch_size", None) for layer in norms):
+        return "Keras takes the statistics of parts of the batch (virtual_batch_size), PyTorch of all of it"
+    wrappers = [
+        layer
+        for layer in library.layers_of(model)
+        if library.name == "keras" and isinstance(layer, library.keras.layers.TimeDistributed)
+    ]
+    normalized = {id(layer) for layer in norms}
+    if any(id(layer) in normalized for wrapper in wrappers for layer in wrapper._flatten_layers()):
+        return "Keras 3 normalises each step in a TimeDistributed by its own statistics, PyTorch all steps by the same"
     return None
 
 

@@ -64,3 +64,45 @@ class ShiftingBatchNorm3d(nn.BatchNorm3d):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps, momentum)
         self.weight.requires_grad_(False)
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalization of axis 1, whose statistics of a batch count only where `inside` is True.
+
+    `inside` broadcasts to the tensor, of any rank, and is of no effect in evaluation. The running statistics move as
+    Keras's do: by the variance of the batch as it is, and with 1e-7 added to what is divided by.
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(
+        self,
+        features: int,
+        eps: float = 1e-3,
+        momentum: float = 0.01,
+        scale: bool = True,
+        center: bool = True,
+    ) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(features)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(features)) if center else None
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.ones(features))
+
+    def forward(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        inside = inside.expand_as(x)
+        others = [axis for axis in range(x.dim()) if axis != 1]
+        count = inside.sum(others, keepdim=True) + 1e-7
+        mean = torch.where(inside, x, 0.0).sum(others, keepdim=True) / count
+        variance = torch.where(inside, x - mean, 0.0).square().sum(others, keepdim=True) / count
+        self.running_mean.lerp_(mean.detach().flatten(), self.momentum)
+        self.running_var.lerp_(variance.detach().flatten(), self.momentum)
+        x = (x - mean) * torch.rsqrt(variance + self.eps)
+        if self.weight is not None:
+            x = x * self.weight.reshape(mean.shape)
+        return x if self.bias is None else x + self.bias.reshape(mean.shape)

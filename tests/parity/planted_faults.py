@@ -39,10 +39,16 @@ class Fault:
     layer: str
     what: str
     change: Code | Tensors
+    learning: str = ""
+    """"training" or "gradients" for one that no inference shows; `layer` is then the tensor that must depart first."""
 
 
 def code(layer: str, what: str, pattern: str, by: str) -> Fault:
     return Fault(layer, what, Code(pattern, by))
+
+
+def unlearned(kind: str, tensor: str, what: str, pattern: str, by: str) -> Fault:
+    return Fault(tensor, what, Code(pattern, by), learning=kind)
 
 
 def edit(layer: str, what: str, name: str, function: Callable[[Array], Array]) -> Fault:
@@ -291,6 +297,21 @@ PICTURES = [
         r"torch\.softmax\(self\.head\(y\), dim=-1\)",
         "F.log_softmax(self.head(y), dim=-1)",
     ),
+    unlearned("training", "norm.running_mean", "momentum read as decay", r"momentum=0\.2\)", "momentum=0.8)"),
+    unlearned(
+        "training", "norm.running_mean", "statistics never updated", r"momentum=0\.2\)", "momentum=0.0)"
+    ),
+    unlearned(
+        "training",
+        "norm.running_mean",
+        "mean of all batches for a moving one",
+        r"momentum=0\.2\)",
+        "momentum=None)",
+    ),
+    unlearned(
+        "training", "output-0", "batch statistics never used", r"self\.norm\(x\)", "self.norm.eval()(x)"
+    ),
+    unlearned("gradients", "input-0", "gradient cut", r"self\.depthwise\(x\)", "self.depthwise(x.detach())"),
 ]
 
 SEQUENCES = [

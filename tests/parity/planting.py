@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +18,9 @@ from safetensors.numpy import load_file, save_file
 from keras2torch import convert
 from keras2torch.parity.arrays import output_key
 from keras2torch.parity.compare import compare
+from keras2torch.parity.learning import KINDS, compare_learning
 from keras2torch.parity.prepare import prepare
-from keras2torch.parity.report import ParityReport
+from keras2torch.parity.report import ParityReport, TensorFigures
 from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Limits, Sandbox
 from tests.parity.fault_models import FAULT_MODELS
@@ -71,6 +72,7 @@ def plant_all(sandboxes: Mapping[str, Sandbox], folder: Path) -> Planted:
         for name, answer in answers.items():
             assert isinstance(answer, dict), answer
             (jobs[name, ""].workdir / "expected.json").write_text(json.dumps(answer))
+        _learn("reference", library, [jobs[name, ""] for name in models], sandboxes, folder)
     for (model, _), job in jobs.items():
         if job.fault is not None:
             job.plant(jobs[model, ""])
@@ -79,11 +81,27 @@ def plant_all(sandboxes: Mapping[str, Sandbox], folder: Path) -> Planted:
     answers = _call(sandboxes["torch"], "tests.parity.registry_models:run_all", step, folder)
     broken = {name: answer for name, answer in answers.items() if not isinstance(answer, dict)}
     assert not broken, f"these do not even run: {broken}"
+    _learn("candidate", "torch", list(jobs.values()), sandboxes, folder)
     judged = {key: job.judged(answers[job.name]) for key, job in jobs.items()}
     return Planted(
         right={model: each for (model, what), each in judged.items() if not what},
         faulty={key: each for key, each in judged.items() if key[1]},
     )
+
+
+def _learn(
+    side: str, server: str, jobs: Sequence["_Job"], sandboxes: Mapping[str, Sandbox], folder: Path
+) -> None:
+    """Have a side learn where that is judged. Nothing may be left out, or a fault could hide there."""
+    payloads = {
+        job.name: {"bundle": str(job.bundle), "workdir": str(job.workdir), "case": "normal"}
+        | dict.fromkeys(KINDS, True)
+        for job in jobs
+        if job.learns
+    }
+    step = {"step": f"keras2torch.parity.learning_{side}:run_learning_{side}", "payloads": payloads}
+    answers = _call(sandboxes[server], "tests.parity.registry_models:run_all", step, folder)
+    assert all(answer == dict.fromkeys(KINDS) for answer in answers.values()), answers
 
 
 def _jobs() -> Iterator[tuple[str, str]]:
@@ -104,7 +122,11 @@ class _Job:
     def __init__(self, folder: Path, model: str, what: str) -> None:
         self.name = re.sub(r"\W", "_", f"{model} {what}".strip())
         self.fault = fault_of(model, what) if what else None
+        self.source = folder / f"{model}.h5"
         self.bundle, self.workdir = folder / f"{self.name}.bundle", folder / f"{self.name}.work"
+        self.learns = (
+            bool(self.fault.learning) if self.fault else any(fault.learning for fault in FAULTS[model])
+        )
 
     def plant(self, right: "_Job") -> None:
         """Copy what is right, and change it."""
@@ -123,7 +145,10 @@ class _Job:
     def judged(self, answer: object) -> Judged:
         assert isinstance(answer, dict)
         (self.workdir / "actual.json").write_text(json.dumps(answer))
-        return Judged(compare(self.workdir, self.bundle), self._passes_plainly(answer["cases"]))
+        report = compare(self.workdir, self.bundle)
+        if self.learns:
+            report = compare_learning(self.source, self.bundle, self.workdir, "normal", {}).added_to(report)
+        return Judged(report, self._passes_plainly(answer["cases"]))
 
     def _passes_plainly(self, cases: Mapping[str, Mapping[str, int]]) -> bool:
         """Compare as people do: run both on random inputs and look whether the outputs are close."""
@@ -164,11 +189,30 @@ def table(planted: Planted) -> str:
             "|---|---|---|---|",
         ]
         for (_, what), judged in members:
-            departure = judged.report.first_departure
-            where = f"`{departure.layer}` ({departure.class_name})" if departure else "**nowhere**"
-            error = (departure.fault or f"{departure.error:.0e}") if departure else ""
+            where, error = _found(judged.report)
             lines.append(f"| {what} | {where} | {error} | {'**missed**' if judged.plain else 'caught'} |")
     return "\n".join(lines) + "\n"
+
+
+def _found(report: ParityReport) -> tuple[str, str]:
+    """Where a fault was found, and the error there."""
+    departure = report.first_departure
+    if departure:
+        return f"`{departure.layer}` ({departure.class_name})", departure.fault or f"{departure.error:.0e}"
+    kind, figures = learned_otherwise(report)
+    if figures:
+        error = figures.structure.fault or f"{figures.structure.error:.0e}"
+        return f"`{figures.name}` ({kind})", error
+    return "**nowhere**", ""
+
+
+def learned_otherwise(report: ParityReport) -> tuple[str, TensorFigures | None]:
+    """The first tensor that only learning shows to be wrong, and in which comparison."""
+    for kind, tensors in (("training", report.training), ("gradients", report.gradients)):
+        for figures in tensors:
+            if not figures.structure.passed:
+                return kind, figures
+    return "", None
 
 
 def with_table(page: str, new: str) -> str:

@@ -7,10 +7,13 @@ import pytest
 from keras2torch.sandbox import Sandbox
 from tests.parity.fault_models import FAULT_MODELS
 from tests.parity.planted_faults import FAULTS
-from tests.parity.planting import PAGE, Planted, fault_of, plant_all, table
+from tests.parity.planting import PAGE, Planted, fault_of, learned_otherwise, plant_all, table
 
 EVERY = [(model, fault.what) for model, faults in FAULTS.items() for fault in faults]
-OF_LAYERS = [(model, what) for model, what in EVERY if fault_of(model, what).layer]
+OF_LEARNING = [(model, what) for model, what in EVERY if fault_of(model, what).learning]
+OF_LAYERS = [
+    (model, what) for model, what in EVERY if fault_of(model, what).layer and (model, what) not in OF_LEARNING
+]
 OF_OUTPUTS = [(model, what) for model, what in EVERY if not fault_of(model, what).layer]
 
 
@@ -42,6 +45,17 @@ def test_a_fault_of_the_outputs_is_caught(model: str, what: str, planted: Plante
     report = planted.faulty[model, what].report
     assert not report.passed
     assert all(failure.startswith("output ") for failure in report.failures)
+
+
+@pytest.mark.parametrize(("model", "what"), OF_LEARNING)
+def test_a_fault_that_only_learning_shows_is_caught(model: str, what: str, planted: Planted) -> None:
+    judged = planted.faulty[model, what]
+    assert judged.plain
+    assert judged.report.first_departure is None, "inference shows it already"
+    kind, figures = learned_otherwise(judged.report)
+    assert figures is not None
+    assert (kind, figures.name) == (fault_of(model, what).learning, fault_of(model, what).layer)
+    assert not judged.report.passed
 
 
 HINTS = {
