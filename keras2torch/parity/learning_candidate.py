@@ -39,6 +39,7 @@ def _gradients(
     model: nn.Module, manifest: Mapping[str, Any], inputs: Sequence[torch.Tensor], writer: ArrayWriter
 ) -> None:
     """Write the gradients of the combination of all outputs that the reference takes."""
+    model.requires_grad_(True)  # of what is frozen too: it shows as much of the model
     leaves = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in inputs]
     total = torch.zeros((), dtype=torch.float64)
     for number, output in enumerate(flatten(model(*leaves))):
