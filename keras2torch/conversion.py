@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from keras2torch.bundle import write_bundle
 from keras2torch.emit.module import write_module
 from keras2torch.errors import Keras2TorchError, UnsupportedModel
+from keras2torch.fusing import fuse_batchnorm
 from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
@@ -79,6 +80,8 @@ def translated(source: SourceModel, graph: Graph, options: ConversionOptions) ->
             raise UnsupportedModel([*reasons, *refusal.reasons]) from None
     if reasons:
         raise UnsupportedModel(reasons)
+    if options.fuse_batchnorm:
+        fuse_batchnorm(program)
     program.warnings[:0] = source.unused.values()
     return program
 

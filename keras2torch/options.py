@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, Self, TypedDict, Unpack
 from keras2torch.declared import About, option, options_of
 from keras2torch.emit.names import is_free_class_name
 from keras2torch.errors import UsageError
-from keras2torch.precision import CHOICES
 
 IO_LAYOUTS = ("torch", "keras")
 BACKENDS = ("tensorflow", "theano")
+DTYPES = ("float32", "float16", "bfloat16")
+"""What weights may be rounded to."""
 _LARGEST_EXTENT = 1 << 31
 _LONGEST_NUMBER = 18
 ARCHITECTURE_FILE = "architecture.json"
@@ -168,6 +169,7 @@ class Asked(TypedDict, total=False):
     limits: Sequence[str]
     class_name: str | None
     dtype: str | None
+    fuse_batchnorm: bool
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,13 @@ class ConversionOptions:
         About.BUNDLE,
         "what weights are rounded to and stored in (default: float32, or float64 where Keras has that); load_model "
         "computes in float32 unless told otherwise",
-        choices=CHOICES,
+        choices=DTYPES,
+    )
+    fuse_batchnorm: bool = option(
+        False,
+        About.BUNDLE,
+        "put each batch normalization into the weights of the layer before it: for inference alone, since the model no "
+        "longer trains as it did",
     )
 
     def __post_init__(self) -> None:
@@ -260,6 +268,10 @@ class ConversionOptions:
             declared.check(name, getattr(self, name))
         if len(self.input_shape) > 1:
             raise UsageError("--input-shape is for a Sequential, which has one input")
+        if self.fuse_batchnorm and self.dtype:
+            raise UsageError(
+                "--fuse-batchnorm computes weights, and what --dtype rounds must be as Keras has it"
+            )
         names = [replacement.layer for replacement in self.replace]
         if len(set(names)) != len(names):
             raise UsageError("a layer is to be replaced twice")

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from keras2torch.errors import UsageError
+from keras2torch.options import DTYPES
 from keras2torch.source.model import Array
 
-CHOICES = ("float32", "float16", "bfloat16")
-"""What weights may be rounded to."""
 FORMATS = {
     "float64": ("F64", "f8"),
     "float32": ("F32", "f4"),
@@ -36,7 +35,7 @@ def encoded(block: Array, dtype: str, name: str) -> Array:
     Raises `UsageError`, with the `name` of what it is of, for a number that is finite and beyond its range.
     """
     stored = FORMATS[dtype][1]
-    if block.dtype == stored or dtype not in CHOICES:
+    if block.dtype == stored or dtype not in DTYPES:
         return block
     with np.errstate(over="ignore"):
         narrow = _bfloat16(block.astype(np.float32)) if dtype == "bfloat16" else block.astype(stored)

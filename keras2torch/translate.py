@@ -90,6 +90,8 @@ class Program:
     """Option names that the rules read, by layer path (nested layers included): an allow-list for rewriting configs."""
     stand_ins: dict[str, str] = field(default_factory=dict)
     """Layers, by path, that no class of a library of today computes, and the stand-in that does."""
+    fused: dict[str, str] = field(default_factory=dict)
+    """Normalizations, by path, that are in the weights of another module, and its name."""
     given: list[str] = field(default_factory=list)
     """Layers, by path, of which only the caller knows what they compute: their own rules or replacements."""
 

@@ -6,7 +6,7 @@ to turn it; the arrays are looked up afterwards and read in blocks while the saf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -49,6 +49,8 @@ class Weight:
     fixed_dtype: str | None = None
     computed: bool = False
     """Whether its numbers are computed of stored ones. Else they are stored ones, in other places."""
+    factors: Callable[[Lookup], Array] | None = None
+    """Of the leading axes, what every number behind them is multiplied by, in float64, when blocks are made."""
 
     @classmethod
     def stored(cls, key: WeightKey) -> Weight:
@@ -107,6 +109,23 @@ class Weight:
         """What no view expresses: `function` makes an array of `shape` of the stored one; `step` says how."""
         return self._map(shape, step, function)
 
+    def multiplied(self, factors: Callable[[Lookup], Array], of: Sequence[Weight], step: str) -> Weight:
+        """Times `factors`, which have the extents of the leading axes and are computed `of` other weights."""
+        before = self.factors
+        sources = dict.fromkeys(key for weight in (self, *of) for key in weight.sources)
+        return replace(
+            self,
+            sources=tuple(sources),
+            steps=(*self.steps, step),
+            factors=factors if before is None else lambda arrays: before(arrays) * factors(arrays),
+            computed=True,
+        )
+
+    def whole(self, arrays: Lookup) -> Array:
+        """All of its numbers in a row, in float64: for vectors."""
+        blocks = self.blocks(arrays, np.dtype(np.float64), 1 << 62)
+        return np.concatenate([block.reshape(-1) for block in blocks])
+
     def in_order(self, order: FeatureOrder | None) -> Weight:
         """Permute the last axis from Keras's flattening to torch's."""
         if order is None:
@@ -130,12 +149,20 @@ class Weight:
         rows = pieces[0].shape[0]
         row_bytes = sum(prod(piece.shape[1:]) for piece in pieces) * dtype.itemsize
         step = max(1, block_bytes // max(row_bytes, 1))
+        factors = None if self.factors is None else self.factors(arrays).reshape(-1)
+        done = 0
         for start in range(0, rows, step):
-            block = [np.ascontiguousarray(piece[start : start + step], dtype) for piece in pieces]
-            if len(block) == 1:
-                yield block[0]
-            else:
-                yield np.concatenate([part.reshape(part.shape[0], -1) for part in block], axis=1)
+            parts = [np.ascontiguousarray(piece[start : start + step], dtype) for piece in pieces]
+            block = parts[0]
+            if len(parts) > 1:
+                block = np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
+            if factors is not None:
+                # Whole rows of the pieces are whole rows of the tensor, and so of what one factor is for.
+                each = prod(self.shape) // len(factors)
+                here = factors[done // each : (done + block.size) // each, None]
+                done += block.size
+                block = (block.reshape(-1, each) * here).astype(dtype)
+            yield block
 
 
 def stacked(weights: list[Weight], shape: tuple[int, ...], step: str) -> Weight:

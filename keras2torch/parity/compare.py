@@ -142,6 +142,7 @@ def compare(workdir: Path, bundle: Path) -> ParityReport:
         ],
         structure_limit=evidence.structure_limit,
         given=evidence.plan["given"],
+        fused=evidence.plan["fused"],
         structure_limit_reason=f"Keras rounds a constant to float32 in {constants}" if constants else None,
         constructed=[Constructed(**entry) for entry in evidence.plan["constructed"]],
         outputs=outputs,

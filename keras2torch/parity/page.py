@@ -42,8 +42,7 @@ def html_page(report: ParityReport, title: str) -> str:
     notes = [
         *(("bad", failure) for failure in report.failures),
         *(("warn", warning) for warning in report.warnings),
-        *(("warn", f"reference constructed, not loaded: {each}") for each in report.constructed),
-        *(("warn", f"not compared, the caller's own: {layer}") for layer in report.given),
+        *(("warn", note) for note in report.notes),
     ]
     if report.structure_limit_reason:
         notes.append(("warn", report.structure_limit_reason))

@@ -24,6 +24,7 @@ from keras2torch.parity.canonical import SAME_AS, canonical_model
 from keras2torch.parity.inputs import SIZES, InputSpec, make_cases
 from keras2torch.parity.stand_ins import constructed
 from keras2torch.precision import rounded
+from keras2torch.resolve import resolve
 from keras2torch.source.model import Generation, SourceModel
 from keras2torch.source.theano import has_convolutions
 
@@ -56,7 +57,8 @@ def prepare(
     layers: Sequence[UserFile] = (),
     replace: Sequence[Replacement] = (),
 ) -> dict[str, Any]:
-    """Write plan.json, weights.npz and cases/ to `workdir`; returns `{"library": ..., "cases": [...], "given": [...]}`.
+    """Write plan.json, weights.npz and cases/ to `workdir`; returns `{"library": ..., "cases": [...], "given": [...],
+    "fused": [...]}`.
 
     `layers`, `replace`: the caller's own files that the conversion had. Raises `UsageError` if the bundle was made
     from another file or with other ones, and whatever reading the source raises.
@@ -115,17 +117,25 @@ def prepare(
         "given": sorted(given),
         "changed_files": list(_changed_files(bundle, manifest)),
         "rounded_to": options.dtype,
+        "fused": sorted(understood.program.fused),
     }
     (workdir / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     _write_weights(workdir / "weights.npz", model, options.dtype)
     if options.dtype:
         _write_weights(workdir / "unrounded.npz", model, None)
+    if understood.program.fused:
+        _write_fused(workdir / "fused.npz", understood)
     (workdir / "cases").mkdir(exist_ok=True)
     for case in cases:
         write_arrays(
             workdir / "cases" / f"{case.name}.npz", {str(n): array for n, array in enumerate(case.arrays)}
         )
-    return {"library": library, "cases": [case.name for case in cases], "given": sorted(given)}
+    return {
+        "library": library,
+        "cases": [case.name for case in cases],
+        "given": sorted(given),
+        "fused": plan["fused"],
+    }
 
 
 def _write_weights(path: Path, model: SourceModel, dtype: str | None) -> None:
@@ -134,6 +144,17 @@ def _write_weights(path: Path, model: SourceModel, dtype: str | None) -> None:
         for layer, own in model.weights.items():
             for number, weight in enumerate(own):
                 writer.write(f"{layer}:{number}", rounded(weight.array, dtype, f"{layer}/{weight.name}"))
+
+
+def _write_fused(path: Path, understood: Understood) -> None:
+    """The weights that have normalizations in them, by their names in torch, before they are rounded to be stored."""
+    program = understood.program
+    arrays = resolve(understood.source, understood.graph, program.expected)
+    with ArrayWriter(path) as writer:
+        for module in dict.fromkeys(program.fused.values()):
+            for name in (f"{module}.weight", f"{module}.bias"):
+                weight = program.state[name]
+                writer.write(name, weight.whole(arrays).reshape(weight.shape))
 
 
 def _given(understood: Understood) -> dict[str, dict[str, Any]]:

@@ -206,6 +206,8 @@ class ParityReport:
     failures: Sequence[str]
     warnings: Sequence[str]
     first_departure: Departure | None
+    fused: Sequence[str] = ()
+    """Normalizations in the weights of the layers before them, which are judged in float64 before they are rounded."""
     conditioning: Conditioning | None = None
     """Known where a verdict is failed by matters of degree alone. It changes no verdict."""
     training: Sequence[TensorFigures] = ()
@@ -247,6 +249,19 @@ class ParityReport:
             f"{len(self.layers)} layer outputs compared, {self.layers_not_visible} not visible by themselves; "
             f"{ran} cases; float64 limit {self.structure_limit:g}; on {self.device_facts}"
         )
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What a reader must know of how it was compared, a line each."""
+        if self.constructed:
+            yield f"reference constructed, not loaded: {'; '.join(map(str, self.constructed))}"
+        if self.given:
+            yield f"not compared, the caller's own: {', '.join(self.given)}"
+        if self.fused:
+            yield (
+                f"{len(self.fused)} batch normalizations are in the weights of the layers before them, and judged in "
+                "float64 with those weights as they were before they were rounded to be stored"
+            )
 
     @property
     def headline(self) -> str:

@@ -47,10 +47,8 @@ def print_report(report: ParityReport, console: Console, *, layers: bool = False
         say(
             f"took {sum(report.timings.values()):.1f} s ({steps}); Keras loads the model in {report.keras_load_s:.1f} s"
         )
-    if report.constructed:
-        say(f"reference constructed, not loaded: {'; '.join(map(str, report.constructed))}", "yellow")
-    if report.given:
-        say(f"not compared, the caller's own: {', '.join(report.given)}", "yellow")
+    for note in report.notes:
+        say(note, "yellow")
     for warning in report.warnings:
         say(f"warning: {warning}", "yellow")
     for failure in report.failures:

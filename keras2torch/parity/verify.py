@@ -182,8 +182,12 @@ class _Verification:
             return report
         self._payload["case"] = case
         refusals: dict[str, list[str]] = {}
-        if self._plan["given"]:
-            why = "Keras does not know the caller's own layers"
+        if self._plan["given"] or self._plan["fused"]:
+            why = (
+                "Keras does not know the caller's own layers"
+                if self._plan["given"]
+                else "batch normalizations are in the weights of other layers, which do not learn as they did"
+            )
             refusals = {kind: [why] for kind in KINDS if self._asked[kind]}
         else:
             for step, server, readable in (

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,13 +14,14 @@ from keras2torch.errors import UsageError
 from keras2torch.options import OPTIONS, ConversionOptions
 from tests.crafted import dense_model, layer, numbers, sequential, write_model
 
-ASKED = {
+ASKED: dict[str, Any] = {
     "io_layout": "keras",
     "backend": "theano",
     "input_shape": ["1=3,?"],
     "limits": ["layers=7"],
     "class_name": "Ours",
     "dtype": "bfloat16",
+    "fuse_batchnorm": True,
 }
 """Something else than the default of each option whose value a manifest holds whole."""
 
@@ -27,10 +29,11 @@ ASKED = {
 def test_every_option_comes_back_from_the_manifest(tmp_path: Path) -> None:
     held = {name for name, (option, _) in OPTIONS.items() if option.about is not About.CODE}
     assert ASKED.keys() == held - {"architecture"}
-    options = ConversionOptions.of(**ASKED)  # type: ignore[arg-type]  # by name
-    assert all(getattr(options, name) != OPTIONS[name][1] for name in ASKED)
-    assert ConversionOptions.from_json(options.as_json(), bundle=tmp_path) == options
-    assert options.as_json() == ASKED
+    for name, value in ASKED.items():
+        options = ConversionOptions.of(**{name: value})
+        assert options.as_json() == {"io_layout": "torch", name: value}
+        assert getattr(options, name) != OPTIONS[name][1]
+        assert ConversionOptions.from_json(options.as_json(), bundle=tmp_path) == options
     assert ConversionOptions().as_json() == {"io_layout": "torch"}
 
 
@@ -87,3 +90,14 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path: Path) -> 
     assert keras2torch.convert(source, tmp_path / "b", dtype="bfloat16").manifest["parameters"]["bytes"] == 8
     with pytest.raises(UsageError, match="dtype is 'int8', not one of float32, float16, bfloat16"):
         keras2torch.convert(source, tmp_path / "c", dtype="int8")
+
+
+def test_weights_are_not_both_computed_and_rounded(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--fuse-batchnorm computes weights, and what --dtype rounds"):
+        keras2torch.convert(tmp_path / "m.h5", tmp_path / "b", fuse_batchnorm=True, dtype="bfloat16")
+
+
+def test_a_model_without_normalizations_has_none_to_fuse(tmp_path: Path) -> None:
+    made = keras2torch.convert(dense_model(tmp_path / "m.h5"), tmp_path / "b", fuse_batchnorm=True)
+    (warning,) = made.manifest["warnings"]
+    assert warning.endswith("0 of 0 batch normalizations are in the weights of the layers before them")

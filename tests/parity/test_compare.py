@@ -34,6 +34,7 @@ class Run:
             "options": {"norm": {"epsilon": 1e-3}},
             "changed_files": [],
             "rounded_to": None,
+            "fused": [],
         }
         self.manifest: dict[str, Any] = {
             "outputs": [{"name": "first", "axes": None}, {"name": "second", "axes": None}],

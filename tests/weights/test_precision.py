@@ -51,7 +51,7 @@ def test_a_number_beyond_the_range_is_refused(dtype: str, number: float) -> None
     with pytest.raises(UsageError, match=re.escape(f"--dtype {dtype}: conv/kernel holds {number:g}, ")):
         rounded(array, dtype, "conv/kernel")
     with pytest.raises(UsageError):
-        encoded(np.float64(number).reshape(()), dtype, "scalar")
+        encoded(np.array(number), dtype, "scalar")
 
 
 def test_what_is_no_float_or_not_asked_for_is_left_alone() -> None:
