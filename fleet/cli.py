@@ -16,9 +16,10 @@ from db.queries import jobs as job_queries
 from db.states import JobState
 from fleet import browse, connect, places
 from fleet.asked import conversion_options, with_options
-from fleet.consoles import console
+from fleet.consoles import LogFormatter, console
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
+from keras2torch.errors import one_line
 from storage.errors import StorageError
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ def migrate(
     from fleet import report
     from fleet.migrate import migrate as run
 
+    _log_to_stderr(logging.WARNING)
     options = conversion_options(**asked)
     settings = load_settings(workers=workers)
     with run(source, dest, options, settings, console(sys.stderr)) as migrated:
@@ -160,7 +162,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"fleet: {message}", file=sys.stderr)
+    print(f"fleet: {one_line(message, 4000)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -201,11 +203,12 @@ def _print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+def _log_to_stderr(level: int = logging.INFO) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+    for talkative in ("alembic", "celery"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Where output goes."""
+"""Where output goes, and that nothing of a stranger's steers it."""
 
+import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -23,7 +24,20 @@ def plain(text: str, style: str = "") -> Text:
     return Text(one_line(text, _LONGEST_LINE), style)
 
 
+class LogFormatter(logging.Formatter):
+    """A record is one line, whatever stands in it; only a traceback has more, and its lines are set in."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = one_line(record.message, _LONGEST_LINE)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"  {one_line(line, _LONGEST_LINE)}" for line in lines)
+
+
 def console(stream: TextIO | None = None) -> Console:
     """A console on `stream` (default: stdout)."""
     stream = stream or sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    width = None if stream.isatty() else _WIDTH_OF_A_PIPE
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)

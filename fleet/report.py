@@ -11,6 +11,7 @@ from db.queries import jobs, reports
 from db.states import JobState
 from fleet.consoles import plain
 from fleet.migrate import Migrated
+from keras2torch.errors import one_line
 from workers.publish import door_of
 from workers.recipe import as_text
 
@@ -101,7 +102,9 @@ def _tables(summary: reports.BatchSummary) -> Iterator[Table]:
     if summary.reused:
         table.add_row(str(summary.reused), "  of these the same content as another", "")
     for error in summary.errors:
-        table.add_row(str(error.jobs), f"{error.state}: {error.kind}", f"e.g. {error.example_key}")
+        table.add_row(
+            str(error.jobs), plain(f"{error.state}: {error.kind}"), plain(f"e.g. {error.example_key}")
+        )
     for state in (JobState.CANCELLED, JobState.QUEUED, JobState.RUNNING, JobState.HELD):
         if summary.states[state]:
             table.add_row(str(summary.states[state]), str(state), "")
@@ -112,7 +115,7 @@ def _tables(summary: reports.BatchSummary) -> Iterator[Table]:
         )
         reasons.add_column(justify="right")
         for reason in summary.reasons[:_PROBLEMS_SHOWN]:
-            reasons.add_row(str(reason.jobs), reason.kind, reason.subject)
+            reasons.add_row(str(reason.jobs), plain(reason.kind), plain(reason.subject))
         yield reasons
 
 
@@ -120,7 +123,7 @@ def _distinct(failed: Iterable[jobs.JobRow]) -> Iterator[str]:
     """What went wrong, once for all models of which the same is to be said."""
     same: dict[str, list[str]] = {}
     for job in failed:
-        what = (job.error_message or str(job.state)).removeprefix(f"{job.key}: ")
+        what = (job.error_message or str(job.state)).removeprefix(f"{one_line(job.key)}: ")
         same.setdefault(what, []).append(job.key)
     for what, keys in same.items():
         yield f"{keys[0]}: {what}" + (f" (and {len(keys) - 1} more)" if len(keys) > 1 else "")

@@ -38,6 +38,8 @@ _RECORD_RETRY_SECONDS = 1.0
 _NOTHING = Usage()
 #: Object stores allow longer names than file systems; the end of a name holds its suffix.
 _NAME_LENGTH = 60
+#: Of a child's log, which may hold names out of the file.
+_LONGEST_LINE = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,9 +232,10 @@ class _Attempt:
         if not isinstance(error, (errors.ChildDied, errors.ChildFailed)) or not error.outcome.log_tail:
             return None
         key = f"logs/{self.claim.job_id}/{self.claim.fence}.log"
+        lines = [one_line(line, _LONGEST_LINE) for line in error.outcome.log_tail.split("\n")]
         try:
             self.shop.open_store(self.claim.dest_url).put_bytes(
-                key, error.outcome.log_tail.encode(), if_absent=False
+                key, "\n".join(lines).encode(), if_absent=False
             )
         except StorageError as unkept:
             log.warning("job %d: log not kept: %s", self.claim.job_id, unkept)

@@ -47,6 +47,14 @@ class ChildCannotWrite(ChildFailed):
     """The scratch disk is full or failing: the machine's trouble, not the job's."""
 
 
+class NotJudged(ChildFailed):
+    """Keras will not have the model, whatever it says: there is no verdict, today or ever, and no fault of ours."""
+
+    def __init__(self, stage: str, outcome: Outcome) -> None:
+        super().__init__(f"{stage}: Keras", outcome)
+        self.kind = "reference-failed"
+
+
 class ChildDied(JobError):
     """The child was killed, ran out of memory or time, or took itself away."""
 

@@ -48,10 +48,12 @@ class _Proof:
             return self._run(
                 server, target(step), self._payload, workdir=self._workdir, readable=tuple(readable)
             )
-        except (errors.ChildDied, errors.ChildFailed):
-            if needed:
-                raise
-            return None
+        except (errors.ChildDied, errors.ChildFailed) as error:
+            if not needed:
+                return None
+            if isinstance(error, errors.ChildFailed) and server not in (isolation.ENGINE, isolation.TORCH):
+                raise errors.NotJudged("verify", error.outcome) from error
+            raise
 
     def compare(self) -> tuple[dict[str, Any], bool]:
         found = self.confined("compare", isolation.ENGINE, (self._bundle,))

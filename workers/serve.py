@@ -67,6 +67,8 @@ def serve(
             leases.drain(settings.drain_seconds)
 
         signals.worker_shutting_down.connect(drain, weak=False)
+        # Whoever hears this sets logging up; otherwise Celery does, and keeps to itself what jobs say.
+        signals.setup_logging.connect(_nothing, weak=False)
         worker = app.Worker(
             hostname=worker_id,
             concurrency=settings.slots,
@@ -78,6 +80,10 @@ def serve(
         )
         worker.start()
         return int(worker.exitcode or 0)
+
+
+def _nothing(**_: object) -> None:
+    """The process that serves has its logging already."""
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras2torch
 from keras2torch import errors
+from keras2torch.errors import one_line
 from keras2torch.layers import _registry
 from keras2torch.parity import compare, prepare
 
@@ -35,9 +36,11 @@ def _reasons(error: errors.Keras2TorchError) -> list[dict[str, Any]]:
     return [
         {
             "kind": reason.kind,
-            "subject": f"{reason.class_name} {reason.option}" if reason.option else reason.class_name,
-            "layer": reason.layer,
-            "message": reason.message,
+            "subject": one_line(
+                f"{reason.class_name} {reason.option}" if reason.option else reason.class_name
+            ),
+            "layer": one_line(reason.layer),
+            "message": one_line(reason.message),
         }
         for reason in reasons
     ]

@@ -14,6 +14,7 @@ from sqlalchemy import exc
 from db.queries.queue import Claim
 from db.records import ErrorInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
+from keras2torch.errors import one_line
 from keras2torch.sandbox import SandboxError
 from storage.errors import StorageError, StoreUnavailable
 from workers import errors, inbox
@@ -22,6 +23,7 @@ RETRIES = 5
 DEATHS = 3
 _BACKOFF_SECONDS = 5.0
 _BACKOFF_LIMIT_SECONDS = 300.0
+_LONGEST_MESSAGE = 2000
 
 
 class Class(Enum):
@@ -128,7 +130,9 @@ def _message(error: Exception, claim: Claim) -> str:
         text = f"{error.strerror}{where}"
     else:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text if claim.key in text else f"{claim.key}: {text}"
+    # Where there is a name in it, it is a stranger's: of the file, of a layer, of a class.
+    text, key = one_line(text, _LONGEST_MESSAGE), one_line(claim.key)
+    return text if key in text else f"{key}: {text}"
 
 
 def _reasons(error: Exception) -> tuple[Reason, ...]:

@@ -11,7 +11,7 @@ from storage.errors import DiskFull, ObjectChanged, ObjectMissing, StoreUnavaila
 from workers import errors, inbox, verdict
 
 
-def claim(*, retries: int = 0, lost_count: int = 0) -> Claim:
+def claim(*, retries: int = 0, lost_count: int = 0, key: str = "a/b.h5") -> Claim:
     return Claim(
         job_id=7,
         fence=1,
@@ -20,7 +20,7 @@ def claim(*, retries: int = 0, lost_count: int = 0) -> Claim:
         lost_count=lost_count,
         source_id=1,
         store_url="/in",
-        key="a/b.h5",
+        key=key,
         etag="e",
         version_id=None,
         size=1,
@@ -68,6 +68,12 @@ PERMANENT = [
         errors.ChildFailed("verify", ended("reference-failed", class_="KerasError", message="no")),
         "reference-failed",
     ),
+    (
+        errors.NotJudged(
+            "verify", ended("exception", class_="ValueError", message="'my layer/' is no scope")
+        ),
+        "reference-failed",
+    ),
     (ObjectMissing("/in", "a/b.h5", "gone"), "object-missing"),
     (ObjectChanged("/in", "a/b.h5", "changed"), "object-changed"),
     (ProgrammingError("select", {}, Exception("no such column")), "internal-error"),
@@ -111,6 +117,15 @@ def test_what_may_pass_is_tried_five_times_more(error: Exception, kind: str) -> 
     assert not judged.again
     assert judged.state is JobState.FAILED
     assert judged.error.kind == kind
+
+
+def test_a_message_is_one_line_whatever_the_names_in_it() -> None:
+    hostile = "\x1b[2J\u202e\x00'; DROP TABLE job; --"
+    child = ended("exception", class_="ValueError", message=f"no layer {hostile}\nERROR forged")
+    error = verdict.judge(errors.ChildFailed("verify", child), claim(key=f"in\n{hostile}.h5")).error
+    assert error.message.isprintable()
+    assert error.message.startswith("in\\n\\x1b[2J")
+    assert "DROP TABLE job" in error.message
 
 
 def test_a_job_that_kills_its_process_is_quarantined_the_third_time() -> None:
