@@ -81,8 +81,11 @@ def shape_key(key: str) -> str:
     return f"{key}@shape"
 
 
-def shows_logits(layer: Mapping[str, Any]) -> bool:
-    """Whether a layer of the manifest has a module that yields what its activation gets."""
+def must_show_logits(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer of the manifest has a module that yields what its activation gets, whatever that is.
+
+    Other layers show it where a softmax or sigmoid stands outermost in their statement.
+    """
     return layer["keras_class"] == "Dense" and layer["torch_name"] is not None
 
 

@@ -20,12 +20,12 @@ from keras2torch.parity.arrays import (
     Array,
     ArrayWriter,
     logits_key,
+    must_show_logits,
     output_key,
-    shows_logits,
     trace_key,
     write_sample,
 )
-from keras2torch.parity.instrument import load_instrumented
+from keras2torch.parity.instrument import before_activation, load_instrumented
 from keras2torch.sandbox import progress
 
 MODULE_NAME = "keras2torch_candidate"
@@ -40,7 +40,10 @@ class CandidateError(RuntimeError):
 
 @dataclass(frozen=True)
 class Locator:
-    """Where one tensor passes; see `layers[].outputs` in the manifest. `key` is what both sides call it."""
+    """Where one tensor passes; see `layers[].outputs` in the manifest. `key` is what both sides call it.
+
+    `line` may be `before_activation` of one, and is None for what a module yields.
+    """
 
     key: str
     module: str
@@ -268,14 +271,17 @@ def flatten(value: Any) -> list[torch.Tensor]:
 
 
 def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
-    """Where layer outputs pass, and, for Dense layers, what their Linear hands to the activation."""
+    """Where layer outputs pass, and what goes into their activations."""
     locators = []
     for layer in manifest["layers"]:
         for place in layer.get("outputs", ()):
             name, call = layer["keras_name"], place["call"]
             locators.append(Locator(trace_key(name, call), place["module"], place["line"], place["axes"]))
-            if shows_logits(layer):
+            if must_show_logits(layer):
                 locators.append(Locator(logits_key(name, call), layer["torch_name"], None, None))
+            elif place["line"] is not None:
+                line = before_activation(place["line"])
+                locators.append(Locator(logits_key(name, call), place["module"], line, place["axes"]))
     return locators
 
 

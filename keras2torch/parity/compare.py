@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from keras2torch.parity.arrays import Array, logits_key, output_key, shape_key, shows_logits, trace_key
+from keras2torch.parity.arrays import Array, logits_key, must_show_logits, output_key, shape_key, trace_key
 from keras2torch.parity.conditioning import conditioning, worth_asking
 from keras2torch.parity.locate import first_departure
 from keras2torch.parity.report import (
@@ -312,7 +312,7 @@ def _tensors(workdir: Path, case: str, key: str) -> Iterator[Array | None]:
 def _compare_layers(evidence: _Evidence) -> list[LayerFigures]:
     """Every layer call that the manifest says can be seen, in Keras's order of execution, by its first output."""
     visible = {
-        (layer["keras_name"], place["call"]): shows_logits(layer)
+        (layer["keras_name"], place["call"]): must_show_logits(layer)
         for layer in evidence.manifest["layers"]
         if layer["keras_name"] not in evidence.plan["given"]
         for place in layer.get("outputs", ())
@@ -328,8 +328,9 @@ def _compare_layers(evidence: _Evidence) -> list[LayerFigures]:
             for path, call in answer["traces"]:
                 if (path, call) not in visible:
                     continue
-                if (path, call) in logits and visible[path, call]:
-                    compared = _sampled_difference(name, ours, theirs, logits_key(path, call))
+                key = logits_key(path, call)
+                if (path, call) in logits and (visible[path, call] or key in ours):
+                    compared = _sampled_difference(name, ours, theirs, key)
                     found.setdefault((path, call, True), []).append(compared)
                 compared = _sampled_difference(name, ours, theirs, trace_key(path, call))
                 found.setdefault((path, call, False), []).append(compared)

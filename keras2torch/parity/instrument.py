@@ -1,4 +1,5 @@
-"""Loads a Python file with eyes in it: what every `forward` assigns and returns is shown to an observer.
+"""Loads a Python file with eyes in it: what every `forward` assigns and returns is shown to an observer, and what a
+softmax or sigmoid gets that stands outermost there.
 
 Nothing else of the program changes, so what is observed is what runs.
 """
@@ -15,7 +16,18 @@ from typing import Any
 OBSERVE = "_keras2torch_observe_"
 
 Observe = Callable[[Any, int, Any], Any]
-"""Called with the object whose `forward` runs, the line of the statement, and the value, which it must return."""
+"""Called with the object whose `forward` runs, a place, and the value, which it must return.
+
+The place is the line of the statement; `before_activation` of it for what the statement's softmax or sigmoid gets.
+"""
+
+_SATURATING = frozenset({"torch.sigmoid", "torch.softmax"})
+"""What hides the values that it gets, where they are large."""
+
+
+def before_activation(line: int) -> int:
+    """The place of what a softmax or sigmoid gets, in the statement on this line."""
+    return -line
 
 
 def load_instrumented(path: Path, name: str, observe: Observe) -> ModuleType:
@@ -57,22 +69,35 @@ class _Instrument(ast.NodeTransformer):
         return node  # a function within a forward: its `self`, if any, is not ours
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        return [node, _observation(node, node.targets[0])] if self._inside else node
+        if not self._inside:
+            return node
+        node.value = _watched(node, node.value)
+        return [node, _observation(node, node.targets[0])]
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         return [node, _observation(node, node.target)] if self._inside else node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        return [node, _observation(node, node.target)] if self._inside and node.value else node
+        if not self._inside or node.value is None:
+            return node
+        node.value = _watched(node, node.value)
+        return [node, _observation(node, node.target)]
 
     def visit_Return(self, node: ast.Return) -> Any:
         if self._inside and node.value is not None:
-            node.value = _call(node, node.value)
+            node.value = _call(node, node.lineno, _watched(node, node.value))
         return node
 
 
+def _watched(statement: ast.stmt, value: ast.expr) -> ast.expr:
+    """The value, with an eye on what it hands to the softmax or sigmoid that it is, if it is one."""
+    if isinstance(value, ast.Call) and value.args and ast.unparse(value.func) in _SATURATING:
+        value.args[0] = _call(statement, before_activation(statement.lineno), value.args[0])
+    return value
+
+
 def _observation(statement: ast.stmt, target: ast.expr) -> ast.stmt:
-    return ast.copy_location(ast.Expr(_call(statement, _loaded(target))), statement)
+    return ast.copy_location(ast.Expr(_call(statement, statement.lineno, _loaded(target))), statement)
 
 
 def _loaded(target: ast.expr) -> ast.expr:
@@ -84,6 +109,6 @@ def _loaded(target: ast.expr) -> ast.expr:
     return copy.value if isinstance(copy, ast.Starred) else copy
 
 
-def _call(statement: ast.stmt, value: ast.expr) -> ast.expr:
-    arguments = [ast.Name("self", ast.Load()), ast.Constant(statement.lineno), value]
+def _call(statement: ast.stmt, place: int, value: ast.expr) -> ast.expr:
+    arguments = [ast.Name("self", ast.Load()), ast.Constant(place), value]
     return ast.copy_location(ast.Call(ast.Name(OBSERVE, ast.Load()), arguments, []), statement)

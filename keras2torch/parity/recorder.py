@@ -17,7 +17,7 @@ class Traces:
 
     layers: list[tuple[str, int]] = field(default_factory=list)
     logits: list[tuple[str, int]] = field(default_factory=list)
-    """Dense layers whose values before the activation were recorded too."""
+    """Layers of which the values before the activation were recorded too."""
 
 
 @dataclass
@@ -79,7 +79,10 @@ class Recorder:
 
     @contextmanager
     def _watching_activations(self, recording: "_Recording") -> Iterator[None]:
-        """See what Dense layers give to their activation: a saturated softmax hides all that stands before it."""
+        """See what layers give to their activation: a saturated softmax hides all that stands before it.
+
+        Of Dense layers, whatever the activation is; of others, what goes into a softmax or sigmoid.
+        """
 
         def watched(layer: Any, activation: Any) -> Any:
             def activate(logits: Any) -> Any:
@@ -92,10 +95,21 @@ class Recorder:
 
         with ExitStack() as stack:
             for layer in self._library.layers_of(self._model):
-                if isinstance(layer, self._library.keras.layers.Dense) and layer.activation is not None:
+                if self._shows_logits(layer):
                     stack.callback(setattr, layer, "activation", layer.activation)
                     layer.activation = watched(layer, layer.activation)
             yield
+
+    def _shows_logits(self, layer: Any) -> bool:
+        layers = self._library.keras.layers
+        activation = getattr(layer, "activation", None)
+        if activation is None or isinstance(layer, layers.Activation):
+            return False
+        if isinstance(layer, layers.Dense):
+            return activation is not self._library.keras.activations.linear
+        # Recurrent layers and their cells call theirs at every step.
+        recurrent = hasattr(layer, "state_size") or hasattr(layer, "cell")
+        return not recurrent and getattr(activation, "__name__", "") in {"sigmoid", "softmax"}
 
     def _enter(self, layer: Any) -> _Frame:
         outer = self._stack[-1] if self._stack else None

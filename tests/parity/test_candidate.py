@@ -53,6 +53,7 @@ class Net(nn.Module):
             x = stage(x)
         low, high = self.split(x)
         _, third = low, high
+        shares = torch.softmax(low, dim=1)
         scores = self.head(low.mean(dim=(2, 3))).relu()
         return low.flatten(1), ids + high.sum().long()
 
@@ -86,6 +87,7 @@ LAYERS = {
     "stage_module": [place(0, "stages.1", None, TO_FIRST)],
     "split": [place(0, "", "low, high = self.split(x)", TO_FIRST)],
     "second": [place(0, "", "_, third = low, high", TO_FIRST)],
+    "shares": [place(0, "", "shares = torch.softmax", TO_FIRST)],
     "never": [place(0, "stages.7", "y += 1")],
 }
 
@@ -115,7 +117,12 @@ def run(sandboxes: dict[str, Sandbox], tmp_path: Path) -> Any:
         }
         write_arrays(workdir / "cases" / "a.npz", case)
         traces = [["head", 0], *([name, place["call"]] for name in LAYERS for place in LAYERS[name])]
-        answer = {"cases": {"a": {"traces": traces, "logits": [["head", 0]], "outputs": 2}, **expected}}
+        answer = {
+            "cases": {
+                "a": {"traces": traces, "logits": [["head", 0], ["shares", 0]], "outputs": 2},
+                **expected,
+            }
+        }
         (workdir / "expected.json").write_text(json.dumps(answer))
         return sandboxes["torch"].run(
             "keras2torch.parity.candidate:run_candidate",
@@ -157,6 +164,8 @@ def test_every_place_is_observed_in_keras_axes(run: Any, tmp_path: Path) -> None
         "layer-head:0": np.zeros((2, 1)),
         "logits-head:0": 0.5 - (last / 2).mean(axis=(1, 2)).sum(axis=-1, keepdims=True),
         "layer-second:0": last * 3,
+        "layer-shares:0": np.full_like(last, 1 / 3),
+        "logits-shares:0": last / 2,
         "output-0": (last / 2).transpose(0, 3, 1, 2).reshape(2, -1),
         "output-1": np.array([1, 2]) + int((last * 3).sum()),
     }

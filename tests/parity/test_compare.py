@@ -332,6 +332,22 @@ def test_the_json_is_the_same_every_time_and_knows_no_clock(run: Run) -> None:
     assert not list(run.folder.glob(".parity*"))
 
 
+def test_logits_of_other_layers_than_dense_ones_count_where_they_show(run: Run) -> None:
+    """A Conv2D may end in a softmax too; whether that stands by itself is up to the emitted code."""
+    for name in ("case0", "case1"):
+        run.expected["cases"][name]["logits"].append(["conv", 0])
+        exact = {"logits-conv:0": np.arange(15.0), "logits-conv:0@shape": np.array([3, 5])}
+        run[f"expected64/{name}"].update(exact)
+    report = run.judge()
+    assert report.passed
+    assert "conv before its activation" not in [f.title for f in report.layers]
+    for name in ("case0", "case1"):
+        wrong = {"logits-conv:0": np.arange(15.0) + 1e-3, "logits-conv:0@shape": np.array([3, 5])}
+        run[f"actual64/{name}"].update(wrong)
+    report = run.judge()
+    assert report.failures[0].startswith("layer conv before its activation: error")
+
+
 @pytest.mark.parametrize(
     "setting", [{"tf32_matmul": True}, {"tf32_cudnn": True}, {"float32_matmul_precision": "high"}]
 )
