@@ -89,6 +89,10 @@ def must_show_logits(layer: Mapping[str, Any]) -> bool:
     return layer["keras_class"] == "Dense" and layer["torch_name"] is not None
 
 
+RATE = "rate"
+"""Under which the reference leaves the learning rate of its step."""
+
+
 def direction(number: int, shape: Sequence[int]) -> Array:
     """What both sides multiply output `number` by, of N(0, 1), before they sum up and differentiate."""
     return np.random.default_rng([number, len(shape)]).standard_normal(tuple(shape))

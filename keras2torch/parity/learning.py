@@ -1,4 +1,4 @@
-"""Judges what the two sides computed while they learned: a step in training mode, and gradients.
+"""Judges what the two sides computed while they learned: a step of gradient descent, and gradients.
 
 Both are asked for, not part of every proof. Weights are compared as torch holds them: what Keras says of its own goes
 through the same recipes that made the bundle's weights.
@@ -14,16 +14,19 @@ import numpy as np
 from keras2torch.bundle import read_manifest
 from keras2torch.conversion import Understood, understand
 from keras2torch.options import ConversionOptions, Replacement, UserFile
-from keras2torch.parity.arrays import Array
+from keras2torch.parity.arrays import RATE, Array
 from keras2torch.parity.compare import difference, figures
 from keras2torch.parity.report import ParityReport, TensorFigures
 from keras2torch.resolve import resolve
 from keras2torch.weights import Lookup, Weight
 
 KINDS = ("training", "gradients")
-LIMIT = 2e-7
-"""Both libraries round a constant to float32 on the way, whatever they compute in: PyTorch the slope of its hard
-sigmoid (only in the gradient), tf_keras what its batch normalization adds to the running statistics."""
+LIMIT = 1e-9
+ROUNDED_LIMIT = 2e-7
+"""Where PyTorch rounds a constant of a gradient to float32, whatever it computes in."""
+
+ROUNDED = ("hardsigmoid", "hardswish", "Hardsigmoid", "Hardswish")
+"""Functions of PyTorch that do: their slope is the float32 next to 1/6."""
 
 SMALLEST_GRADIENT = 1e-6
 """A gradient is measured by this part of the largest one at least: some are zero but for rounding, as that of a bias
@@ -72,6 +75,8 @@ def compare_learning(
     manifest = read_manifest(bundle)
     options = ConversionOptions.from_json(manifest["options"], bundle=bundle, layers=layers, replace=replace)
     understood = understand(source, options)
+    text = (bundle / "model.py").read_text(encoding="utf-8")
+    limit = ROUNDED_LIMIT if any(name in text for name in ROUNDED) else LIMIT
     found: dict[str, Sequence[TensorFigures]] = {}
     notes = [f"{kind} not compared: {why}" for kind, reasons in refusals.items() for why in reasons]
     for kind in KINDS:
@@ -85,10 +90,14 @@ def compare_learning(
                 f"weight-{name}" for name, each in understood.program.state.items() if not each.sources
             }
             left = sorted(key.removeprefix("weight-") for key in ours if key not in compared | constants)
-        found[kind] = list(_judged(pairs, case))
-        if left and kind == "gradients":
+        found[kind] = list(_judged(pairs, case, limit))
+        if left:
             shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-            notes.append(f"gradients not compared, since Keras has none of the same form: {shown}")
+            notes.append(f"{kind} not compared, since Keras has nothing of the same form: {shown}")
+    if limit is ROUNDED_LIMIT and found:
+        notes.append(
+            f"learning is held to {limit:g}: PyTorch rounds the slope of its hard sigmoid to float32 in gradients"
+        )
     return Learning(found, notes)
 
 
@@ -97,7 +106,7 @@ def _pairs(
 ) -> Iterator[tuple[str, Array | None, Array]]:
     """(key, ours, theirs) of each tensor that both can have."""
     for key in theirs:
-        if not key.startswith("weight-"):
+        if key != RATE and not key.startswith("weight-"):
             yield key, ours.get(key), theirs[key]
     stored = {key.removeprefix("weight-"): theirs[key] for key in theirs if key.startswith("weight-")}
     for name, expected in _in_torch(understood, stored):
@@ -147,10 +156,12 @@ def _evaluated(weight: Weight, arrays: Lookup, dtype: np.dtype[np.generic]) -> A
     return np.concatenate(blocks).reshape(weight.shape)
 
 
-def _judged(pairs: Sequence[tuple[str, Array | None, Array]], case: str) -> Iterator[TensorFigures]:
+def _judged(
+    pairs: Sequence[tuple[str, Array | None, Array]], case: str, limit: float
+) -> Iterator[TensorFigures]:
     found = {key: difference(case, ours, theirs) for key, ours, theirs in pairs}
     largest = max((each.scale for each in found.values()), default=0.0)
     for key, each in found.items():
         scaled = dataclasses.replace(each, scale=max(each.scale, SMALLEST_GRADIENT * largest))
-        (figure,) = figures([scaled], {case: LIMIT})
+        (figure,) = figures([scaled], {case: limit})
         yield TensorFigures(name=key.removeprefix("weight-"), structure=figure)

@@ -3,12 +3,13 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from math import floor, log2
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras2torch.parity.arrays import Array, ArrayWriter, direction, output_key
+from keras2torch.parity.arrays import RATE, Array, ArrayWriter, direction, output_key
 from keras2torch.parity.float64 import exact_float64, groups_apart
 from keras2torch.parity.library import Library
 from keras2torch.parity.reference import (
@@ -18,6 +19,8 @@ from keras2torch.parity.reference import (
     input_order,
     layers_by_path,
 )
+
+LARGEST_STEP = 0.125
 
 
 def run_learning_reference(payload: Mapping[str, Any]) -> dict[str, str | None]:
@@ -82,15 +85,7 @@ def _gradients(
     with groups_apart(tf), tf.GradientTape() as tape:
         for source in sources.values():
             tape.watch(source)
-        outputs = library.tensors(model(tensors, training=False))
-        total = tf.add_n(
-            [
-                tf.reduce_sum(output * direction(number, output.shape))
-                for number, output in enumerate(outputs)
-                if output.dtype.is_floating
-            ]
-            or [tf.constant(0.0, tf.float64)]
-        )
+        total = combined(tf, library.tensors(model(tensors, training=False)))
     try:
         gradients = tape.gradient(total, sources)
     except (LookupError, tf.errors.OpError) as error:
@@ -101,6 +96,16 @@ def _gradients(
     return None
 
 
+def combined(tf: Any, outputs: Sequence[Any]) -> Any:
+    """What is differentiated: a fixed random combination of all outputs."""
+    parts = [
+        tf.reduce_sum(output * direction(number, output.shape))
+        for number, output in enumerate(outputs)
+        if output.dtype.is_floating
+    ]
+    return tf.add_n(parts or [tf.constant(0.0, tf.float64)])
+
+
 def _train(
     library: Library,
     model: Any,
@@ -109,7 +114,11 @@ def _train(
     variables: Mapping[str, Any],
     writer: ArrayWriter,
 ) -> str | None:
-    """Run with the statistics of the batch, and with all that is random left out; write what the statistics become."""
+    """Take one step of Keras's own SGD, with the statistics of the batch and with all that is random left out.
+
+    Writes the outputs before the step, every weight and statistic after it, and the learning rate.
+    """
+    tf = library.tf
     norms = [
         layer
         for layer in library.layers_of(model)
@@ -119,14 +128,32 @@ def _train(
     if why:
         return why
     for layer in norms:
-        layer.call = _in_training(layer.call)
-    outputs = library.tensors(model(inputs, training=False))
+        layer.call = _in_training(layer.call)  # a frozen one uses its old statistics all the same
+        if library.name == "tf_keras":
+            # Turned into a tensor by Keras, it would become float32.
+            layer.momentum = tf.constant(layer.momentum, tf.float64)
+    with groups_apart(tf), tf.GradientTape() as tape:
+        outputs = library.tensors(model(tf.nest.map_structure(tf.constant, inputs), training=False))
+        total = combined(tf, outputs)
     for number, output in enumerate(outputs):
         writer.write(output_key(number), np.asarray(output))
-    statistics = {id(each) for layer in norms for each in (layer.moving_mean, layer.moving_variance)}
+    trained = model.trainable_variables
+    try:
+        own = [each.value if library.name == "keras" else each for each in trained]
+        gradients = tape.gradient(total, own)
+    except (LookupError, tf.errors.OpError) as error:
+        return f"TensorFlow has no gradient here: {str(error).splitlines()[0]}"
+    moved = [
+        (tf.convert_to_tensor(gradient), each)
+        for gradient, each in zip(gradients, trained, strict=True)
+        if gradient is not None
+    ]
+    rate = _rate([(np.asarray(gradient), np.asarray(each)) for gradient, each in moved])
+    if moved:
+        library.keras.optimizers.SGD(rate).apply_gradients(moved)
+    writer.write(RATE, np.array(rate))
     for name, variable in variables.items():
-        if id(variable) in statistics:
-            writer.write(f"weight-{name}", np.asarray(variable))
+        writer.write(f"weight-{name}", np.asarray(variable))
     return None
 
 
@@ -145,6 +172,20 @@ def _otherwise_on_purpose(library: Library, model: Any, norms: Sequence[Any]) ->
     if any(id(layer) in normalized for wrapper in wrappers for layer in wrapper._flatten_layers()):
         return "Keras 3 normalises each step in a TimeDistributed by its own statistics, PyTorch all steps by the same"
     return None
+
+
+def _rate(moved: Sequence[tuple[Array, Array]]) -> float:
+    """A learning rate at which the weights that move furthest move by a tenth of their scale or so.
+
+    A power of two, which no type rounds.
+    """
+    steps = [
+        np.abs(gradient).max() / np.abs(weight).max()
+        for gradient, weight in moved
+        if weight.size and np.abs(weight).max() > 0
+    ]
+    furthest = float(max(steps, default=1.0)) or 1.0
+    return 2.0 ** floor(log2(LARGEST_STEP / furthest))
 
 
 def _in_training(original: Callable[..., Any]) -> Callable[..., Any]:

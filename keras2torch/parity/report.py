@@ -242,6 +242,15 @@ class ParityReport:
         return max((f.deployment.error for f in self.outputs), default=float("inf"))
 
     @property
+    def learnt(self) -> Iterator[str]:
+        """A line for each comparison of learning that was asked for, with the tensor that is furthest off."""
+        for kind, figures in (("training step", self.training), ("gradients", self.gradients)):
+            if figures:
+                worst = max(figures, key=lambda each: each.structure.error)
+                error = worst.structure.error
+                yield f"{kind}: {len(figures)} tensors, furthest off {worst.name}, by {error:.1e} of its scale"
+
+    @property
     def extent(self) -> str:
         """How much was compared."""
         ran = sum(case.refused is None for case in self.cases)

@@ -47,12 +47,12 @@ def print_report(report: ParityReport, console: Console, *, layers: bool = False
         say(
             f"took {sum(report.timings.values()):.1f} s ({steps}); Keras loads the model in {report.keras_load_s:.1f} s"
         )
-    for note in report.notes:
-        say(note, "yellow")
-    for warning in report.warnings:
-        say(f"warning: {warning}", "yellow")
-    for failure in report.failures:
-        say(f"failed: {failure}", "red")
+    lines = [(line, "") for line in report.learnt]
+    lines += [(note, "yellow") for note in report.notes]
+    lines += [(f"warning: {warning}", "yellow") for warning in report.warnings]
+    lines += [(f"failed: {failure}", "red") for failure in report.failures]
+    for line, style in lines:
+        say(line, style)
     if report.first_departure:
         for detail in report.first_departure.details():
             say(f"{report.first_departure.layer}: {detail}", "red")
