@@ -27,6 +27,7 @@ from keras2torch.options import ARCHITECTURE_FILE
 from keras2torch.precision import itemsize
 from keras2torch.source.model import SourceModel
 from keras2torch.tensors import stored_dtype, write_safetensors
+from keras2torch.training import training_notes
 from keras2torch.translate import Program
 from keras2torch.weights import Lookup
 
@@ -149,6 +150,7 @@ def _manifest(
         name: stored_dtype(weight, arrays, options.get("dtype")) for name, weight in program.state.items()
     }
     size = sum(prod(weight.shape) * itemsize(dtypes[name]) for name, weight in program.state.items())
+    notes = training_notes(source.compiled, program.graph)
     return {
         "schema_version": SCHEMA_VERSION,
         "source": {
@@ -177,6 +179,7 @@ def _manifest(
             for name, weight in program.state.items()
         ],
         "warnings": list(program.warnings),
+        **({"training": notes} if notes else {}),
     }
 
 

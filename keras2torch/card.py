@@ -5,10 +5,12 @@ Names come from the model file: they stand in code spans only, where Markdown an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras2torch.errors import one_line
+
+_MOST_NAMES = 4
 
 
 def write_card(manifest: Mapping[str, Any]) -> str:
@@ -43,6 +45,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
     ]
     if manifest["warnings"]:
         lines += ["", "## Warnings", "", *[f"- {_code(warning)}" for warning in manifest["warnings"]]]
+    lines += _training(manifest.get("training", {}))
     lines += [
         "",
         "## Weights",
@@ -69,6 +72,43 @@ def _stored(dtype: str | None) -> list[str]:
         f"`load_model(dtype=torch.{dtype})` in {dtype} too.",
         "",
     ]
+
+
+def _training(notes: Mapping[str, Any]) -> list[str]:
+    """How the model was trained in Keras, a section where anything is known of it."""
+    lines = []
+    if "unreadable" in notes:
+        lines += ["", f"What the file says of its training cannot be read: {_code(notes['unreadable'])}."]
+    if "optimizer" in notes:
+        optimizer = notes["optimizer"]
+        settings = ", ".join(f"{key}={value}" for key, value in optimizer["settings"].items())
+        lines += ["", f"Compiled in Keras with the optimizer {_code(optimizer['name'])}"]
+        lines[-1] += f": {_code(settings)}." if settings else "."
+    if "loss" in notes:
+        loss = notes["loss"]
+        losses = (
+            loss.items()
+            if isinstance(loss, Mapping)
+            else enumerate([loss] if isinstance(loss, str) else loss)
+        )
+        shown = ", ".join(f"{key}: {value}" if isinstance(key, str) else value for key, value in losses)
+        lines += ["", f"Loss: {_code(shown)}."]
+    if "frozen" in notes:
+        lines += ["", f"Frozen in Keras, so without gradients here: {_some(notes['frozen'])}."]
+    if "options" in notes:
+        lines += ["", "Options of training in Keras, of which `model.py` holds nothing:", ""]
+        lines += ["| option in Keras | value | layers |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(each['option'])} | {_cell(each['value'])} | {_some(each['layers'], _cell)} |"
+            for each in notes["options"]
+        ]
+    return ["", "## Training", *lines] if lines else []
+
+
+def _some(names: Sequence[str], show: Callable[[str], str] | None = None) -> str:
+    shown = ", ".join(map(show or _code, names[:_MOST_NAMES]))
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _port_row(kind: str, port: Mapping[str, Any]) -> str:

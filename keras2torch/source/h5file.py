@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from keras2torch import errors
+from keras2torch.source.compiled import compiled_config
 from keras2torch.source.datasets import Datasets
 from keras2torch.source.generation import generation_of
-from keras2torch.source.hdf5 import HDF5, Node
+from keras2torch.source.hdf5 import COMPILED, HDF5, Node
 from keras2torch.source.jsontext import parse_object
 from keras2torch.source.limits import Limits
 from keras2torch.source.model import Array, Generation, SourceModel, StoredWeight, Weights
@@ -72,6 +73,7 @@ class H5File:
             backend=None if backend is None else self._text(backend, "backend", "/"),
             config=config,
             weights=self._weights(group),
+            compiled=compiled_config(root[COMPILED], self._limits) if COMPILED in root else None,
         )
 
     def weights_only(self, config: Mapping[str, Any], generation: Generation) -> Weights:

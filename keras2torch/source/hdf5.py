@@ -28,6 +28,8 @@ _LINKS = (0x0002, 0x0006, 0x0011)
 """Messages that only groups have: link info, link, symbol table."""
 ATTRIBUTES = ("model_config", "keras_version", "backend", "layer_names", "weight_names")
 """How the names of those attributes begin that are read at all."""
+COMPILED = "training_config"
+"""Of the root, and worth knowing only: a damaged one is None, no reason to refuse the file."""
 _ATTRIBUTE_HEADERS = {1: 8, 3: 9}
 """Version of an attribute message -> bytes in front of its name."""
 _HARD_LINKS, _SOFT_LINK = (0, 1), 2
@@ -174,6 +176,14 @@ class Node(dataobjects.DataObjects):  # type: ignore[misc]
         start = offset + _ATTRIBUTE_HEADERS.get(buffer[offset], 0)
         (size,) = struct.unpack_from("<H", buffer, offset + 2)
         name = bytes(buffer[start : start + size]).strip(b"\0").decode("utf-8")
+        if name == COMPILED and self.spot == "/":
+            items = self._attribute_items
+            try:
+                with damage_at(self.spot):
+                    return name, super()._parse_attribute_msg(buffer, offset)[1]
+            except errors.RefusedFile:
+                self._attribute_items = items
+                return name, None
         if start > offset and not name.startswith(ATTRIBUTES):
             return name, None
         found: tuple[str, Any] = super()._parse_attribute_msg(buffer, offset)

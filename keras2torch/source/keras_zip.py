@@ -28,6 +28,7 @@ def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
     version = metadata.get("keras_version")
     if not isinstance(version, str):
         raise errors.BadConfig("metadata.json does not say which Keras wrote the file")
+    compiled = config.get("compile_config")
     config = with_own_classes(config)
     generation = generation_of(version, config)
     if "model.weights.h5" not in archive.members and "model.weights.json" in archive.members:
@@ -47,6 +48,7 @@ def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
         config=config,
         weights=H5File(weights, limits).saved_state(config, generation),
         each_layer=True,
+        compiled=compiled if isinstance(compiled, Mapping) else None,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras2torch.source.compiled import Compiled
+
 Array = NDArray[Any]
 
 
@@ -72,6 +74,8 @@ class SourceModel:
     each_layer: bool = False
     """Whether `weights` is by the path of each single layer: in files that give layers of nested models groups of
     their own, their order in the file is no matter."""
+    compiled: Compiled = None
+    """How the model was compiled for training."""
     architecture: bytes | None = None
     """For a weights-only file, the JSON that `config` comes from."""
     unused: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,150 @@
+"""One step of gradient descent beside Keras's, in float64: `python -m benchmarks.train_step MODEL... --docs`.
+
+Each model is converted; the bundle and Keras take the same step, with plain SGD, from the same weights on the same
+batch (dropout off), and every weight and running statistic is compared. Models are files, folders of files, and
+architectures of keras.applications by name, which get random weights of a trained model's kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras2torch import convert
+from keras2torch.errors import Keras2TorchError, one_line
+from keras2torch.parity.report import ParityReport, TensorFigures
+from keras2torch.parity.verify import Verifier
+from keras2torch.sandbox import Limits
+
+_PAGE = Path(__file__).parents[1] / "docs" / "training.md"
+_START, _END = "<!-- train steps: made by python -m benchmarks.train_step -->", "<!-- end of train steps -->"
+_LIMITS = Limits(wall_s=1800.0, memory_bytes=16 << 30)
+_LONGEST_NOTE = 160
+_HEAD = "| model | Keras | weights compared | furthest off | error there | differences |\n|---|---|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one model; `problem` where nothing was compared, or the step is another one."""
+
+    model: str
+    library: str = ""
+    compared: int = 0
+    worst: str = ""
+    error: float = 0.0
+    notes: Sequence[str] = ()
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        notes = "; ".join(_note(note) for note in self.notes)
+        if self.problem is not None:
+            return f"| {self.model} | {self.library} | | | | **{_note(self.problem)}** |"
+        error = f"{self.error:.1e}" if self.compared else ""
+        worst = f"`{self.worst}`" if self.worst else ""
+        return f"| {self.model} | {self.library} | {self.compared} | {worst} | {error} | {notes} |"
+
+
+def _note(text: str) -> str:
+    return one_line(text.replace("|", ","), limit=_LONGEST_NOTE)
+
+
+def step(verifier: Verifier, name: str, source: Path) -> Row:
+    """Convert `source`, and compare one step."""
+    with tempfile.TemporaryDirectory(prefix="train-step-") as folder:
+        bundle = Path(folder) / "bundle"
+        try:
+            convert(source, bundle)
+            report = verifier.verify(bundle, source, training=True, limits=_LIMITS)
+        except Keras2TorchError as error:
+            return Row(name, problem=str(error).replace(f"{source}: ", ""))
+    return _row(name, report)
+
+
+def _row(name: str, report: ParityReport) -> Row:
+    weights = [each for each in report.training if not each.name.startswith("output-")]
+    notes = [note for note in report.warnings if note.startswith(("training", "learning"))]
+    failed = next((why for why in report.failures if why.startswith("training")), None)
+    if not report.training:
+        return Row(name, report.library, problem="; ".join(notes) or "not compared", notes=notes)
+    if not weights:
+        return Row(name, report.library, notes=["nothing to train", *notes], problem=failed)
+    worst = max(weights, key=_error)
+    return Row(name, report.library, len(weights), worst.name, _error(worst), notes, failed)
+
+
+def _error(figures: TensorFigures) -> float:
+    return figures.structure.error
+
+
+def _sources(models: Sequence[str]) -> Iterator[Path]:
+    for model in models:
+        path = Path(model)
+        yield from sorted(path.rglob("*.h5")) if path.is_dir() else [path]
+
+
+def rows(verifier: Verifier, arguments: argparse.Namespace) -> Iterator[Row]:
+    for source in _sources(arguments.models):
+        yield step(verifier, source.stem, source)
+    for name in arguments.application:
+        with tempfile.TemporaryDirectory(prefix="train-step-") as folder:
+            source = Path(folder) / f"{name}.h5"
+            payload = {
+                "library": "keras",
+                "architecture": name,
+                "path": str(source),
+                "size": arguments.size,
+                "top": True,
+            }
+            outcome = verifier.sandboxes["keras"].run(
+                "benchmarks.applications:build", payload, workdir=Path(folder), limits=_LIMITS
+            )
+            if outcome.error is not None:
+                yield Row(name, "keras", problem=outcome.error["message"])
+            else:
+                yield step(verifier, name, source)
+
+
+def _write(done: Sequence[Row]) -> None:
+    """Put the table into the page, in the place of the one that is there."""
+    text = _PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_START)
+    after = rest.partition(_END)[2]
+    compared = [row for row in done if row.problem is None]
+    summary = (
+        f"{len(compared)} of {len(done)} models took Keras's step; {sum(row.compared for row in compared):,} weights "
+        f"and statistics were compared, the furthest off by {max(row.error for row in compared):.1e} of its scale."
+    )
+    table = "\n".join([_HEAD, *map(str, done)])
+    _PAGE.write_text(f"{before}{_START}\n{summary}\n\n{table}\n{_END}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.train_step", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="a file, or a folder of .h5 files")
+    parser.add_argument(
+        "--application", action="append", default=[], metavar="NAME", help="as ResNet50; may be repeated"
+    )
+    parser.add_argument(
+        "--size", type=int, help="height and width of what applications take (default: theirs)"
+    )
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/training.md")
+    arguments = parser.parse_args()
+    done: list[Row] = []
+    print(_HEAD, flush=True)
+    with Verifier() as verifier:
+        for row in rows(verifier, arguments):
+            done.append(row)
+            print(row, flush=True)
+    if arguments.docs:
+        _write(done)
+    return 1 if any(row.problem is not None for row in done) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
