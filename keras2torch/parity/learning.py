@@ -85,6 +85,8 @@ def compare_learning(
             continue
         with np.load(workdir / "learning" / f"{kind}-expected.npz") as theirs, np.load(ours_path) as ours:
             pairs = list(_pairs(understood, theirs, ours))
+            if kind == "training":
+                pairs += _unmoved(understood, ours)
             compared = {key for key, _, _ in pairs}
             constants = {
                 f"weight-{name}" for name, each in understood.program.state.items() if not each.sources
@@ -112,6 +114,14 @@ def _pairs(
     for name, expected in _in_torch(understood, stored):
         if f"weight-{name}" in ours:
             yield f"weight-{name}", ours[f"weight-{name}"], expected
+
+
+def _unmoved(understood: Understood, ours: Mapping[str, Array]) -> Iterator[tuple[str, Array | None, Array]]:
+    """Parameters that Keras does not have, which no step may move: (key, ours, what it was)."""
+    for name in understood.program.trained:
+        weight = understood.program.state[name]
+        if not weight.sources and f"weight-{name}" in ours:
+            yield f"weight-{name}", ours[f"weight-{name}"], _evaluated(weight, {}, np.dtype(np.float64))
 
 
 def _in_torch(understood: Understood, stored: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:

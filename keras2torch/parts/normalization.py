@@ -97,7 +97,7 @@ class MaskedBatchNorm(nn.Module):
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         inside = inside.expand_as(x)
         others = [axis for axis in range(x.dim()) if axis != 1]
-        count = inside.sum(others, keepdim=True) + 1e-7
+        count = inside.sum(others, keepdim=True, dtype=x.dtype) + 1e-7
         mean = torch.where(inside, x, 0.0).sum(others, keepdim=True) / count
         variance = torch.where(inside, x - mean, 0.0).square().sum(others, keepdim=True) / count
         self.running_mean.lerp_(mean.detach().flatten(), self.momentum)

@@ -51,7 +51,9 @@ def test_a_right_bundle_learns_as_keras_does(
     report = verifier.verify(bundle, sources[model], training=True, gradients=True)
     assert report.passed, report.failures
     assert report.warnings == []
-    assert {figures.name for figures in report.training} >= {"output-0", *statistics}
+    # A step is compared on every weight, frozen or not, and on what Keras does not have at all.
+    assert {figures.name for figures in report.training} >= {"output-0", *statistics, *_parameters(bundle)}
+    assert max(figures.structure.error for figures in report.training) < 1e-12
     assert {figures.name for figures in report.gradients} == {
         *([] if model == "masked_norms" else ["input-0"]),
         *_parameters(bundle),
@@ -66,3 +68,16 @@ def _parameters(bundle: Path) -> set[str]:
         for entry in read_manifest(bundle)["weights"]
         if entry["keras"] and "running" not in entry["torch"]
     }
+
+
+def test_what_keras_does_not_train_must_not_move(
+    sources: dict[str, Path], tmp_path: Path, verifier: Verifier
+) -> None:
+    bundle = convert(sources["masked_norms"], tmp_path / "bundle").path
+    text = (bundle / "model.py").read_text()
+    assert text.count("requires_grad_(False)") == 2
+    (bundle / "model.py").write_text(text.replace("requires_grad_(False)", "requires_grad_(True)"))
+    report = verifier.verify(bundle, sources["masked_norms"], training=True)
+    assert report.first_departure is None, "inference shows it already"
+    moved = {figures.name for figures in report.training if not figures.structure.passed}
+    assert moved == {"lstm.bias_hh_l0", "frozen.weight", "frozen.bias"}
