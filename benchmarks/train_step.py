@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras2torch import convert
-from keras2torch.errors import Keras2TorchError, one_line
+from keras2torch.errors import Keras2TorchError, RefusedFile, UnsupportedModel, one_line
 from keras2torch.parity.report import ParityReport, TensorFigures
 from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Limits
@@ -38,6 +38,7 @@ class Row:
     error: float = 0.0
     notes: Sequence[str] = ()
     problem: str | None = None
+    converted: bool = True
 
     def __str__(self) -> str:
         notes = "; ".join(_note(note) for note in self.notes)
@@ -59,6 +60,8 @@ def step(verifier: Verifier, name: str, source: Path) -> Row:
         try:
             convert(source, bundle)
             report = verifier.verify(bundle, source, training=True, limits=_LIMITS)
+        except (RefusedFile, UnsupportedModel) as error:
+            return Row(name, problem=str(error), converted=False)
         except Keras2TorchError as error:
             return Row(name, problem=str(error).replace(f"{source}: ", ""))
     return _row(name, report)
@@ -126,7 +129,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.train_step", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="a file, or a folder of .h5 files")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="a file, or a folder of .h5 files (what does not convert is left out)",
+    )
     parser.add_argument(
         "--application", action="append", default=[], metavar="NAME", help="as ResNet50; may be repeated"
     )
@@ -139,8 +147,11 @@ def main() -> int:
     print(_HEAD, flush=True)
     with Verifier() as verifier:
         for row in rows(verifier, arguments):
-            done.append(row)
-            print(row, flush=True)
+            if row.converted:
+                done.append(row)
+                print(row, flush=True)
+            else:
+                print(f"{row.model}: {row.problem}", file=sys.stderr)
     if arguments.docs:
         _write(done)
     return 1 if any(row.problem is not None for row in done) else 0
