@@ -33,12 +33,13 @@ from keras2torch.weights import Lookup
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-_BUNDLE_FILES = frozenset(
+BUNDLE_FILES = frozenset(
     {
         MANIFEST,
         "README.md",
         "__pycache__",
         ARCHITECTURE_FILE,
+        "config.json",
         "model.onnx",
         "model.pt2",
         "model.py",
@@ -46,6 +47,7 @@ _BUNDLE_FILES = frozenset(
         "parity.json",
     }
 )
+"""What may be in a bundle: its own files, what verifying and exporting add, and the config.json of a model hub."""
 
 
 def write_bundle(
@@ -63,26 +65,26 @@ def write_bundle(
     Raises `UsageError` if `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the
     place is not writable. `target` is then as it was before.
     """
-    with _replacing(target) as folder:
+    with replacing(target) as folder:
         (folder / "model.py").write_text(module.text, encoding="utf-8")
         tensors = write_safetensors(folder / "model.safetensors", program.state, arrays, options.get("dtype"))
         manifest = _manifest(source, source_sha256.result(), program, module, arrays, options)
         (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
         manifest["files"] = [
-            _file_entry(folder / "model.py"),
+            file_entry(folder / "model.py"),
             {"path": "model.safetensors", "bytes": tensors.bytes, "sha256": tensors.sha256},
-            _file_entry(folder / "README.md"),
+            file_entry(folder / "README.md"),
         ]
         if source.architecture is not None:
             (folder / ARCHITECTURE_FILE).write_bytes(source.architecture)
-            manifest["files"].append(_file_entry(folder / ARCHITECTURE_FILE))
+            manifest["files"].append(file_entry(folder / ARCHITECTURE_FILE))
         text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
         (folder / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes `target`'s place on success and disappears on failure."""
     target = Path(os.path.realpath(target))
     try:
@@ -112,7 +114,7 @@ def _check_replaceable(target: Path) -> None:
     present = {entry.name for entry in target.iterdir()}
     if present and MANIFEST not in present:
         raise UsageError("is there already and is not a bundle: not overwritten", file=str(target))
-    others = sorted(present - _BUNDLE_FILES)
+    others = sorted(present - BUNDLE_FILES)
     if others:
         raise UsageError(
             f"holds {others[0]!r}, which is no part of a bundle: not overwritten", file=str(target)
@@ -226,7 +228,7 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
-def _file_entry(path: Path) -> dict[str, Any]:
+def file_entry(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     return {"path": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 

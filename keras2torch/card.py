@@ -11,10 +11,16 @@ from typing import Any
 from keras2torch.errors import one_line
 
 _MOST_NAMES = 4
+_LOADING = ("from model import load_model", "", "model = load_model()  # eval mode, CPU, float32")
 
 
-def write_card(manifest: Mapping[str, Any]) -> str:
-    """The model card in Markdown, from the manifest alone."""
+def write_card(
+    manifest: Mapping[str, Any],
+    *,
+    loading: Sequence[str] = _LOADING,
+    parity: Mapping[str, Any] | None = None,
+) -> str:
+    """The model card in Markdown, from the manifest: `loading` is the Python that makes `model`, `parity` a verdict."""
     source, model = manifest["source"], manifest["model"]
     version = (
         f"Keras {_code(source['keras_version'])}" if source["keras_version"] else "unknown version of Keras"
@@ -28,9 +34,7 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         f"({version}, {source['bytes']:,} bytes, sha256 `{source['sha256']}`) by keras2torch {converter}.",
         "",
         "```python",
-        "from model import load_model",
-        "",
-        "model = load_model()  # eval mode, CPU, float32",
+        *loading,
         f"y = model({', '.join(port['name'] for port in manifest['inputs'])})",
         "```",
         "",
@@ -40,8 +44,8 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         *[_port_row("output", port) for port in manifest["outputs"]],
         "",
         *_stored(manifest["options"].get("dtype")),
-        f"{count:,} numbers in {tensors} tensors. After `keras2torch verify`, `parity.json` beside this file",
-        "says how closely they compute what Keras computes.",
+        f"{count:,} numbers in {tensors} tensors.",
+        *_verdict(parity),
     ]
     if manifest["warnings"]:
         lines += ["", "## Warnings", "", *[f"- {_code(warning)}" for warning in manifest["warnings"]]]
@@ -61,6 +65,20 @@ def write_card(manifest: Mapping[str, Any]) -> str:
         ],
     ]
     return "\n".join(lines) + "\n"
+
+
+def _verdict(parity: Mapping[str, Any] | None) -> list[str]:
+    """What is known of how closely the model computes what Keras computes."""
+    if parity is None:
+        return [
+            "After `keras2torch verify`, `parity.json` beside this file says how closely they compute what Keras",
+            "computes.",
+        ]
+    errors = [f"{float(parity[tier]):.1e}" for tier in ("structure_error", "deployment_error")]
+    return [
+        f"Parity with Keras {'passed' if parity['verdict'] == 'passed' else 'FAILED'}: float64 within {errors[0]} of scale, float32 within {errors[1]}",
+        "(`parity.json` beside this file).",
+    ]
 
 
 def _stored(dtype: str | None) -> list[str]:

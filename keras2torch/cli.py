@@ -1,4 +1,4 @@
-"""The command `keras2torch`: inspect, convert, verify, layers.
+"""The command `keras2torch`: inspect, convert, verify, push, layers.
 
 Exit codes: 0 ok, 1 internal, 2 usage, 3 refused file, 4 unsupported model, 5 parity failed.
 """
@@ -130,6 +130,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     options(sub, About.CODE)
 
+    sub = command("push", _push, "Write a bundle in the layout of a model hub, or push it to one.")
+    sub.add_argument("bundle", type=Path, metavar="DIR")
+    sub.add_argument(
+        "--to",
+        required=True,
+        metavar="DIR|hf://OWNER/NAME",
+        help="a folder, or a repository of the Hugging Face hub (which needs huggingface_hub, and is the network)",
+    )
+    sub.add_argument(
+        "--license", metavar="ID", help="as the hub names them, such as apache-2.0 (default: unknown)"
+    )
+    sub.add_argument("--private", action="store_true", help="if the repository is new, keep it to yourself")
+
     command("layers", _layers, "List the layer classes: what each becomes, or why it cannot be converted.")
     return parser
 
@@ -243,6 +256,17 @@ def _show(report: Any) -> None:
     from keras2torch.parity.terminal import print_report
 
     print_report(report, Console())
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from keras2torch.hub import push
+
+    place = push(arguments.bundle, arguments.to, license_id=arguments.license, private=arguments.private)
+    if arguments.json:
+        _print_json({"ok": True, "place": place})
+    else:
+        print(place)
+    return 0
 
 
 def _layers(arguments: argparse.Namespace) -> int:

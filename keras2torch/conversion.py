@@ -117,6 +117,7 @@ def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conver
             source_name=path.name,
             keras_version=source.keras_version,
             name=options.class_name,
+            hub_mixin=options.hub_mixin,
         )
         manifest = write_bundle(
             Path(out),

@@ -170,6 +170,7 @@ class Asked(TypedDict, total=False):
     class_name: str | None
     dtype: str | None
     fuse_batchnorm: bool
+    hub_mixin: bool
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,11 @@ class ConversionOptions:
         About.BUNDLE,
         "put each batch normalization into the weights of the layer before it: for inference alone, since the model no "
         "longer trains as it did",
+    )
+    hub_mixin: bool = option(
+        False,
+        About.BUNDLE,
+        "give the class from_pretrained and push_to_hub (PyTorchModelHubMixin); model.py then needs huggingface_hub",
     )
 
     def __post_init__(self) -> None:

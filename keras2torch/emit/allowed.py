@@ -12,8 +12,12 @@ import builtins
 import re
 from collections.abc import Collection, Iterator
 
+HUB_MIXIN = "PyTorchModelHubMixin"
+"""A base class that the model may have beside `nn.Module`, where it was asked for; nothing else may speak of it."""
+HUB_IMPORT = f"from huggingface_hub import {HUB_MIXIN}"
 _IMPORTS = frozenset(
     {
+        HUB_IMPORT,
         "from __future__ import annotations",
         "from collections.abc import Callable",
         "from pathlib import Path",
@@ -176,8 +180,10 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
         if isinstance(node, ast.Expr) and _FREEZING.fullmatch(ast.unparse(node))
         for part in ast.walk(node)
     }
+    bases = definition.bases if isinstance(definition, ast.ClassDef) else []
+    known_by_place = freezing | {id(base) for base in bases if ast.unparse(base) == HUB_MIXIN}
     for node in ast.walk(definition):
-        if id(node) in freezing:
+        if id(node) in known_by_place:
             continue
         if not isinstance(node, kinds) or not all(map(_is_plain, _names(node))):
             raise _forbidden(node)

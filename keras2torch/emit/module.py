@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from keras2torch.emit.allowed import check_source
+from keras2torch.emit.allowed import HUB_IMPORT, HUB_MIXIN, check_source
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.forward import Body, write_body
 from keras2torch.emit.freezing import freezing_lines
@@ -24,6 +24,7 @@ _ALWAYS_IMPORTED = (
     "from safetensors.torch import load_file",
     "from torch import nn",
 )
+_THIRD_PARTY = frozenset({"huggingface_hub", "safetensors", "torch"})
 _LOAD_MODEL = '''def load_model(
     weights: str | Path | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> nn.Module:
@@ -47,9 +48,14 @@ class ModuleSource:
 
 
 def write_module(
-    program: Program, *, source_name: str, keras_version: str | None, name: str | None = None
+    program: Program,
+    *,
+    source_name: str,
+    keras_version: str | None,
+    name: str | None = None,
+    hub_mixin: bool = False,
 ) -> ModuleSource:
-    """Render a whole program, in a class of that `name` or of the model's own.
+    """Render a whole program, in a class of that `name` or of the model's own, with or without the hub's mixin.
 
     Raises `UsageError` for a name that something else in the file has, `ForbiddenSource` where the program holds what
     no rule may write: a defect of ours.
@@ -71,11 +77,14 @@ def write_module(
     imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
     if any(re.search(r"\bF\.", text) for text in (*modules, *(line.text for line in body.lines))):
         imports.add("import torch.nn.functional as F")
+    if hub_mixin:
+        imports.add(HUB_IMPORT)
+    bases = f"nn.Module, {HUB_MIXIN}" if hub_mixin else "nn.Module"
     # A line an item: line numbers are counted.
     out = [*_docstring(program, body, source_name, keras_version), "", *_import_lines(imports)]
     for part in parts:
         out += ["", "", *part.source.splitlines()]
-    out += ["", "", f"class {name}(nn.Module):"]
+    out += ["", "", f"class {name}({bases}):"]
     if modules:
         out += ["    def __init__(self) -> None:", "        super().__init__()", *modules, ""]
     parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
@@ -115,7 +124,7 @@ def _docstring(program: Program, body: Body, source_name: str, keras_version: st
 
 def _import_lines(imports: Set[str]) -> list[str]:
     """The import block, sorted as linters want it: `from __future__`, the standard library, torch and friends."""
-    third_party = {line for line in imports if line.split()[1].split(".")[0] in ("torch", "safetensors")}
+    third_party = {line for line in imports if line.split()[1].split(".")[0] in _THIRD_PARTY}
     blocks = [
         sorted(block, key=lambda line: (line.startswith("from"), line))
         for block in (imports - third_party, third_party)

@@ -25,9 +25,13 @@ _MODULE_ATTRIBUTES = frozenset(
         "to_empty", "train", "training", "type", "xpu", "zero_grad",
     }
 )  # fmt: skip
+_MIXIN_ATTRIBUTES = frozenset({"from_pretrained", "generate_model_card", "push_to_hub", "save_pretrained"})
 _FILE_NAMES = frozenset(
-    {"torch", "nn", "F", "math", "Callable", "Path", "Tensor", "load_file", "load_model", "Model", "self"}
-)
+    {
+        "Callable", "F", "Model", "Path", "PyTorchModelHubMixin", "Tensor", "load_file", "load_model", "math", "nn",
+        "self", "torch",
+    }
+)  # fmt: skip
 _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _FILE_NAMES
 _LONGEST = 60
 
@@ -53,7 +57,7 @@ class Names:
 
 def attribute_names() -> Names:
     """The scope of attributes of the emitted module."""
-    return Names(_MODULE_ATTRIBUTES)
+    return Names(_MODULE_ATTRIBUTES | _MIXIN_ATTRIBUTES)
 
 
 def identifier(wish: str, fallback: str = "layer") -> str:

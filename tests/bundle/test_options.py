@@ -22,6 +22,7 @@ ASKED: dict[str, Any] = {
     "class_name": "Ours",
     "dtype": "bfloat16",
     "fuse_batchnorm": True,
+    "hub_mixin": True,
 }
 """Something else than the default of each option whose value a manifest holds whole."""
 

@@ -19,6 +19,7 @@ def test_the_door_holds_its_names() -> None:
         "convert",
         "inspect",
         "load",
+        "push",
         "verify",
     ]
     for name in keras2torch.__all__:

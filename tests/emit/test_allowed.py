@@ -78,6 +78,7 @@ def test_what_rules_write_passes() -> None:
         "1 + 1",
         "x",
         "def inner(): pass",
+        "x = PyTorchModelHubMixin.from_pretrained('somebody/else')",
         "class Inner: pass",
         "async def inner(): pass",
     ],

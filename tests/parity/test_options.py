@@ -40,7 +40,7 @@ def test_rounded_weights_compute_what_keras_computes_with_them(
     source: Path, verifier: Verifier, tmp_path: Path
 ) -> None:
     whole = convert(source, tmp_path / "whole").manifest["parameters"]
-    made = convert(source, tmp_path / "half", dtype="bfloat16")
+    made = convert(source, tmp_path / "half", dtype="bfloat16", hub_mixin=True)
     assert made.manifest["options"]["dtype"] == "bfloat16"
     assert made.manifest["parameters"]["count"] == whole["count"]
     assert made.manifest["parameters"]["bytes"] < 0.52 * whole["bytes"]
