@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -54,13 +53,13 @@ def write_bundle(
     target: Path,
     *,
     source: SourceModel,
-    source_sha256: Future[str],
+    source_sha256: Callable[[], str],
     program: Program,
     module: ModuleSource,
     arrays: Lookup,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the whole bundle to `target`; returns the manifest.
+    """Write the whole bundle to `target`; returns the manifest. `source_sha256` is asked when nothing more is read.
 
     Raises `UsageError` if `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the
     place is not writable. `target` is then as it was before.
@@ -68,7 +67,7 @@ def write_bundle(
     with replacing(target) as folder:
         (folder / "model.py").write_text(module.text, encoding="utf-8")
         tensors = write_safetensors(folder / "model.safetensors", program.state, arrays, options.get("dtype"))
-        manifest = _manifest(source, source_sha256.result(), program, module, arrays, options)
+        manifest = _manifest(source, source_sha256(), program, module, arrays, options)
         (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
         manifest["files"] = [
             file_entry(folder / "model.py"),

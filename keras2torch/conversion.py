@@ -22,6 +22,7 @@ from keras2torch.soundness import check_numbers
 from keras2torch.source.dialects import in_one_spelling, reasons_of
 from keras2torch.source.limits import Limits
 from keras2torch.source.model import Array, SourceModel
+from keras2torch.source.opening import Unwritten
 from keras2torch.source.reading import read_source
 from keras2torch.translate import Program, translate
 
@@ -102,11 +103,18 @@ def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conver
     """
     options = ConversionOptions.of(**asked)
     path = Path(path)
+    unwritten = Unwritten(path)
     understood = understand(path, options)
     source, program = understood.source, understood.program
     # Hashing releases the GIL, so it runs beside the transposing.
     with ThreadPoolExecutor(1) as pool:
         digest: Future[str] = pool.submit(_sha256, source.content)
+
+        def digest_of_one_content() -> str:
+            found = digest.result()
+            unwritten.check()
+            return found
+
         try:
             arrays = resolve(source, understood.graph, program.expected)
             program.warnings += check_numbers(arrays, understood.graph)
@@ -122,7 +130,7 @@ def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conver
         manifest = write_bundle(
             Path(out),
             source=source,
-            source_sha256=digest,
+            source_sha256=digest_of_one_content,
             program=program,
             module=module,
             arrays=arrays,

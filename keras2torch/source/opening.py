@@ -23,6 +23,32 @@ def mapped_file(path: Path, limits: Limits) -> mmap.mmap:
             raise errors.Unreadable(f"cannot be mapped into memory ({error})") from error
 
 
+class Unwritten:
+    """Whether the file at a path is still as it was when this was made. One that took its place does not matter: what
+    is mapped stays mapped.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._before = self._look()
+
+    def check(self) -> None:
+        """Raises `Unreadable` where somebody wrote to the file, so that what was read is of two minds."""
+        now = self._look()
+        if self._before is not None and now is not None:
+            (same, before), (file, content) = self._before, now
+            if file == same and content != before:
+                raise errors.Unreadable("was written to while it was read", file=str(self._path))
+
+    def _look(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Which file, and what is known of its content."""
+        try:
+            found = self._path.stat()
+        except (OSError, ValueError):
+            return None  # whoever opens it has more to say; one that was removed is still mapped
+        return (found.st_dev, found.st_ino), (found.st_size, found.st_mtime_ns)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Have every error name the file."""

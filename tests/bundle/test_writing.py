@@ -1,5 +1,6 @@
 """A bundle appears whole or not at all, and nothing that was there is lost."""
 
+import hashlib
 import os
 import resource
 import signal
@@ -9,13 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from keras2torch import convert
+from keras2torch import conversion, convert
 from keras2torch.bundle import _put_in_place
-from keras2torch.errors import CannotWrite, RefusedFile, UsageError
+from keras2torch.emit.module import write_module
+from keras2torch.errors import CannotWrite, RefusedFile, Unreadable, UsageError
 from tests.bundle.test_contract import contents
 from tests.crafted import dense_model, layer, sequential, write_model
 
@@ -206,3 +209,37 @@ def test_a_full_disk(source: Path, large: Path, place: Path) -> None:
     assert run.stderr == f"keras2torch: {place / 'out'}: cannot be written (File too large)\n"
     assert [path.name for path in place.iterdir()] == ["out"]
     assert contents(place / "out") == before
+
+
+@pytest.mark.parametrize("kind", ["written", "grown", "replaced", "removed"])
+def test_a_source_that_changes_while_it_is_read(
+    source: Path, place: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights half of one model and half of another are no model. What only took the name away harms nobody."""
+    other = dense_model(place.parent / "other.h5")
+    content = source.read_bytes()
+
+    def change() -> None:
+        if kind == "written":
+            source.write_bytes(content[:-8] + bytes(8))
+        elif kind == "grown":
+            with source.open("ab") as file:
+                file.write(b"more")
+        elif kind == "replaced":
+            other.replace(source)
+        else:
+            source.unlink()
+
+    def while_reading(*arguments: Any, **options: Any) -> Any:
+        change()
+        return write_module(*arguments, **options)
+
+    monkeypatch.setattr(conversion, "write_module", while_reading)
+    if kind in ("written", "grown"):
+        with pytest.raises(Unreadable, match="was written to while it was read") as caught:
+            convert(source, place / "out")
+        assert str(caught.value).startswith(f"{source}: ")
+        assert list(place.iterdir()) == []
+    else:
+        digest = convert(source, place / "out").manifest["source"]["sha256"]
+        assert digest == hashlib.sha256(content).hexdigest()

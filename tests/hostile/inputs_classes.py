@@ -4,8 +4,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from tests.crafted import Config, call, functional, layer, sequential, write_model
-from tests.hostile.attacks import Attack, hostile
+from tests.crafted import Config, call, functional, layer, numbers, sequential, write_model
+from tests.hostile.attacks import CONVERTS, Attack, hostile
 
 CODE = base64.b64encode(b"\xe3" + bytes(40) + b"os.system").decode()
 """Marshalled bytes, as far as their first one says."""
@@ -102,7 +102,18 @@ def objects(folder: Path) -> list[Attack]:
         "dunder": "__import__",
         "builtin": "eval",
     }
-    return [attack(folder, name, entry("Activation", activation=value)) for name, value in named.items()]
+    ignored = {
+        f"{what}_{kind}": named["os.system"]
+        for what in ("kernel", "bias", "activity")
+        for kind in ("initializer", "regularizer", "constraint")
+        if what != "activity" or kind == "regularizer"
+    }
+    model = sequential(layer("Dense", "d", units=2, batch_input_shape=[None, 3], **ignored))
+    path = write_model(folder / "ignored.h5", model, {"d": {"kernel": numbers(3, 2), "bias": numbers(2)}})
+    return [
+        *(attack(folder, name, entry("Activation", activation=value)) for name, value in named.items()),
+        Attack("not looked at", path, CONVERTS),
+    ]
 
 
 @hostile(30, "vocabularies that are paths or addresses")

@@ -143,6 +143,7 @@ def large_outputs(folder: Path) -> list[Attack]:
         "RepeatVector": ("RepeatVector", [None, 4], {"n": 10**12}),
         "UpSampling2D": ("UpSampling2D", [None, 4, 4, 1], {"size": 10**6}),
         "ZeroPadding2D": ("ZeroPadding2D", [None, 4, 4, 1], {"padding": 10**9}),
+        "Reshape": ("Reshape", [None, 4], {"target_shape": [1 << 30, 1 << 20]}),
         "InputLayer": ("Activation", [None, 1 << 40, 1 << 40], {"activation": "relu"}),
     }
     return [

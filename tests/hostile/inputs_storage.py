@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -135,7 +136,7 @@ def hollow(folder: Path) -> list[Attack]:
     return attacks(folder, "forbidden-storage", {"gzip": (edit, "0 chunks stored")}, KERNEL)
 
 
-@hostile(11, "a GiB of zeros in a MiB")
+@hostile(11, "a GiB of zeros in a MiB, and the like in an archive")
 def zip_bomb(folder: Path) -> list[Attack]:
     def stream(file: h5py.File) -> None:
         """24 bytes in one chunk, which unpacks to 16 MiB."""
@@ -146,7 +147,21 @@ def zip_bomb(folder: Path) -> list[Attack]:
         "by ratio": (lambda file: zeros(file, KERNEL, 1), "expand to 1073741824"),
         "more than said": (stream, "unpacks to more"),
     }
-    return attacks(folder, "limit-exceeded", edits, KERNEL)
+    archive = folder / "archive.h5"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("metadata.json", '{"keras_version": "3.3.3"}')
+        file.writestr("config.json", "{}")
+        with file.open("model.weights.h5", "w") as member:
+            for _ in range(256):
+                member.write(bytes(1 << 20))
+    text = folder / "text.h5"
+    with zipfile.ZipFile(text, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", '{"a": "' + "x" * (100 << 20) + '"}')
+    return [
+        *attacks(folder, "limit-exceeded", edits, KERNEL),
+        Attack("archive", archive, "limit-exceeded", ("model.weights.h5", "expand to 268435456")),
+        Attack("configuration in an archive", text, "limit-exceeded", ("config.json",)),
+    ]
 
 
 @hostile(12, "4 TiB in one piece, nothing stored")
@@ -254,6 +269,7 @@ def risky_filters(folder: Path) -> list[Attack]:
     edits = {
         "scale-offset": (stored_as(data=np.ones((3, 2), "i4"), scaleoffset=0), "filters [6]"),
         "n-bit": (_filtered(h5py.h5z.FILTER_NBIT), "filters [5]"),
+        "szip": (_filtered(h5py.h5z.FILTER_SZIP), "filters [4]"),
         "lzf": (stored_as(chunks=(3, 2), compression="lzf"), "filters [32000]"),
         "fletcher32": (stored_as(chunks=(3, 2), fletcher32=True), "filters [3]"),
     }

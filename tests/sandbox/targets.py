@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import mmap
 import os
 import signal
 import socket
@@ -58,6 +59,15 @@ def exit_politely(payload: dict[str, Any]) -> None:
 
 def crash(payload: dict[str, Any]) -> None:
     ctypes.string_at(0)
+
+
+def lose_pages(payload: dict[str, Any]) -> int:
+    """Read a mapped file that somebody cut off."""
+    path = Path("mapped")
+    path.write_bytes(bytes(1 << 20))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        os.truncate(path, 0)
+        return mapped[1 << 19]
 
 
 def chatter(payload: dict[str, Any]) -> str:

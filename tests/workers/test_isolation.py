@@ -1,12 +1,15 @@
 """How the end of a child, however it comes, reaches the job."""
 
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+from db.states import AttemptOutcome, JobState
 from keras2torch.sandbox import Outcome
-from workers import errors, isolation
+from tests.workers.test_verdict import claim
+from workers import errors, isolation, verdict
 from workers.isolation import Sandboxes
 
 TARGETS = "tests.sandbox.targets"
@@ -32,6 +35,19 @@ def test_a_child_that_crashes_is_a_death(sandboxes: Sandboxes, tmp_path: Path) -
     assert caught.value.kind == "crashed"
     assert caught.value.outcome.signal is not None
     assert str(caught.value).startswith("verify: ")
+
+
+def test_a_child_whose_file_was_cut_off_is_a_death_that_is_tried_again(
+    sandboxes: Sandboxes, tmp_path: Path
+) -> None:
+    """The kernel has no page to give, and says so by a signal that no reader can catch."""
+    with pytest.raises(errors.ChildDied) as caught:
+        run(sandboxes, tmp_path, "lose_pages")
+    assert caught.value.outcome.signal == signal.SIGBUS
+    judged = verdict.judge(caught.value, claim())
+    assert (judged.again, judged.outcome) == (True, AttemptOutcome.CRASHED)
+    assert judged.error.message.endswith("verify: killed by SIGBUS")
+    assert verdict.judge(caught.value, claim(lost_count=2)).state is JobState.QUARANTINED
 
 
 def test_a_child_that_leaves_without_a_word_is_a_death(sandboxes: Sandboxes, tmp_path: Path) -> None:
