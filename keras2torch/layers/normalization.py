@@ -430,7 +430,9 @@ def spectral_normalization(layer: LayerCall) -> Value:
     result = layer.sublayer(entry, [layer.input], "")
     if result.mask is not None:
         raise UnsupportedMask(f"the {entry.get('class_name')} inside makes a mask")
-    kernel = layer.weights_so_far()[0]
+    kernel = next(iter(layer.weights_so_far()), None)
+    if kernel is None or not kernel.role.endswith(("kernel", "embeddings")):
+        raise LayerRefused(f"the {entry.get('class_name')} inside has no kernel to normalize")
     # Keras finds the kernel on the wrapper too, and then the vector, before what else the layer inside has.
     layer.weight("vector_u", 1, kernel.shape[-1], trainable=False, after=kernel)
     layer.warn("PyTorch trains the kernel on without spectral normalization; see nn.utils.parametrizations")
