@@ -73,6 +73,7 @@ class Cell:
     use_bias: bool
     reset_after: bool
     dropout: float
+    recurrent_dropout: float
     window: _padding.Window | None
     """Of the convolution of the input, in a convolutional cell."""
     data_format: str
@@ -191,8 +192,7 @@ def _cells(layer: LayerCall, entry: Any, role_prefix: str) -> tuple[Cell, ...]:
 def _cell(layer: LayerCall, kind: Kind) -> Cell:
     options = layer.options
     options.ignore("unit_forget_bias", "seed")
-    if options.number("recurrent_dropout", default=0.0):
-        layer.warn("recurrent_dropout, which acts in training only, is not converted")
+    recurrent_dropout = options.number("recurrent_dropout", default=0.0, minimum=0.0)
     cudnn = layer.class_name in CUDNN
     activation: Any = "tanh"
     recurrent_activation: Any = None if kind is RNN else "sigmoid"
@@ -213,6 +213,8 @@ def _cell(layer: LayerCall, kind: Kind) -> Cell:
         # Before Keras 2.1.5 there was no such option: the reset gate came first.
         reset_after=kind is GRU and (cudnn or options.flag("reset_after", default=False)),
         dropout=options.number("dropout", default=0.0, minimum=0.0),
+        # Keras drops nothing at a rate of one.
+        recurrent_dropout=recurrent_dropout if recurrent_dropout < 1 else 0.0,
         window=window,
         data_format=layer.data_format() if kind.spatial else "channels_last",
         may_be_cudnn=layer.class_name in _LAYERS and not kind.spatial,

@@ -41,8 +41,12 @@ class Kept:
 def module(cell: Cell, x: Value, kept: Kept | None) -> Raw:
     """The module of `nn` for a cell called on `x`. `kept`: the state that outlives a call, if one does."""
     weights = {f"{name}_l0": weight for name, weight in _weights(cell, x, both_biases=True).items()}
-    arguments = (x.shape[2], cell.units)
-    return _declare(cell, cell.kind.module, arguments, weights, cell.module_settings, kept)
+    arguments: tuple[Argument, ...] = (x.shape[2], cell.units)
+    if not cell.recurrent_dropout:
+        return _declare(cell, cell.kind.module, arguments, weights, cell.module_settings, kept)
+    arguments = (call(cell.kind.module, *arguments, **cell.module_settings), cell.recurrent_dropout)
+    weights = {f"rnn.{name}": weight for name, weight in weights.items()}
+    return _declare(cell, cell.layer.part("RecurrentDropout"), arguments, weights, {}, kept)
 
 
 def module_of_both(layer: LayerCall, forward: Cell, backward: Cell, x: Value) -> Raw:
@@ -59,6 +63,10 @@ def module_of_both(layer: LayerCall, forward: Cell, backward: Cell, x: Value) ->
 def loop(cell: Cell, x: Value, kept: Kept | None) -> Raw:
     """A loop over the steps of `x`."""
     layer, kind = cell.layer, cell.kind
+    if cell.recurrent_dropout:
+        layer.warn(
+            "recurrent_dropout, which acts in training only, is not converted in a loop over the steps"
+        )
     settings: dict[str, Any] = {}
     if not _functions.is_plain(cell.activation, "tanh"):
         settings["activation"] = _function(cell, cell.activation, "activation")

@@ -20,6 +20,8 @@ def fit_one_module(first: Recurrent, second: Recurrent) -> bool:
     """Whether both can be the two directions of one module of `nn`."""
     if len(first.cells) > 1 or first.batch_size is not None:
         return False
+    if first.cells[0].recurrent_dropout or second.cells[0].recurrent_dropout:
+        return False
     halves = [
         (cell.kind, cell.units, cell.module_settings, cell.dropout)
         for half in (first, second)

@@ -5,6 +5,7 @@ through the same recipes that made the bundle's weights.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,8 @@ LIMIT = 1e-9
 ROUNDED_LIMIT = 2e-7
 """Where PyTorch rounds a constant of a gradient to float32, whatever it computes in."""
 
-ROUNDED = ("hardsigmoid", "hardswish", "Hardsigmoid", "Hardswish")
-"""Functions of PyTorch that do: their slope is the float32 next to 1/6."""
+ROUNDED = re.compile(r"F\.hardsigmoid[(),]|nn\.Hardsigmoid\(")
+"""The one function of PyTorch that does: the slope of its hard sigmoid is the float32 next to 1/6."""
 
 SMALLEST_GRADIENT = 1e-6
 """A gradient is measured by this part of the largest one at least: some are zero but for rounding, as that of a bias
@@ -76,7 +77,7 @@ def compare_learning(
     options = ConversionOptions.from_json(manifest["options"], bundle=bundle, layers=layers, replace=replace)
     understood = understand(source, options)
     text = (bundle / "model.py").read_text(encoding="utf-8")
-    limit = ROUNDED_LIMIT if any(name in text for name in ROUNDED) else LIMIT
+    limit = ROUNDED_LIMIT if ROUNDED.search(text) else LIMIT
     found: dict[str, Sequence[TensorFigures]] = {}
     notes = [f"{kind} not compared: {why}" for kind, reasons in refusals.items() for why in reasons]
     for kind in KINDS:

@@ -199,6 +199,52 @@ class StepByStepConvLSTM(StepByStep):
         return self.recurrent_activation(o) * self.activation(c), c
 
 
+class RecurrentDropout(nn.Module):
+    """An `nn.RNN`, `nn.LSTM` or `nn.GRU` of one layer and direction that drops parts of its state while training.
+
+    Each gate sees the state before with a draw of its own, which stays for all steps of a sample; what the state
+    becomes of itself is not dropped.
+    """
+
+    def __init__(self, rnn: nn.RNNBase, rate: float) -> None:
+        super().__init__()
+        self.rnn = rnn
+        self.rate = rate
+
+    def forward(
+        self, x: torch.Tensor, start: torch.Tensor | tuple[torch.Tensor, ...] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]]:
+        if not self.training:
+            outputs, last = self.rnn(x, start)
+            return outputs, last
+        cell = self.rnn
+        weights = cell.all_weights[0]
+        bias, state_bias = weights[2:] or (None, 0.0)
+        gates = weights[1].reshape(-1, cell.hidden_size, cell.hidden_size)
+        h = c = x.new_zeros(x.shape[0], cell.hidden_size)
+        if start is not None:
+            h, c = (start[0][0], start[1][0]) if isinstance(start, tuple) else (start[0], c)
+        kept = F.dropout(x.new_ones(len(gates), *h.shape), self.rate)
+        inputs = F.linear(x, weights[0], bias)
+        outputs = []
+        for t in range(x.shape[1]):
+            of_state = torch.einsum("gnk,ghk->ngh", h * kept, gates).flatten(1) + state_bias
+            if cell.mode == "GRU":
+                r, z, n = inputs[:, t].chunk(3, dim=1)
+                of_r, of_z, of_n = of_state.chunk(3, dim=1)
+                new = torch.tanh(n + torch.sigmoid(r + of_r) * of_n)
+                h = torch.lerp(new, h, torch.sigmoid(z + of_z))
+            elif cell.mode == "LSTM":
+                i, f, g, o = (inputs[:, t] + of_state).chunk(4, dim=1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+            else:
+                h = inputs[:, t] + of_state
+                h = torch.relu(h) if cell.mode == "RNN_RELU" else torch.tanh(h)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), (h[None], c[None]) if cell.mode == "LSTM" else h[None]
+
+
 class Stateful(nn.Module):
     """A recurrent layer that starts each call in the state in which the last one ended, the first one in zeros.
 

@@ -251,10 +251,17 @@ def test_hard_sigmoid_is_that_of_the_generation() -> None:
 
 
 def test_dropout_is_kept_for_training_and_what_is_not_is_said() -> None:
-    program = program_of("LSTM", {**LSTM, "dropout": 0.2, "recurrent_dropout": 0.1})
-    assert "SharedDropout" in program.parts
+    rates = {"dropout": 0.2, "recurrent_dropout": 0.1}
+    program = program_of("LSTM", {**LSTM, **rates})
+    assert program.parts == ["SharedDropout", "RecurrentDropout"]
+    assert program.warnings == []
+    lines = body_of("LSTM", {**LSTM, **rates, "return_sequences": True})
+    assert lines[1] == "self.layer = RecurrentDropout(nn.LSTM(3, 4, batch_first=True), 0.1)"
+    both = body_of("Bidirectional", wrapped("GRU", {**GRU, "recurrent_dropout": 0.1}))
+    assert both[0] == "self.layer_forward = RecurrentDropout(nn.GRU(3, 4, batch_first=True), 0.1)"
+    program = program_of("LSTM", {**LSTM, **rates, "activation": "relu"})
     assert program.warnings == [
-        "layer (LSTM): recurrent_dropout, which acts in training only, is not converted"
+        "layer (LSTM): recurrent_dropout, which acts in training only, is not converted in a loop over the steps"
     ]
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import relu, softsign
 
 from keras2torch.parts.recurrent import (
+    RecurrentDropout,
     Stateful,
     StepByStep,
     StepByStepGRU,
@@ -235,3 +236,32 @@ def test_states_carry_no_gradient_from_call_to_call(x: torch.Tensor) -> None:
     stateful(x)[0].sum().backward()
     assert first.grad is None
     assert all(weight.grad is not None for weight in stateful.parameters())
+
+
+@pytest.mark.parametrize("settings", [{}, {"bias": False}])
+def test_dropping_nothing_of_the_state_is_the_plain_recurrence(
+    kind: str, settings: dict[str, bool], x: torch.Tensor
+) -> None:
+    module = KINDS[kind][0](FEATURES, UNITS, batch_first=True, **settings).double()
+    dropping = RecurrentDropout(module, 0.0).train()
+    expected, _ = module(x)
+    outputs, last = dropping(x)
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(dropping(x, last)[0], module(x, last)[0])
+
+
+def test_what_is_dropped_of_the_state_is_dropped_at_every_step() -> None:
+    torch.manual_seed(0)
+    module = nn.RNN(1, 1000, nonlinearity="relu", bias=False, batch_first=True)
+    of_input, of_state = module.all_weights[0]
+    nn.init.zeros_(of_input)
+    nn.init.eye_(of_state)
+    dropping = RecurrentDropout(module, 0.5).train()
+    x, ones = torch.zeros(3, 4, 1), torch.ones(1, 3, 1000)
+    outputs, _ = dropping(x, ones)
+    # What is left doubles with each step; what is dropped once never comes back, nor does what is left ever go.
+    assert set(outputs[:, 3].unique().tolist()) == {0.0, 16.0}
+    assert torch.equal(outputs[:, 0] == 0, outputs[:, 3] == 0)
+    assert abs(float((outputs[:, 3] == 0).float().mean()) - 0.5) < 0.05
+    assert not torch.equal(outputs[0], outputs[1])
+    assert torch.equal(dropping.eval()(x, ones)[0], torch.ones(3, 4, 1000))
