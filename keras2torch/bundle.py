@@ -6,6 +6,7 @@ folder beside the target and renamed, so that an interrupted run leaves nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -64,6 +65,8 @@ def write_bundle(
     Raises `UsageError` if `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the
     place is not writable. `target` is then as it was before.
     """
+    state = {name: weight.as_stored(arrays) for name, weight in program.state.items()}
+    program = dataclasses.replace(program, state=state)
     with replacing(target) as folder:
         (folder / "model.py").write_text(module.text, encoding="utf-8")
         tensors = write_safetensors(folder / "model.safetensors", program.state, arrays, options.get("dtype"))

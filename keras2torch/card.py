@@ -5,12 +5,16 @@ Names come from the model file: they stand in code spans only, where Markdown an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from keras2torch.errors import one_line
+from keras2torch.weight_kinds import explanations
 
 _MOST_NAMES = 4
+_LONGEST_TABLE = 100
+"""Rows that a reader takes in at once."""
 _LOADING = ("from model import load_model", "", "model = load_model()  # eval mode, CPU, float32")
 
 
@@ -50,21 +54,53 @@ def write_card(
     if manifest["warnings"]:
         lines += ["", "## Warnings", "", *[f"- {_code(warning)}" for warning in manifest["warnings"]]]
     lines += _training(manifest.get("training", {}))
-    lines += [
-        "",
-        "## Weights",
-        "",
-        "Keras stores kernels with the output axis last, PyTorch with it first; the last column says what was done.",
-        "",
+    lines += ["", "## Weights", ""]
+    lines += [f"- {text}" for text in explanations(manifest)]
+    lines += _weight_map(manifest["weights"])
+    return "\n".join(lines) + "\n"
+
+
+def _weight_map(weights: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where every tensor came from: one table, or of very many tensors tables that open, each of whole modules."""
+    if len(weights) <= _LONGEST_TABLE:
+        return ["", *_table(weights)]
+    lines = ["", f"{len(weights):,} tensors, in the order of the module:"]
+    modules = (list(members) for _, members in groupby(weights, key=_module))
+    for part in _packed(modules, _LONGEST_TABLE):
+        first, last = _module(part[0]), _module(part[-1])
+        title = f"<code>{first}</code>" + (f" to <code>{last}</code>" if last != first else "")
+        lines += ["", f"<details><summary>{title}, {len(part)} tensors</summary>", "", *_table(part), ""]
+        lines.append("</details>")
+    return lines
+
+
+def _module(weight: Mapping[str, Any]) -> str:
+    name: str = weight["torch"]  # a plain identifier, or several with dots: HTML means nothing in it
+    return name.rpartition(".")[0] or name
+
+
+def _packed(groups: Iterable[list[Any]], most: int) -> Iterator[list[Any]]:
+    """Whole groups together, as many as `most` items take, or one that is larger."""
+    packed: list[Any] = []
+    for group in groups:
+        if packed and len(packed) + len(group) > most:
+            yield packed
+            packed = []
+        packed = packed + group
+    if packed:
+        yield packed
+
+
+def _table(weights: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
         "| Keras | PyTorch | shape | transform |",
         "|---|---|---|---|",
         *[
             f"| {_cell(', '.join(weight['keras']) or '(none)')} | `{weight['torch']}` | {_shape(weight['shape'])} "
             f"| {weight['transform'].replace('|', ',')} |"
-            for weight in manifest["weights"]
+            for weight in weights
         ],
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _verdict(parity: Mapping[str, Any] | None) -> list[str]:
@@ -74,9 +110,10 @@ def _verdict(parity: Mapping[str, Any] | None) -> list[str]:
             "After `keras2torch verify`, `parity.json` beside this file says how closely they compute what Keras",
             "computes.",
         ]
+    verdict = "passed" if parity["verdict"] == "passed" else "FAILED"
     errors = [f"{float(parity[tier]):.1e}" for tier in ("structure_error", "deployment_error")]
     return [
-        f"Parity with Keras {'passed' if parity['verdict'] == 'passed' else 'FAILED'}: float64 within {errors[0]} of scale, float32 within {errors[1]}",
+        f"Parity with Keras {verdict}: float64 within {errors[0]} of scale, float32 within {errors[1]}",
         "(`parity.json` beside this file).",
     ]
 

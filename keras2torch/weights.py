@@ -49,6 +49,8 @@ class Weight:
     fixed_dtype: str | None = None
     computed: bool = False
     """Whether its numbers are computed of stored ones. Else they are stored ones, in other places."""
+    choose: Callable[[Lookup], Weight] | None = None
+    """Which of several recipes it is, where that depends on what the file holds."""
     factors: Callable[[Lookup], Array] | None = None
     """Of the leading axes, what every number behind them is multiplied by, in float64, when blocks are made."""
 
@@ -66,7 +68,7 @@ class Weight:
             (array,) = self.evaluate(arrays)
             return [function(array)]
 
-        return replace(self, shape=shape, evaluate=evaluate, steps=(*self.steps, step))
+        return replace(self, shape=shape, evaluate=evaluate, steps=(*self.steps, step), choose=None)
 
     def transpose(self, *axes: int) -> Weight:
         shape = tuple(self.shape[axis] for axis in axes)
@@ -85,7 +87,7 @@ class Weight:
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} is not as large as {shape}")
         step = f"reshape({', '.join(map(str, shape))})"
-        return replace(self, shape=shape, steps=(*self.steps, step))
+        return replace(self, shape=shape, steps=(*self.steps, step), choose=None)
 
     def take(self, start: int, stop: int, axis: int = 0) -> Weight:
         """The stretch [start, stop) of one axis."""
@@ -109,6 +111,10 @@ class Weight:
         """What no view expresses: `function` makes an array of `shape` of the stored one; `step` says how."""
         return self._map(shape, step, function)
 
+    def as_stored(self, arrays: Lookup) -> Weight:
+        """The recipe for what the file holds, where it depends on that."""
+        return self if self.choose is None else self.choose(arrays)
+
     def multiplied(self, factors: Callable[[Lookup], Array], of: Sequence[Weight], step: str) -> Weight:
         """Times `factors`, which have the extents of the leading axes and are computed `of` other weights."""
         before = self.factors
@@ -119,6 +125,7 @@ class Weight:
             steps=(*self.steps, step),
             factors=factors if before is None else lambda arrays: before(arrays) * factors(arrays),
             computed=True,
+            choose=None,
         )
 
     def whole(self, arrays: Lookup) -> Array:
@@ -138,7 +145,7 @@ class Weight:
                 return [np.concatenate([piece.reshape(-1) for piece in pieces])]
             return pieces
 
-        return replace(self, evaluate=evaluate, steps=(*self.steps, order.steps))
+        return replace(self, evaluate=evaluate, steps=(*self.steps, order.steps), choose=None)
 
     def blocks(self, arrays: Lookup, dtype: np.dtype[np.generic], block_bytes: int) -> Iterator[Array]:
         """The tensor's elements in row-major order, as contiguous arrays of about `block_bytes` (one row at least)."""
@@ -196,6 +203,7 @@ def by_stored_shape(key: WeightKey, forms: Mapping[tuple[int, ...], Weight]) -> 
         lambda arrays: forms[arrays[key].shape].evaluate(arrays),
         steps,
         computed=any(weight.computed for weight in forms.values()),
+        choose=lambda arrays: forms[arrays[key].shape],
     )
 
 
