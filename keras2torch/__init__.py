@@ -11,16 +11,28 @@ from keras2torch._version import __version__
 
 if TYPE_CHECKING:
     from keras2torch.conversion import Conversion, convert
+    from keras2torch.exports import export
     from keras2torch.hub import push
     from keras2torch.inspection import Inspection, inspect
     from keras2torch.loading import load
     from keras2torch.parity.verify import verify
 
-__all__ = ["Conversion", "Inspection", "__version__", "convert", "inspect", "load", "push", "verify"]
+__all__ = [
+    "Conversion",
+    "Inspection",
+    "__version__",
+    "convert",
+    "export",
+    "inspect",
+    "load",
+    "push",
+    "verify",
+]
 
 _HOMES = {
     "Conversion": "conversion",
     "convert": "conversion",
+    "export": "exports",
     "Inspection": "inspection",
     "inspect": "inspection",
     "load": "loading",

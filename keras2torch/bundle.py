@@ -31,6 +31,9 @@ from keras2torch.training import training_notes
 from keras2torch.translate import Program
 from keras2torch.weights import Lookup
 
+Complete = Callable[[Path, Path, dict[str, Any]], None]
+"""Adds to a bundle: its folder, the folder for new files, and its manifest, which is told of them under `exports`."""
+
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 BUNDLE_FILES = frozenset(
@@ -59,11 +62,13 @@ def write_bundle(
     module: ModuleSource,
     arrays: Lookup,
     options: Mapping[str, Any],
+    complete: Complete | None = None,
 ) -> dict[str, Any]:
     """Write the whole bundle to `target`; returns the manifest. `source_sha256` is asked when nothing more is read.
 
-    Raises `UsageError` if `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the
-    place is not writable. `target` is then as it was before.
+    `complete` is called when model and weights are there, and may add to them. Raises what it raises, `UsageError` if
+    `target` is there and is not an earlier bundle, `CannotWrite` if the disk is full or the place is not writable.
+    `target` is then as it was before.
     """
     state = {name: weight.as_stored(arrays) for name, weight in program.state.items()}
     program = dataclasses.replace(program, state=state)
@@ -71,18 +76,53 @@ def write_bundle(
         (folder / "model.py").write_text(module.text, encoding="utf-8")
         tensors = write_safetensors(folder / "model.safetensors", program.state, arrays, options.get("dtype"))
         manifest = _manifest(source, source_sha256(), program, module, arrays, options)
+        if complete is not None:
+            complete(folder, folder, manifest)
         (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
         manifest["files"] = [
             file_entry(folder / "model.py"),
             {"path": "model.safetensors", "bytes": tensors.bytes, "sha256": tensors.sha256},
             file_entry(folder / "README.md"),
+            *(file_entry(folder / entry["path"]) for entry in manifest.get("exports", ())),
         ]
         if source.architecture is not None:
             (folder / ARCHITECTURE_FILE).write_bytes(source.architecture)
             manifest["files"].append(file_entry(folder / ARCHITECTURE_FILE))
-        text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        _write_manifest(folder, manifest)
     return manifest
+
+
+def extend_bundle(target: Path, complete: Complete) -> dict[str, Any]:
+    """Add to the bundle in `target` what `complete` makes of it; returns the new manifest.
+
+    Raises `UsageError` if there is no bundle, `CannotWrite`, and what `complete` raises; the bundle is then as it was.
+    """
+    manifest = read_manifest(target)
+    if (target / "config.json").exists():
+        raise UsageError(
+            "is in the layout of a hub: add to the bundle it came from, then push", file=str(target)
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix=".adding-", dir=target.resolve().parent) as name:
+            folder = Path(name)
+            complete(target, folder, manifest)
+            (folder / "README.md").write_text(write_card(manifest), encoding="utf-8")
+            new = [folder / "README.md", *(folder / entry["path"] for entry in manifest["exports"])]
+            entries = {path.name: file_entry(path) for path in new if path.exists()}
+            manifest["files"] = list(
+                {**{entry["path"]: entry for entry in manifest["files"]}, **entries}.values()
+            )
+            _write_manifest(folder, manifest)
+            for path in (*entries, MANIFEST):
+                (folder / path).replace(target / path)
+    except OSError as error:
+        raise CannotWrite(f"cannot be written ({error.strerror or error})", file=str(target)) from error
+    return manifest
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -231,8 +271,9 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
 
 
 def file_entry(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
-    return {"path": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": path.name, "bytes": path.stat().st_size, "sha256": digest}
 
 
 def read_manifest(bundle: Path) -> dict[str, Any]:

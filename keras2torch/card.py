@@ -51,6 +51,7 @@ def write_card(
         f"{count:,} numbers in {tensors} tensors.",
         *_verdict(parity),
     ]
+    lines += _exports(manifest.get("exports", ()))
     if manifest["warnings"]:
         lines += ["", "## Warnings", "", *[f"- {_code(warning)}" for warning in manifest["warnings"]]]
     lines += _training(manifest.get("training", {}))
@@ -112,6 +113,7 @@ def _verdict(parity: Mapping[str, Any] | None) -> list[str]:
         ]
     verdict = "passed" if parity["verdict"] == "passed" else "FAILED"
     errors = [f"{float(parity[tier]):.1e}" for tier in ("structure_error", "deployment_error")]
+    verdict = "passed" if parity["verdict"] == "passed" else "FAILED"
     return [
         f"Parity with Keras {verdict}: float64 within {errors[0]} of scale, float32 within {errors[1]}",
         "(`parity.json` beside this file).",
@@ -164,6 +166,34 @@ def _some(names: Sequence[str], show: Callable[[str], str] | None = None) -> str
     shown = ", ".join(map(show or _code, names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+_OPENED_BY = {
+    "model.pt2": "torch.export.load('model.pt2').module()",
+    "model.onnx": "onnxruntime.InferenceSession('model.onnx')",
+}
+
+
+def _exports(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same module in other formats, with how to open each and how far it was off."""
+    if not entries:
+        return []
+    rows = [
+        f"| {_cell(entry['path'])} | {_cell(_OPENED_BY[entry['path']])} "
+        f"| {_cell(', '.join(f'{name} {version}' for name, version in entry['made_with'].items()))} "
+        f"| {max(case['error'] for case in entry['compared']):.1e} |"
+        for entry in entries
+    ]
+    head = ["| file | opened by | made with | largest error, of an output's scale |", "|---|---|---|---|"]
+    return [
+        "",
+        "## Exports",
+        "",
+        "The batch and every extent shown as ? are open in these too.",
+        "",
+        *head,
+        *rows,
+    ]
 
 
 def _port_row(kind: str, port: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The command `keras2torch`: inspect, convert, verify, push, layers.
+"""The command `keras2torch`: inspect, convert, export, verify, push, layers.
 
 Exit codes: 0 ok, 1 internal, 2 usage, 3 refused file, 4 unsupported model, 5 parity failed.
 """
@@ -110,8 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("convert", _convert, "Convert a model into a bundle.")
     sub.add_argument("model", type=Path, metavar="MODEL")
     sub.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the bundle folder to make")
+    _add_formats(sub, "--export")
     sub.add_argument("--verify", action="store_true", help="prove parity as `keras2torch verify` does")
     options(sub, *About)
+
+    sub = command("export", _export, "Export the module of a bundle, read it back, and compare.")
+    sub.add_argument("bundle", type=Path, metavar="DIR")
+    _add_formats(sub, "--to", required=True)
 
     sub = command("verify", _verify, "Prove that a bundle computes what its Keras model computes.")
     sub.add_argument("bundle", type=Path, metavar="DIR")
@@ -150,6 +155,18 @@ def _parser() -> argparse.ArgumentParser:
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a conversion that the command has and was given."""
     return {name: value for name, value in vars(arguments).items() if name in OPTIONS}
+
+
+def _add_formats(parser: argparse.ArgumentParser, name: str, *, required: bool = False) -> None:
+    parser.add_argument(
+        name,
+        dest="formats",
+        required=required,
+        metavar="pt2,onnx",
+        type=lambda text: [item.strip() for item in text.split(",")],
+        default=[],
+        help="write model.pt2 (torch.export), model.onnx, or both, and compare what they compute",
+    )
 
 
 def _print_json(document: Any) -> None:
@@ -191,7 +208,7 @@ def _shape(shape: Sequence[int | None]) -> str:
 def _convert(arguments: argparse.Namespace) -> int:
     from keras2torch.conversion import convert
 
-    conversion = convert(arguments.model, arguments.out, **_asked(arguments))
+    conversion = convert(arguments.model, arguments.out, export=arguments.formats, **_asked(arguments))
     if not arguments.verify:
         if arguments.json:
             _print_json({"ok": True, "bundle": str(conversion.path), "manifest": conversion.manifest})
@@ -210,6 +227,20 @@ def _say_converted(path: Path, manifest: Any) -> None:
     )
     for warning in manifest["warnings"]:
         print(f"  warning: {one_line(warning)}")
+    for entry in manifest.get("exports", ()):
+        worst = max(case["error"] for case in entry["compared"])
+        print(f"  {entry['path']}: the same within {worst:.1e} of scale")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from keras2torch.exports import export
+
+    manifest = export(arguments.bundle, arguments.formats)
+    if arguments.json:
+        _print_json({"ok": True, "bundle": str(arguments.bundle), "manifest": manifest})
+    else:
+        _say_converted(arguments.bundle, manifest)
+    return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

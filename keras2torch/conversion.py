@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from keras2torch.bundle import write_bundle
+from keras2torch.bundle import Complete, write_bundle
 from keras2torch.emit.module import write_module
 from keras2torch.errors import Keras2TorchError, UnsupportedModel
 from keras2torch.fusing import fuse_batchnorm
@@ -93,17 +93,21 @@ def read_model(path: Path, options: ConversionOptions) -> SourceModel:
     return in_one_spelling(read_source(path, limits, architecture=options.architecture), options)
 
 
-def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conversion:
+def convert(
+    path: str | Path, out: str | Path, *, export: Sequence[str] = (), **asked: Unpack[Asked]
+) -> Conversion:
     """Convert the model in `path` into the bundle folder `out`.
 
     `asked`: options, as `ConversionOptions` declares them and docs/options.md lists them. `backend`, `input_shape` and
     `architecture` are for files that do not say: what a file says itself is believed, with a warning that the option
-    was not used. `layers` and `replace` name files of yours, which are run.
+    was not used. `layers` and `replace` name files of yours, which are run. `export`: "pt2", "onnx": what to make of
+    the module beside its source, as `keras2torch.export` does; where that fails there is no bundle.
     Raises a `Keras2TorchError`; `out` is then as it was before.
     """
     options = ConversionOptions.of(**asked)
     path = Path(path)
     unwritten = Unwritten(path)
+    complete = _exporter(export, path) if export else None
     understood = understand(path, options)
     source, program = understood.source, understood.program
     # Hashing releases the GIL, so it runs beside the transposing.
@@ -135,8 +139,16 @@ def convert(path: str | Path, out: str | Path, **asked: Unpack[Asked]) -> Conver
             module=module,
             arrays=arrays,
             options=options.used_by(source.unused, source.architecture).as_json(),
+            complete=complete,
         )
     return Conversion(Path(out), manifest)
+
+
+def _exporter(formats: Sequence[str], path: Path) -> Complete:
+    # Here alone, since most conversions need nothing of it.
+    from keras2torch.exports import Exporter, formats_of
+
+    return Exporter(formats_of(formats), str(path))
 
 
 def _sha256(content: Array) -> str:

@@ -173,6 +173,12 @@ class UnsupportedModel(Keras2TorchError):
         super().__init__(first + more, file=file)
 
 
+class CannotExport(Keras2TorchError):
+    """The module cannot be exported to the format that was asked for."""
+
+    exit_code = 4
+
+
 class ParityFailed(Keras2TorchError):
     """The converted module does not compute what the Keras model computes."""
 

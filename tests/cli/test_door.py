@@ -17,6 +17,7 @@ def test_the_door_holds_its_names() -> None:
         "Inspection",
         "__version__",
         "convert",
+        "export",
         "inspect",
         "load",
         "push",

@@ -1,0 +1,1 @@
+"""What runs in the confined child: the only part of exporting that imports torch, onnxscript and onnxruntime."""

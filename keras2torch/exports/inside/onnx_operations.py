@@ -1,0 +1,71 @@
+"""Operations of torch that the ONNX exporter has no translation for, as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from onnxscript import opset20
+
+# A value of the ONNX graph in the making, and what makes more of them: onnxscript's types are of its own language.
+Node = Any
+op: Any = opset20
+_BOOL, _INT32 = 9, 6
+"""ONNX's numbers for these types."""
+
+
+def _sort(
+    x: Node,
+    *,
+    stable: bool | None = None,  # noqa: ARG001  TopK takes the first of equal elements first, so that it always is
+    dim: int = -1,
+    descending: bool = False,
+) -> tuple[Node, Node]:
+    """TopK of all elements along `dim`, of booleans as numbers."""
+    length = op.Reshape(op.Gather(op.Shape(x), dim, axis=0), op.Constant(value_ints=[1]))
+    if x.dtype is not None and x.dtype.name == "BOOL":
+        values, order = op.TopK(op.Cast(x, to=_INT32), length, axis=dim, largest=int(descending))
+        return op.Cast(values, to=_BOOL), order
+    values, order = op.TopK(x, length, axis=dim, largest=int(descending))
+    return values, order
+
+
+def _rnn(activation: str) -> Callable[..., tuple[Node, Node]]:
+    def translate(
+        x: Node,
+        start: Node,
+        params: Sequence[Node],
+        has_biases: bool,
+        num_layers: int,
+        _dropout: float,
+        _train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> tuple[Node, Node]:
+        """One layer in one direction, which is all that a converted model holds."""
+        if num_layers != 1 or bidirectional:
+            raise NotImplementedError("an nn.RNN of several layers or directions")
+        weights = [op.Unsqueeze(weight, [0]) for weight in params[:2]]
+        bias = op.Unsqueeze(op.Concat(*params[2:], axis=0), [0]) if has_biases else None
+        steps = op.Transpose(x, perm=[1, 0, 2]) if batch_first else x
+        y, last = op.RNN(
+            steps,
+            *weights,
+            bias,
+            None,
+            start,
+            activations=[activation],
+            hidden_size=params[1].shape[1],
+        )
+        y = op.Squeeze(y, [1])
+        return (op.Transpose(y, perm=[1, 0, 2]) if batch_first else y), last
+
+    return translate
+
+
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten.sort.stable: _sort,
+    torch.ops.aten.rnn_tanh.input: _rnn("Tanh"),
+    torch.ops.aten.rnn_relu.input: _rnn("Relu"),
+}
