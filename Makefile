@@ -54,8 +54,9 @@ migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=mode
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }
 	@bin/fleet migrate $(SOURCE) $(DEST) $(OPTIONS)
 
-bench: setup ## measure what the README claims (time and memory of a conversion, beside the least any converter must do)
+bench: setup ## measure what the README claims (a conversion beside the least any must do, a forward beside one by hand)
 	@$(BIN)/python -m benchmarks.conversion
+	@$(BIN)/python -m benchmarks.forward
 
 faults: setup ## plant wrong semantics in right bundles, judge each, write the table of docs/parity.md (minutes)
 	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting

@@ -6,6 +6,7 @@ Collects every refusal of the model instead of stopping at the first; looks at n
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,7 @@ from keras2torch.weights import Weight, WeightKey
 
 StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
 """Top-level layer -> name and shape of each of its weights, in stored order."""
+_WORD = re.compile(r"\w+")
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 """Tensors of torch's own modules that are no parameters."""
@@ -420,7 +422,7 @@ class Translator:
             self._refuse(layer, LayerRefused(refusal))
 
     def _drop_unread(self) -> None:
-        """Leave out optional statements that nothing reads, last first, so that whole chains go."""
+        """Leave out optional statements that nothing reads, last first, so that whole chains go, and their parts."""
         needed = {id(value) for value in self._program.outputs}
         kept: list[Statement] = []
         for statement in reversed(self._program.statements):
@@ -429,6 +431,12 @@ class Translator:
             kept.append(statement)
             needed.update(id(value) for value in values_in(statement.code, self.is_bound))
         self._program.statements = kept[::-1]
+        written = [statement.code for statement in kept] + [module.code for module in self._program.modules]
+        named = {word for code in written for word in _WORD.findall(render(code, self._placeholder))}
+        self._program.parts = [part for part in self._program.parts if part in named]
+
+    def _placeholder(self, value: Value) -> str | None:
+        return "x" if self.is_bound(value) or value.code is None else None
 
 
 def _by_path(graph: Graph, replace: Sequence[Replacement]) -> dict[str, Replacement]:

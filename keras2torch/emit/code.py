@@ -50,6 +50,8 @@ class Value:
     mask: Value | None = field(default=None, repr=False)
     mask_spent: bool = False
     """Keras 3 only: whether `mask` is gone while the model runs, so that only layers whose call names it have it."""
+    valid_first: tuple[Value, Value] | None = field(default=None, repr=False)
+    """The same sequence with its valid steps in front (the others mean nothing there), and the mask that tells them."""
     hint: str | None = None
     """A name to use if the value needs a variable of its own."""
 

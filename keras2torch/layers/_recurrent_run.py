@@ -9,7 +9,7 @@ from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers import _recurrent_modules
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._recurrent import Cell, Recurrent
+from keras2torch.layers._recurrent import LSTM, Cell, Recurrent
 from keras2torch.layers._recurrent_modules import Kept
 from keras2torch.source.model import Generation
 
@@ -35,18 +35,46 @@ def flipped(layer: LayerCall, value: Value) -> Value:
     return layer.like(value, method(value, "flip", 1))
 
 
+def with_valid_first(layer: LayerCall, x: Value, mask: Value) -> Value:
+    """`x` (N, T, C), bound, with its valid steps in front, as modules of `nn` want it."""
+    if x.valid_first is None or x.valid_first[1] is not mask:
+        front = layer.bind(layer.like(x, call(layer.part("valid_first"), x, mask)), optional=True)
+        x.valid_first = (front, mask)
+    return x.valid_first[0]
+
+
+def valid_reversed(layer: LayerCall, front: Value, mask: Value) -> Value:
+    """`front`, which has its valid steps in front, with these in reversed order."""
+    return layer.like(front, call(layer.part("reverse_valid"), front, mask))
+
+
+def spread(layer: LayerCall, front: Value, mask: Value, *, zero_masked: bool) -> Value:
+    """`front`, which has its valid steps in front, with these in their places again. Dropped if nothing reads it."""
+    zero = {"zero_masked": True} if zero_masked else {}
+    value = layer.like(front, call(layer.part("spread_valid"), front, mask, **zero))
+    value.valid_first = (front, mask)
+    return layer.bind(value, optional=True)
+
+
 def run(
     layer: LayerCall, recurrent: Recurrent, x: Value, mask: Value | None, initial: list[Value]
 ) -> tuple[Value, list[Value]]:
     """The outputs of all steps, in the order in which they were made, or that of the last; and the states if
     asked for.
     """
+    as_given = mask
     if mask is not None and recurrent.unroll and recurrent.backwards and recurrent.zero_masked:
         raise UnsupportedOption(
             "unroll=True backwards over masked steps: Keras zeroes the wrong ones", "unroll"
         )
     if recurrent.backwards:
-        x, mask = flipped(layer, x), None if mask is None else flipped(layer, mask)
+        turned = flipped(layer, x)
+        if as_given is not None:
+            mask = flipped(layer, as_given)
+            if recurrent.cells[0].fits_module:
+                front = valid_reversed(layer, with_valid_first(layer, x, as_given), as_given)
+                turned.valid_first = (layer.bind(front, optional=True), mask)
+        x = turned
     stack = len(recurrent.cells) > 1
     if stack and (initial or recurrent.states):
         _check_order_of_states(layer)
@@ -64,7 +92,14 @@ def run(
             states=recurrent.states,
             zero_masked=recurrent.zero_masked and last,
         )
-        x, more = _Run(layer, cell, x, recurrent.batch_size, resumes=resumes).run(mask, own, wanted)
+        run = _Run(layer, cell, x, recurrent.batch_size, resumes=resumes)
+        # What is dropped of a state while training cannot be told from the outputs, which `last_cell_state` would need.
+        tells_states = not (wanted.states and cell.kind is LSTM and cell.recurrent_dropout)
+        in_module = cell.fits_module and recurrent.batch_size is None and tells_states
+        if mask is not None and as_given is not None and in_module:
+            x, more = run.over_valid_steps(mask, as_given, own, wanted)
+        else:
+            x, more = run.over_all_steps(mask, own, wanted)
         states += more
     return x, states
 
@@ -110,27 +145,53 @@ class _Run:
         self._resumes = resumes
         self._cell = cell
         self._batch_size = batch_size
-        self._x = _dropout(cell, x)
+        self._x = x
         self._step_shape, self._step_axes = _step(cell, x)
-        if cell.kind.spatial:
-            self._x = _padded(layer, cell, self._x)
 
-    def run(self, mask: Value | None, initial: list[Value], wanted: _Wanted) -> tuple[Value, list[Value]]:
-        layer, cell, x = self._layer, self._cell, self._x
-        # nn.LSTM gives the cell state of the last step only, which masked steps would have changed.
-        needs_states = wanted.states or self._batch_size is not None
-        in_module = cell.fits_module and (mask is None or not needs_states)
-        kept = None if self._batch_size is None else Kept(self._kept_shape(), self._resumes)
-        rnn = (
-            _recurrent_modules.module(cell, x, kept) if in_module else _recurrent_modules.loop(cell, x, kept)
+    def over_valid_steps(
+        self, mask: Value, either: Value, initial: list[Value], wanted: _Wanted
+    ) -> tuple[Value, list[Value]]:
+        """In a module of `nn`, which knows no masks. `either`: the mask, though it may be with time reversed."""
+        layer, cell = self._layer, self._cell
+        x = _dropout(cell, with_valid_first(layer, self._x, mask))
+        wants_cell_state = wanted.states and cell.kind.states == 2
+        if wants_cell_state:
+            layer.bind(x)
+        rnn = _recurrent_modules.module(cell, x, None)
+        front, _ = self._bind(
+            call(rnn.text, x, *_start(cell, [index(state, "None") for state in initial])),
+            outputs=True,
+            states=0,
         )
+        shape = (x.shape[0], cell.units)
+
+        def last(*start: Value) -> Value:
+            code = call(layer.part("last_valid"), front, either, *start)
+            return layer.bind(layer.value(code, shape, hint="h" if wanted.states else None), optional=True)
+
+        states = [last(*initial[:1])] if wanted.states else []
+        if wants_cell_state:
+            start = [template("({}, {})", *initial)] if initial else []
+            code = call(layer.part("last_cell_state"), rnn, x, front, either, *start)
+            states.append(layer.bind(layer.value(code, shape, hint="c"), optional=True))
+        if wanted.sequences or wanted.zero_masked:
+            output = spread(layer, front, mask, zero_masked=wanted.zero_masked)
+            return (output if wanted.sequences else _last(layer, output)), states
+        return (states[0] if states and not initial else last()), states
+
+    def over_all_steps(
+        self, mask: Value | None, initial: list[Value], wanted: _Wanted
+    ) -> tuple[Value, list[Value]]:
+        """In a module of `nn`, or with a mask or where none fits in a loop."""
+        layer, cell = self._layer, self._cell
+        x = _padded(layer, cell, _dropout(cell, self._x)) if cell.kind.spatial else _dropout(cell, self._x)
+        kept = None if self._batch_size is None else Kept(self._kept_shape(), self._resumes)
+        make = _recurrent_modules.module if cell.fits_module and mask is None else _recurrent_modules.loop
+        rnn = make(cell, x, kept)
         start = _start(cell, [index(state, "None") for state in initial])
         zero = {"zero_masked": True} if wanted.zero_masked else {}
         if mask is not None and cell.kind.spatial:
             mask = self._mask_of_pictures(mask)
-        if mask is not None and in_module:
-            output = self._outputs(call(layer.part("over_valid_steps"), rnn, x, mask, *start, **zero))
-            return (output if wanted.sequences else _last(layer, layer.bind(output))), []
         code = call(rnn.text, x, *start) if mask is None else call(rnn.text, x, *start, mask=mask, **zero)
         if not wanted.states:
             output, _ = self._bind(code, outputs=True, states=0)

@@ -38,6 +38,12 @@ _NO_MASKS = "cuDNN's layers raise an error on masks in Keras: one reaches this"
         example((7, 3), _inner=("LSTM", {"units": 4, "return_sequences": True}), _masked=True),
         example((7, 3), _inner=("GRU", {"units": 4}), _masked=True),
         example(
+            (7, 3),
+            merge_mode=None,
+            _inner=("LSTM", {"units": 4, "return_sequences": True, "return_state": True}),
+            _masked=True,
+        ),
+        example(
             (3, 7, 6, 2), _inner=("ConvLSTM2D", {"filters": 3, "kernel_size": 3, "return_sequences": True})
         ),
         example(
@@ -90,9 +96,17 @@ def bidirectional(layer: LayerCall) -> list[Value]:
         half = len(initial) // 2
         first, states = _recurrent_run.run(layer, forward, x, mask, initial[:half])
         second, more = _recurrent_run.run(layer, backward, x, mask, initial[half:])
+        states += more
+        if mask is not None and forward.sequences and first.valid_first and second.valid_first:
+            back = layer.bind(_recurrent_run.valid_reversed(layer, second.valid_first[0], mask))
+            fronts = _merged(layer, [first.valid_first[0], back], merge)
+            merged = [
+                _recurrent_run.spread(layer, layer.bind(front), mask, zero_masked=forward.zero_masked)
+                for front in fronts
+            ]
+            return [*_recurrent_ends.handed_out(layer, as_given, merged), *states]
         second = _recurrent_run.flipped(layer, second) if backward.sequences else second
         outputs = [layer.bind(first), layer.bind(second)]
-        states += more
     return [*_recurrent_ends.handed_out(layer, as_given, _merged(layer, outputs, merge)), *states]
 
 

@@ -9,24 +9,72 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def over_valid_steps(
-    rnn: nn.Module,
-    x: torch.Tensor,
-    mask: torch.Tensor,
-    start: torch.Tensor | tuple[torch.Tensor, ...] | None = None,
-    *,
-    zero_masked: bool = False,
-) -> torch.Tensor:
-    """Run `rnn` over the steps of `x` (N, T, C) where `mask` (N, T) is true, as if there were no others.
+def valid_first(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The steps of `x` (N, T, ...) where `mask` (N, T) is true, each in its turn, and behind them the others.
 
-    A masked step repeats the output before it, zeros if there is none; with `zero_masked` it yields zeros.
+    A recurrent layer of Keras skips masked steps: it computes what `nn.LSTM` computes in the first steps of the result.
     """
-    order = mask.argsort(dim=1, descending=True, stable=True)  # valid steps first, each in its turn
-    outputs, _ = rnn(x.gather(1, order[:, :, None].expand_as(x)), start)
-    latest = mask.cumsum(dim=1) - 1  # which of the valid steps was the last one, at each step
-    outputs = outputs.gather(1, latest.clamp(min=0)[:, :, None].expand_as(outputs))
-    shown = mask if zero_masked else latest >= 0
-    return torch.where(shown[:, :, None], outputs, 0.0)
+    return take_steps(x, mask.argsort(dim=1, descending=True, stable=True))
+
+
+def reverse_valid(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """`x` (N, T, ...), which has its valid steps first, with these in reversed order. Undoes itself."""
+    steps = torch.arange(x.shape[1], device=x.device)
+    return take_steps(x, (mask.sum(dim=1, keepdim=True) - 1 - steps) % x.shape[1])
+
+
+def spread_valid(x: torch.Tensor, mask: torch.Tensor, *, zero_masked: bool = False) -> torch.Tensor:
+    """`x` (N, T, ...), which has its valid steps first, with these where `mask` (N, T) is true.
+
+    A masked step repeats the one before it, zeros if there is none; with `zero_masked` it holds zeros.
+    """
+    number = mask.cumsum(dim=1)  # of valid steps so far
+    return take_steps(F.pad(x, (0, 0, 1, 0)), number * mask if zero_masked else number)
+
+
+def last_valid(x: torch.Tensor, mask: torch.Tensor, start: torch.Tensor | None = None) -> torch.Tensor:
+    """The last valid step of `x` (N, T, C), which has these first; `start` (default: zeros) where there is none."""
+    count = mask.sum(dim=1)
+    last = x[torch.arange(x.shape[0], device=x.device), count - 1]
+    return torch.where(count[:, None] > 0, last, 0.0 if start is None else start)
+
+
+def take_steps(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The steps of each row of `x` (N, T, C) that `numbers` (N, S) says; (N, S, C)."""
+    rows = torch.arange(x.shape[0], device=x.device)[:, None] * x.shape[1]
+    return F.embedding(rows + numbers, x.flatten(0, 1))  # several times as fast as gather
+
+
+def last_cell_state(
+    lstm: nn.LSTM,
+    x: torch.Tensor,
+    outputs: torch.Tensor,
+    mask: torch.Tensor,
+    start: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """The cell state (N, units) behind the last valid step of `x` (N, T, C), which has these first.
+
+    `lstm`, run on `x` from `start` (default: zeros; (N, units) each), yields `outputs` and the state behind all steps.
+    The outputs tell the gates of every step, and with these `c = f * c_before + i * g` is a sum over the steps, each
+    term shrunk by the forget gates of all later ones.
+    """
+    if start is None:
+        before = F.pad(outputs[:, :-1], (0, 0, 1, 0))
+    else:
+        before = torch.cat([start[0][:, None], outputs[:, :-1]], dim=1)
+    of_input, of_state, *biases = lstm.all_weights[0]
+    bias, state_bias = biases or (None, None)
+    gates = F.linear(x, of_input, bias) + F.linear(before, of_state, state_bias)
+    i, f, g, _ = gates.chunk(4, dim=2)
+    valid = (torch.arange(x.shape[1], device=x.device) < mask.sum(dim=1, keepdim=True))[:, :, None]
+    forgotten = (
+        torch.where(valid, F.logsigmoid(f), 0.0).flip(1).cumsum(dim=1).flip(1)
+    )  # from each step on, as logarithm
+    added = torch.where(valid, torch.sigmoid(i) * torch.tanh(g), 0.0)
+    c = (added * F.pad(forgotten[:, 1:], (0, 0, 0, 1)).exp()).sum(dim=1)
+    if start is None:
+        return c
+    return c + start[1] * forgotten[:, 0].exp()
 
 
 class StepByStep(nn.Module):

@@ -12,11 +12,12 @@ from tests.crafted import dense_model
 from tests.emit.golden_models import GOLDEN
 
 TEXT = (GOLDEN / "text.py.txt").read_text(encoding="utf-8")
-PLACE = "        x = x[:, -1]  # (5,)\n"
+PLACE = "        x = last_valid(x, mask)  # (5,)\n"
+PARTS = ["take_steps", "valid_first", "last_valid"]
 
 
 def check(text: str) -> None:
-    check_source(text, parts=["over_valid_steps"], own_parts=[], class_name="Text")
+    check_source(text, parts=PARTS, own_parts=[], class_name="Text")
 
 
 def test_what_rules_write_passes() -> None:
@@ -100,10 +101,10 @@ def test_whatever_else_stands_in_forward_is_found(statement: str) -> None:
         ("Model = Text\n", "Model = Text\n\n\nclass Text:\n    x = 1\n"),
         ("class Text(nn.Module):", "class Text(nn.Module, metaclass=eval):"),
         ("class Text(nn.Module):", "@eval\nclass Text(nn.Module):"),
-        ("    order = mask", "    import os\n    order = mask"),
-        ("    order = mask", "    eval('1')\n    order = mask"),
-        ("    order = mask", "    torch.load('x')\n    order = mask"),
-        ("    order = mask", "    mask.__class__\n    order = mask"),
+        ("    rows = torch", "    import os\n    rows = torch"),
+        ("    rows = torch", "    eval('1')\n    rows = torch"),
+        ("    rows = torch", "    torch.load('x')\n    rows = torch"),
+        ("    rows = torch", "    mask.__class__\n    rows = torch"),
         ("    model = Model()", "    model = eval('Model')()"),
         ("load_file(path)", "torch.load(path)"),
         ("return x\n", "return x\n)"),
@@ -117,15 +118,15 @@ def test_whatever_else_stands_elsewhere_is_found(before: str, after: str) -> Non
 
 
 def test_files_of_the_caller_may_hold_anything() -> None:
-    text = TEXT.replace("    order = mask", "    import os\n    order = mask").replace(
+    text = TEXT.replace("    rows = torch", "    import os\n    rows = torch").replace(
         "import torch\n", "import os\nimport torch\n", 1
     )
-    check_source(text, parts=["over_valid_steps"], own_parts=["over_valid_steps"], class_name="Text")
+    check_source(text, parts=PARTS, own_parts=PARTS, class_name="Text")
     with pytest.raises(ForbiddenSource):
         check_source(
             text.replace(PLACE, f"{PLACE}        x = eval(x)\n"),
-            parts=["over_valid_steps"],
-            own_parts=["over_valid_steps"],
+            parts=PARTS,
+            own_parts=PARTS,
             class_name="Text",
         )
 

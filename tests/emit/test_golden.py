@@ -38,7 +38,7 @@ STATEMENTS = {
     ],
     "text": [
         "embedding: x = self.embedding(embedding_input.long())",
-        "lstm: x = x[:, -1]",  # where its last step is taken
+        "lstm: x = last_valid(x, mask)",
         "dense: x = self.dense(x)",
     ],
     "parts": [

@@ -161,11 +161,30 @@ def test_a_person_would_have_written_this(class_name: str, config: dict[str, Any
 
 def test_masked_layers_run_over_valid_steps() -> None:
     lines = body_of("LSTM", {**LSTM, "return_sequences": True}, masked=True)
-    assert lines[-1] == "x = over_valid_steps(self.layer, x, mask)"
+    assert lines[-3:] == ["x = valid_first(x, mask)", "x, _ = self.layer(x)", "x = spread_valid(x, mask)"]
+    lines = body_of("LSTM", {**LSTM, "return_state": True}, masked=True)
+    assert lines[-2:] == ["x, _ = self.layer(x)", "h = last_valid(x, mask)"]
     lines = body_of("Bidirectional", wrapped("LSTM", {**LSTM, "return_sequences": True}), masked=True)
     assert lines[:2] == [
         "self.layer_forward = nn.LSTM(3, 4, batch_first=True)",
         "self.layer_backward = nn.LSTM(3, 4, batch_first=True)",
+    ]
+    assert lines[-7:] == [
+        "x = valid_first(x, mask)",
+        "y, _ = self.layer_forward(x)",
+        "x = reverse_valid(x, mask)",
+        "x, _ = self.layer_backward(x)",
+        "x = reverse_valid(x, mask)",
+        "y = torch.cat([y, x], dim=-1)",
+        "y = spread_valid(y, mask, zero_masked=True)",
+    ]
+    cells = [layer("LSTMCell", LSTM), layer("GRUCell", GRU)]
+    lines = body_of("RNN", {"cell": layer("StackedRNNCells", {"cells": cells})}, masked=True)
+    assert lines[-4:] == [
+        "x = valid_first(x, mask)",
+        "x, _ = self.layer_cell_0(x)",
+        "x, _ = self.layer_cell_1(x)",
+        "x = last_valid(x, mask)",
     ]
 
 

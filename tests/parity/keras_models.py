@@ -241,6 +241,7 @@ def menagerie(k: Any) -> Any:
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     y = layers.Embedding(11, 5, mask_zero=True, name="embed")(words)
     y = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(y)
+    y = layers.Dropout(0.2, name="between")(y)  # recurrent layers in a row are compared at their end
     y = layers.GRU(4, name="gru")(y)
     z = layers.Conv2D(6, 3, padding="same", use_bias=False, name="square")(picture)
     z = layers.LeakyReLU(name="leaky")(z)

@@ -132,13 +132,19 @@ MENAGERIE = [
     code("embed", "ids off by one", r"self\.embed\(words\)", "self.embed((words + 1) % 11)"),
     code("both", "no mask", r"words != 0", "words >= 0"),
     code("both", "mask of another id", r"words != 0", "words != 1"),
-    code("both", "masked steps not zeroed", r"(both_forward, \w, mask), zero_masked=True", r"\1"),
-    code("both", "backward half not turned back", r"zero_masked=True\)\.flip\(1\)", "zero_masked=True)"),
-    code("both", "backward half not reversed", r"y\.flip\(1\), mask\.flip\(1\)", "y, mask"),
-    code("both", "mask not reversed", r"mask\.flip\(1\)", "mask"),
+    code("both", "masked steps not zeroed", r", zero_masked=True\)", ")"),
+    code(
+        "both",
+        "backward half not turned back",
+        r"(both_backward\(y\).*\n.*)reverse_valid\(y, mask\)",
+        r"\1y",
+    ),
+    code("both", "backward half not reversed", r"reverse_valid\(y, mask\)(.*\n.*both_backward)", r"y\1"),
+    code("both", "padding reversed too", r"reverse_valid\(y, mask\)(.*\n.*both_backward)", r"y.flip(1)\1"),
     code("both", "halves swapped", r"torch\.cat\(\[z, y\], dim=-1\)", "torch.cat([y, z], dim=-1)"),
-    code("gru", "first step for last", r"z = z\[:, -1\]", "z = z[:, 0]"),
-    code("gru", "state before the first step", r"latest >= 0", "latest >= -1"),
+    code("gru", "first step for last", r"last_valid\(z, mask\)", "z[:, 0]"),
+    code("gru", "last step for last valid one", r"last_valid\(z, mask\)", "z[:, -1]"),
+    code("gru", "state before the first step", r"count\[:, None\] > 0", "count[:, None] > -1"),
     code("square", "circular padding", r"padding=1, bias", 'padding=1, padding_mode="circular", bias'),
     code("square", "dilation", r"padding=1, bias", "padding=2, dilation=2, bias"),
     code("leaky", "torch's own slope", r"F\.leaky_relu\(y, [\d.]+\)", "F.leaky_relu(y)"),
@@ -353,8 +359,8 @@ SEQUENCES = [
     code(
         "after",
         "update gate keeps what it should let go",
-        r"over_valid_steps\(self\.after, y, mask\)",
-        "over_valid_steps(self.after, -y, mask)",
+        r"self\.after\(y\)",
+        "self.after(-y)",
     ),
     code(
         "before",
@@ -388,10 +394,11 @@ SEQUENCES = [
     code(
         "encoder",
         "go_backwards ignored",
-        r"self\.encoder\(z\.flip\(1\), mask=mask_2\.flip\(1\)\)",
-        "self.encoder(z, mask=mask_2)",
+        r"reverse_valid\(z, mask_2\)",
+        "z",
     ),
-    code("encoder", "forget and input gate exchanged", r"i, f, g, o = \(inputs", "f, i, g, o = (inputs"),
+    code("decoder", "forget and input gate exchanged", r"i, f, g, o = \(inputs", "f, i, g, o = (inputs"),
+    code("decoder", "cell state of other gates handed over", r"i, f, g, _ = gates", "f, i, g, _ = gates"),
     code("masking", "masked steps not set to zero", r"series \* mask_2\[\.\.\., None\]", "series * 1.0"),
     code(
         "masking", "a step masked by any of its numbers", r"\(series != -1\.0\)\.any", "(series != -1.0).all"
@@ -411,7 +418,7 @@ SEQUENCES = [
         "self.decoder(x)",
     ),
     code("decoder", "smooth for hard sigmoid in the gates", r", recurrent_activation=F\.hardsigmoid", ""),
-    code("join", "branches joined in another order", r"torch\.cat\(\[both, x, z\]", "torch.cat([both, z, x]"),
+    code("join", "branches joined in another order", r"torch\.cat\(\[both, x, h\]", "torch.cat([both, h, x]"),
 ]
 
 VECTORS = [

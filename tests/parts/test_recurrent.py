@@ -15,7 +15,11 @@ from keras2torch.parts.recurrent import (
     StepByStepLSTM,
     StepByStepRNN,
     hard_sigmoid,
-    over_valid_steps,
+    last_cell_state,
+    last_valid,
+    reverse_valid,
+    spread_valid,
+    valid_first,
 )
 
 FEATURES, UNITS = 3, 4
@@ -71,6 +75,13 @@ def start_of(kind: str) -> State:
     return (h, c) if kind == "lstm" else h
 
 
+def over_valid_steps(
+    rnn: nn.Module, x: torch.Tensor, start: State | None = None, *, zero_masked: bool = False
+) -> torch.Tensor:
+    """What is emitted for a masked layer that hands out all steps."""
+    return spread_valid(rnn(valid_first(x, MASK), start)[0], MASK, zero_masked=zero_masked)
+
+
 def parts(state: State) -> tuple[torch.Tensor, ...]:
     return state if isinstance(state, tuple) else (state,)
 
@@ -117,13 +128,63 @@ def test_moving_valid_steps_together_is_the_masked_loop(
     module, loop = twins(kind)
     start = start_of(kind) if started else None
     expected, _ = loop(x, start, mask=MASK, zero_masked=zero_masked)
-    torch.testing.assert_close(over_valid_steps(module, x, MASK, start, zero_masked=zero_masked), expected)
+    torch.testing.assert_close(over_valid_steps(module, x, start, zero_masked=zero_masked), expected)
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_state_behind_the_valid_steps_is_that_of_the_masked_loop(
+    kind: str, started: bool, bias: bool, x: torch.Tensor
+) -> None:
+    module, loop = twins(kind)
+    if not bias:
+        for name, parameter in (*module.named_parameters(), *loop.named_parameters()):
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+        weights = {name: weight for name, weight in module.state_dict().items() if "bias" not in name}
+        module = KINDS[kind][0](FEATURES, UNITS, bias=False, batch_first=True).double()
+        module.load_state_dict(weights)
+    start = start_of(kind) if started else None
+    _, expected = loop(x, start, mask=MASK)
+    front = valid_first(x, MASK)
+    outputs, _ = module(front, start)
+    begun = None if start is None else tuple(part[0] for part in parts(start))
+    state = [last_valid(outputs, MASK, *(begun or ())[:1])]
+    if isinstance(module, nn.LSTM):
+        cells = None if begun is None else (begun[0], begun[1])
+        state.append(last_cell_state(module, front, outputs, MASK, cells))
+    for mine, theirs in zip(state, parts(expected), strict=True):
+        torch.testing.assert_close(mine, theirs[0], rtol=0, atol=1e-14)
+
+
+def test_a_cell_that_keeps_or_forgets_all_is_summed_up_as_well(x: torch.Tensor) -> None:
+    """Forget gates of 0 and 1 to the last bit, as saturated ones are, and many steps."""
+    module, loop = twins("lstm")
+    for bias in (-800.0, 800.0):
+        with torch.no_grad():
+            for parameter in (module.bias_ih_l0, loop.input.bias):
+                assert isinstance(parameter, torch.Tensor)
+                parameter[UNITS : 2 * UNITS] = bias
+        many, mask = x.repeat(1, 50, 1), MASK.repeat(1, 50)
+        _, (_, expected) = loop(many, mask=mask)
+        front = valid_first(many, mask)
+        assert isinstance(module, nn.LSTM)
+        actual = last_cell_state(module, front, module(front)[0], mask)
+        torch.testing.assert_close(actual, expected[0], rtol=0, atol=1e-12)
+
+
+def test_valid_steps_turned_twice_are_as_they_were(x: torch.Tensor) -> None:
+    front = valid_first(x, MASK)
+    turned = reverse_valid(front, MASK)
+    for row, count in enumerate(MASK.sum(dim=1)):
+        assert torch.equal(turned[row, :count], front[row, :count].flip(0))
+    assert torch.equal(reverse_valid(turned, MASK), front)
 
 
 def test_masked_inputs_get_no_gradient(kind: str, x: torch.Tensor) -> None:
     module, loop = twins(kind)
     for run in (
-        lambda given: over_valid_steps(module, given, MASK),
+        lambda given: over_valid_steps(module, given),
         lambda given: loop(given, mask=MASK)[0],
     ):
         given = x.clone().requires_grad_()
@@ -176,12 +237,19 @@ def test_hard_sigmoid_has_slope_one_fifth() -> None:
 
 
 class _Masked(nn.Module):
+    """Everything that is emitted for masked layers, on both directions."""
+
     def __init__(self) -> None:
         super().__init__()
         self.lstm = nn.LSTM(FEATURES, UNITS, batch_first=True)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return over_valid_steps(self.lstm, x, mask)
+        x = valid_first(x, mask)
+        outputs, _ = self.lstm(x)
+        c = last_cell_state(self.lstm, x, outputs, mask)
+        back, _ = self.lstm(reverse_valid(x, mask))
+        back = spread_valid(reverse_valid(back, mask), mask, zero_masked=True)
+        return spread_valid(outputs, mask) + back + last_valid(outputs, mask)[:, None] + c[:, None]
 
 
 class _Looped(nn.Module):
