@@ -6,6 +6,7 @@ a rule read, weights as plain arrays in the order in which they were stored.
 """
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
@@ -69,6 +70,11 @@ def prepare(
             f"the bundle was made from another file ({manifest['source']['name']})", file=str(source)
         )
     options = ConversionOptions.from_json(manifest["options"], bundle=bundle, layers=layers, replace=replace)
+    if options.hub_mixin and importlib.util.find_spec("huggingface_hub") is None:
+        message = (
+            "was made with --hub-mixin: verifying needs huggingface_hub (pip install 'keras2torch[hub]')"
+        )
+        raise UsageError(message, file=str(bundle))
     understood = understand(source, options)
     model = understood.source
     library = "keras" if model.generation is Generation.KERAS3 else "tf_keras"

@@ -22,7 +22,7 @@ from tests.crafted import call, functional, layer, numbers, sequential, write_mo
 from tests.db import zoo
 from tests.fleet import models
 from tests.workers.conftest import Workshop
-from workers import publish
+from workers import publish, recipe
 from workers.settings import WorkerSettings
 
 Make = Callable[..., Workshop]
@@ -57,6 +57,20 @@ def test_a_model_becomes_a_proven_published_bundle(workshop: Make) -> None:
     assert spec is not None
     source = (door / "model.py").read_text()
     assert "nn.Linear(4, 3)" in source
+
+
+def test_a_job_makes_of_a_model_what_its_recipe_asks_for(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5")
+    job_id = shop.plan(dtype="float16", hub_mixin=True)["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    job = detail(shop, job_id)
+    assert job.options == {"dtype": "float16", "hub_mixin": True}
+    assert recipe.as_text(job.options) == "--dtype float16 --hub-mixin"
+    bundle = shop.dest / "by-name" / "a"
+    assert "PyTorchModelHubMixin" in (bundle / "model.py").read_text()
+    weights = json.loads((bundle / "manifest.json").read_text())["weights"]
+    assert {entry["dtype"] for entry in weights} == {"float16"}
 
 
 def test_a_second_message_for_the_same_job_does_nothing(workshop: Make) -> None:
