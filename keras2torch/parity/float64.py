@@ -178,7 +178,9 @@ def _convolution(tf: Any) -> Callable[..., Any]:
     ) -> Any:
         if data_format == "channels_first":
             raise ValueError(f"no float64 convolution for {data_format}")
-        return tf.nn.convolution(inputs, kernel, strides, padding.upper(), dilations=dilation_rate)
+        # Said outright, since the gradient of a convolution of volumes asks for it.
+        axes = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[len(kernel.shape) - 2]
+        return tf.nn.convolution(inputs, kernel, strides, padding.upper(), axes, dilation_rate)
 
     return conv
 
