@@ -82,6 +82,7 @@ def masked_norms(k: Any) -> Any:
 def grouped(k: Any) -> Any:
     x = k.Input((9, 8, 4))
     y = k.layers.Conv2D(6, 3, groups=2, padding="same", name="conv")(x)
+    y = k.layers.Conv3D(2, 3, name="volume")(k.layers.Reshape((9, 8, 6, 1))(y))
     return k.Model(x, k.layers.Dense(2, name="head")(k.layers.Flatten()(y)))
 
 
