@@ -96,7 +96,9 @@ class LayerCall:
 
     def check_arguments(self) -> None:
         """Refuse call arguments that nobody read and that ask for something."""
-        if self._kwargs.get("mask") == IMPLICIT and any(value.mask for value in self.inputs):
+        stated = self._kwargs.get("mask")
+        # Keras 3 states what the input brings along, be it made by layers or, once, by the caller.
+        if any(value.mask and (stated == IMPLICIT or stated is value.mask) for value in self.inputs):
             del self._kwargs["mask"]
         # Keras 3 writes the default of a layer's own call here, and lets whoever calls the model overrule it.
         harmless = (True, False) if self.generation is Generation.KERAS3 else (False,)

@@ -12,8 +12,9 @@ from keras2torch.layers._recurrent import Recurrent
 from keras2torch.source.model import Generation
 
 
-def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None, list[Value]]:
-    """The sequence (N, T, ...), its pictures channels-first, the mask that acts on it, and the initial states.
+def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None, list[Value], Value | None]:
+    """The sequence (N, T, ...), its pictures channels-first, the mask that acts on it, and the initial states; and the
+    mask that goes on from here: the caller's own, or the one that came with the sequence.
 
     The states are further inputs before Keras 3, a call argument since.
     """
@@ -31,11 +32,13 @@ def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None,
     if any(not isinstance(value, Value) or value.rank != recurrent.rank - 1 for value in initial):
         raise LayerRefused("initial_state is not made of (batch, units) tensors")
     stored, mask = layer.argument("mask"), given.mask
-    if stored is not None and (stored != IMPLICIT or mask is None):
-        raise UnsupportedOption("call argument mask is not supported", "mask")
+    if isinstance(stored, Value) and stored.dtype == "bool":
+        mask = stored
+    elif stored is not None and (stored != IMPLICIT or mask is None):
+        raise UnsupportedOption("call argument mask, which is no tensor of bools", "mask")
     if mask is not None and mask.rank not in (2, recurrent.rank - 1):
         raise UnsupportedMask(f"a mask of rank {mask.rank}, expected (batch, time)")
-    x = given
+    x, goes_on = given, mask
     if recurrent.time_major:
         x, mask = _time_and_batch_swapped(layer, x), mask and _time_and_batch_swapped(layer, mask)
     formats = recurrent.cells[0].data_format
@@ -45,15 +48,17 @@ def inputs(layer: LayerCall, recurrent: Recurrent) -> tuple[Value, Value | None,
     if layer.generation is Generation.KERAS3 and initial and stored is None:
         mask = None  # Keras 3 fills in the mask only where the sequence is the one tensor of the call
     channels_first = _pictures_channels_first(recurrent.rank - 1, 1, formats)
-    return x, mask, [layer.arranged(value, channels_first) for value in initial]
+    return x, mask, [layer.arranged(value, channels_first) for value in initial], goes_on
 
 
-def handed_out(layer: LayerCall, recurrent: Recurrent, outputs: list[Value]) -> list[Value]:
+def handed_out(
+    layer: LayerCall, recurrent: Recurrent, outputs: list[Value], mask: Value | None
+) -> list[Value]:
     """Outputs as Keras returns them, with the mask as it came, even where they stand in reversed order."""
     if recurrent.sequences and recurrent.time_major:
         outputs = [_time_and_batch_swapped(layer, output) for output in outputs]
     for output in outputs:
-        output.mask = layer.inputs[0].mask if recurrent.sequences else None
+        output.mask = mask if recurrent.sequences else None
     return outputs
 
 

@@ -107,7 +107,10 @@ def _average_pool(layer: LayerCall, rank: int) -> Value:
     settings: dict[str, Any] = {}
     if window.strides != window.kernel:
         settings["stride"] = _padding.short(window.strides)
-    if all(pair is not None and pair[0] == pair[1] for pair in known) or window.padding == "valid":
+    # torch wants at least as many elements as the window has, not counting those it pads with.
+    too_few = rank == 3 and any(n is not None and n < k for n, k in zip(spatial, window.kernel, strict=True))
+    even = all(pair is not None and pair[0] == pair[1] for pair in known) and not too_few
+    if even or window.padding == "valid":
         pads = tuple(pair[0] if pair else 0 for pair in known)
         if any(pads):
             settings |= {"padding": _padding.short(pads), "count_include_pad": False}

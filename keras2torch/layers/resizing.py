@@ -117,6 +117,11 @@ def center_crop(layer: LayerCall) -> Value:
         spans = [f"{start}:{start + wanted}" for start, wanted in zip(starts, size, strict=True)]
         code = index(x, ", ".join([":", ":", *spans]))
     else:
+        (height, rows), (width, columns) = known
+        if layer.generation is not Generation.KERAS3 and not (
+            width * rows // columns and height * columns // rows
+        ):
+            raise LayerRefused(f"{height} x {width} to {rows} x {columns} enlarges a crop without pixels")
         code = call("F.interpolate", call(layer.part("crop_to_ratio"), x, size), size, mode="bilinear")
     return channels_first_value(layer, code, x, x.torch_shape[1], size)
 

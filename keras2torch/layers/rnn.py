@@ -236,8 +236,8 @@ cannot(
 
 def _one_direction(layer: LayerCall) -> list[Value]:
     recurrent = _recurrent.read(layer)
-    x, mask, initial = _recurrent_ends.inputs(layer, recurrent)
+    x, mask, initial, goes_on = _recurrent_ends.inputs(layer, recurrent)
     _recurrent_ends.check_count(initial, recurrent.state_count)
     output, states = _recurrent_run.run(layer, recurrent, x, mask, initial)
-    (output,) = _recurrent_ends.handed_out(layer, recurrent, [output])
+    (output,) = _recurrent_ends.handed_out(layer, recurrent, [output], goes_on)
     return [output, *states]

@@ -69,7 +69,7 @@ _NO_MASKS = "cuDNN's layers raise an error on masks in Keras: one reaches this"
 def bidirectional(layer: LayerCall) -> list[Value]:
     """`bidirectional=True` of the same module; two modules where masks are used or the halves differ."""
     forward, backward = _halves(layer)
-    given, mask, initial = _recurrent_ends.inputs(layer, forward)
+    given, mask, initial, goes_on = _recurrent_ends.inputs(layer, forward)
     merge = layer.options.take("merge_mode", default="concat")
     if merge is not None and merge not in _MERGE_MODES:
         raise UnsupportedOption(
@@ -104,10 +104,10 @@ def bidirectional(layer: LayerCall) -> list[Value]:
                 _recurrent_run.spread(layer, layer.bind(front), mask, zero_masked=forward.zero_masked)
                 for front in fronts
             ]
-            return [*_recurrent_ends.handed_out(layer, as_given, merged), *states]
+            return [*_recurrent_ends.handed_out(layer, as_given, merged, goes_on), *states]
         second = _recurrent_run.flipped(layer, second) if backward.sequences else second
         outputs = [layer.bind(first), layer.bind(second)]
-    return [*_recurrent_ends.handed_out(layer, as_given, _merged(layer, outputs, merge)), *states]
+    return [*_recurrent_ends.handed_out(layer, as_given, _merged(layer, outputs, merge), goes_on), *states]
 
 
 def _halves(layer: LayerCall) -> tuple[Recurrent, Recurrent]:

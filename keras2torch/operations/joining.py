@@ -137,8 +137,19 @@ def _split(layer: LayerCall, source: Value, parts: Any, axis: Any) -> list[Value
         if -1 in lengths and extent is not None:
             lengths[lengths.index(-1)] = extent - sum(n for n in lengths if n != -1)
     else:
-        lengths = _equal(extent, integer(parts, "num_or_size_splits", minimum=1))
+        count = integer(parts, "num_or_size_splits", minimum=1)
+        if extent is None:
+            return _open_parts(layer, source, along, count)
+        lengths = _equal(extent, count)
     return _parts(layer, source, along, lengths)
+
+
+def _open_parts(layer: LayerCall, source: Value, along: int, count: int) -> list[Value]:
+    """Equal parts of what is only known at run time; raises there, as Keras does, where they cannot be equal."""
+    dim = source.torch_axis(along)
+    code = method(method(source, "unflatten", dim, (count, -1)), "unbind", dim)
+    parts = [Value(source.shape, source.dtype, source.axes, hint=source.hint) for _ in range(count)]
+    return _several(layer, code, parts)
 
 
 def _equal(extent: int | None, count: int) -> list[int]:

@@ -170,3 +170,29 @@ def sum_that_looks_like_a_bias(k: Any) -> Any:
     """Keras 3 on TensorFlow takes it for one in a batch of one, and adds it along another axis than in any other."""
     x = k.Input((4, 4))
     return k.Model(x, x + k.ops.mean(x, axis=-1, keepdims=True))
+
+
+@model()
+def mask_of_the_callers_own(k: Any) -> Any:
+    """Given to recurrent layers by name; it goes on with what comes out, and counts more than the one that came in."""
+    ids, y = words(k)
+    x, mask = k.Input((5, 3)), k.Input((5,), dtype="bool")
+    once = k.layers.LSTM(3, return_sequences=True)(x, mask=mask)
+    both = k.layers.Bidirectional(k.layers.GRU(2, return_sequences=True))(y, mask=mask)
+    cell = k.layers.SimpleRNNCell(3)
+    return k.Model([ids, x, mask], [k.layers.RNN(cell)(once), k.layers.GlobalAveragePooling1D()(both)])
+
+
+@model("tf_keras")
+def window_larger_than_the_volume(k: Any) -> Any:
+    """Padding makes it fit; torch's average wants it to fit without."""
+    x = k.Input((5, 2, 4, 2))
+    return k.Model(x, k.layers.AveragePooling3D(3, strides=1, padding="same")(x))
+
+
+@model("tf_keras")
+def equal_parts_of_an_open_axis(k: Any) -> Any:
+    tf = importlib.import_module("tensorflow")
+    x = k.Input((None, 4))
+    first, *_, last = tf.split(x, 3, 1)
+    return k.Model(x, [first, last])
