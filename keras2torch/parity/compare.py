@@ -42,6 +42,8 @@ DEPLOYMENT_CEILING = 1e-4
 DEPLOYMENT_WARNING = 1e-5
 ROUNDING = 64 * 2.0**-24
 
+PLACES = "NaN or infinity in other places"
+
 SMALLEST_SCALE = 1e-3
 """A tensor that is almost zero in one case is measured by this part of its largest scale in any case."""
 ZERO = 1e-30
@@ -188,7 +190,7 @@ def difference(case: str, actual: Array | None, expected: Array, pattern: Array 
         not np.array_equal(actual[special], pattern[special], equal_nan=True)
         or not np.isfinite(actual[~special]).all()
     ):
-        return _Difference(case, math.inf, math.inf, scale, "NaN or infinity in other places")
+        return _Difference(case, math.inf, math.inf, scale, PLACES)
     both = ~special & np.isfinite(expected)
     distance = np.abs(actual[both] - expected[both])
     if not distance.size:

@@ -117,6 +117,8 @@ class _WithoutNarrowing:
 
     def __init__(self, tf: Any, original: Any) -> None:
         self._tf, self._original = tf, original
+        self._root: tuple[Any, Any] = (None, None)
+        """What the last `rsqrt` gave in float32, and the same in float64."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
@@ -125,7 +127,14 @@ class _WithoutNarrowing:
         wide = getattr(x, "dtype", None) == self._tf.float64 and dtype == self._tf.float32
         return x if wide else self._original.cast(x, dtype, name)
 
+    def rsqrt(self, x: Any) -> Any:
+        self._root = (self._original.rsqrt(x), self._original.rsqrt(self._tf.cast(x, self._tf.float64)))
+        return self._root[0]
+
     def maximum(self, x: Any, y: Any) -> Any:
+        rounded, exact = self._root
+        if y is rounded and x.dtype == self._tf.float64:
+            return self._original.maximum(x, exact)
         return self._original.maximum(x, self._tf.cast(y, x.dtype))
 
     def tensordot(self, a: Any, b: Any, axes: Any) -> Any:

@@ -45,7 +45,8 @@ class InputSpec:
 
     @property
     def picture(self) -> bool:
-        return len(self.shape) == 4 and self.vocabulary is None
+        """Or a film, or a volume."""
+        return len(self.shape) in (4, 5) and self.vocabulary is None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from pyfive.p5t import P5FloatType, P5IntegerType
+from pyfive.p5t import P5FloatType, P5IntegerType, P5OpaqueType
 
 from keras2torch.errors import DamagedHDF5, ForbiddenLink, ForbiddenStorage, LimitExceeded, Truncated
 from keras2torch.source.hdf5 import UNDEFINED, Node, damage_at
@@ -21,6 +21,7 @@ _GZIP, _SHUFFLE = 1, 2
 # Another layout (bfloat16, for one) may come with the same class and size.
 _IEEE = {2: (0, 16, 10, 5, 0, 10, 15), 4: (0, 32, 23, 8, 0, 23, 127), 8: (0, 64, 52, 11, 0, 52, 1023)}
 _IMPLIED_MANTISSA_BIT = 0x20
+_BFLOAT16 = 2  # bytes
 
 
 class Datasets:
@@ -108,7 +109,10 @@ def _dtype(node: Node) -> np.dtype[Any]:
     except NotImplementedError as error:
         raise ForbiddenStorage(f"not plain numbers ({error})") from error
     if not isinstance(kind, P5FloatType | P5IntegerType):
-        raise ForbiddenStorage(f"not plain numbers ({type(kind).__name__[2:-4].lower()})")
+        what = type(kind).__name__[2:-4].lower()
+        bfloat16 = ": of two bytes each, as Keras stores bfloat16, but the file does not say so"
+        hint = bfloat16 if isinstance(kind, P5OpaqueType) and kind.size == _BFLOAT16 else ""
+        raise ForbiddenStorage(f"not plain numbers ({what}){hint}")
     dtype: np.dtype[Any] = kind.dtype
     message = node.datatype()
     if dtype.kind == "f":

@@ -96,11 +96,22 @@ def gelu_tanh_truth(x: Array) -> Any:
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def faint_truth(x: Array) -> Any:
+    """Pictures so faint that their deviation is bounded from below."""
+    mean, deviation = x.mean(axis=(1, 2, 3), keepdims=True), x.std(axis=(1, 2, 3), keepdims=True)
+    return (x - mean) * 1e-3 / np.maximum(deviation * 1e-3, 1 / math.sqrt(x[0].size))
+
+
 OPERATIONS: dict[str, tuple[tuple[int, ...], Operation, Callable[[Array], Any]]] = {
     "cast": ((3, 5), lambda tf, x: x * tf.cast(0.1, x.dtype), lambda x: x * 0.1),
     "leaky_relu": ((3, 5), lambda tf, x: tf.nn.leaky_relu(x, 0.3), lambda x: np.where(x > 0, x, x * 0.3)),
     "gelu": ((3, 5), lambda tf, x: tf.nn.gelu(x), gelu_truth),
     "gelu_tanh": ((3, 5), lambda tf, x: tf.nn.gelu(x, approximate=True), gelu_tanh_truth),
+    "standardized": (
+        (2, 5, 4, 3),
+        lambda tf, x: tf.image.per_image_standardization(x * tf.cast(1e-3, x.dtype)),
+        faint_truth,
+    ),
     "max_pool3d": (
         (2, 5, 4, 7, 3),
         lambda tf, x: tf.nn.max_pool3d(x, (2, 3, 2), 2, "SAME"),

@@ -16,6 +16,12 @@ REFUSALS: Mapping[str, str] = {
     r"\w+: axis .*: Keras (multiplies the last axes|scales the axes)": "Keras fails, or scales along other axes",
     r"Unstack: # elements in # parts": "no library runs it",
     r"STFTSpectrogram: a mask reaches": "sound has no masks",
+    r"\w+: reads a tensor without elements": "there is nothing to convert, nor to compare",
+    r"TFOpLambda: a sum over # and # elements": "behind a layer of channels first whose shape tf_keras knows wrong",
+    r"\w+: a shared layer is called in two ways": "behind a mask and without one, which are two modules of torch",
+    r"LayerNormalization: the number of features is not known": "over an open axis, which leaves no weights to have",
+    r"ForbiddenStorage: not plain numbers \(opaque\)": "bfloat16 without its name, from tf_keras",
+    r"CenterCrop: .* enlarges a crop without pixels": "tf_keras fails, where it can run what stands before",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
 }
 """Reasons, as `Verdict.signs` spells them, and why they stay."""

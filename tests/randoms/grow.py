@@ -427,6 +427,11 @@ class Grower:
                 spec = {"class": "Activation", "config": {"activation": value.behind}}
                 made = self.add({"layer": spec, "on": [ref(*tensors[value.number])], "call": {}})
                 assert made is not None
+                if value.behind == "tanh":
+                    # Of large numbers it is one, or one less a rounding error, which may be all or nothing.
+                    inside = {"class": "Rescaling", "config": {"scale": 0.9}}
+                    made = self.add({"layer": inside, "on": [ref(*made)], "call": {}})
+                    assert made is not None
                 tensors.append(made)
                 return Given(len(tensors) - 1)
             if isinstance(value, list):

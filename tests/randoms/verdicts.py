@@ -2,13 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from keras2torch.errors import UnsupportedModel
-from keras2torch.parity.compare import DEPLOYMENT_CEILING, compare
+import numpy as np
+
+from keras2torch.errors import RefusedFile, UnsupportedModel
+from keras2torch.parity.arrays import trace_key
+from keras2torch.parity.compare import DEPLOYMENT_CEILING, PLACES, compare
+from keras2torch.parity.report import Departure, ParityReport
 from keras2torch.sandbox import Sandbox
 from tests.parity.judging import judge
 from tests.randoms.recipe import Recipe
@@ -84,6 +88,8 @@ def _verdict(name: str, answer: Any, folder: Path) -> Verdict:
         # Extents and counts differ from model to model.
         signs = [re.sub(r"[0-9]+", "#", f"{each.class_name}: {each.message}") for each in answer.reasons]
         return verdict("refused", signs, [str(answer)])
+    if isinstance(answer, RefusedFile):
+        return verdict("refused", [f"{type(answer).__name__}: {answer.message}"], [str(answer)])
     if isinstance(answer, Exception):
         return verdict("fails", [type(answer).__name__], [repr(answer)])
     if isinstance(answer, str):
@@ -96,7 +102,10 @@ def _verdict(name: str, answer: Any, folder: Path) -> Verdict:
                 "no reference", [_what_is_said(answer.rpartition("Error: ")[2])], answer.splitlines()
             )
         return verdict("unjudged", [last[:100]], answer.splitlines())
-    report = compare(*answer)
+    return _of_report(compare(*answer), answer[0], verdict)
+
+
+def _of_report(report: ParityReport, workdir: Path, verdict: Callable[..., Verdict]) -> Verdict:
     if all(case.refused for case in report.cases):
         return verdict("unjudged", ["refuses every input"], [str(case.refused) for case in report.cases])
     if report.passed:
@@ -110,5 +119,25 @@ def _verdict(name: str, answer: Any, folder: Path) -> Verdict:
         return verdict("unjudged", ["overflows in float32"], report.failures)
     if departure is None and report.deployment_error <= DEPLOYMENT_CEILING:
         return verdict("unjudged", ["cancels in float32"], report.failures)
+    if departure is not None and departure.fault == PLACES:
+        why = _nothing_to_tell(workdir, departure)
+        if why:
+            return verdict("unjudged", [why], report.failures)
     sign = "float32" if departure is None else departure.class_name
     return verdict("departs", [sign], [*report.failures, str(departure)])
+
+
+def _nothing_to_tell(workdir: Path, departure: Departure) -> str | None:
+    """Why Keras's own NaN and infinities say nothing there: it was given some already, or its numbers overflow."""
+    cases = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
+    traces = [tuple(each) for each in cases[departure.case]["traces"]]
+    here = (departure.layer, departure.call)
+    with np.load(workdir / "expected64" / f"{departure.case}.npz") as theirs:
+        before = traces[: traces.index(here)] if here in traces else traces
+        if not all(np.isfinite(theirs[trace_key(*each)]).all() for each in before):
+            return "NaN goes in"
+        own = theirs[trace_key(*here)] if here in traces else np.zeros(1)
+        finite = own[np.isfinite(own)]
+        if finite.size < own.size and np.abs(finite).max(initial=0.0) > OVERFLOW:
+            return "overflows in float64"
+    return None

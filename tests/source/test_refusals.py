@@ -420,6 +420,7 @@ def missing_chunk(file: h5py.File) -> None:
         (stored_as(data=np.zeros(6, "c8")), errors.ForbiddenStorage, "compound"),
         (stored_as(data=np.zeros(2, [("a", "f4"), ("b", "i4")])), errors.ForbiddenStorage, "compound"),
         (stored_as(data=np.zeros(3, "V4")), errors.ForbiddenStorage, "opaque"),
+        (stored_as(data=np.zeros(3, "V2")), errors.ForbiddenStorage, "as Keras stores bfloat16"),
         (stored_as(data=np.zeros(3, bool)), errors.ForbiddenStorage, "enum"),
         (stored_as(data=np.asarray([b"ab", b"cd"])), errors.ForbiddenStorage, "fixedstring"),
         (stored_as(data=names(["a", "b"]), dtype=h5py.string_dtype()), errors.ForbiddenStorage, "vlenstring"),
