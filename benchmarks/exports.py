@@ -26,7 +26,7 @@ from keras2torch.sandbox import Limits, Sandbox
 FORMATS = ("pt2", "onnx", "compile")
 PAGE = Path(__file__).parents[1] / "docs" / "exporting.md"
 _BEGIN, _END = "<!-- table: python -m benchmarks.exports --write -->", "<!-- end of table -->"
-_LIMITS = Limits(wall_s=900.0, memory_bytes=16 << 30)
+_LIMITS = Limits(wall_s=240.0, memory_bytes=16 << 30)
 
 
 @dataclass(frozen=True, kw_only=True)

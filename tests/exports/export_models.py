@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.crafted import Config, call, call3, functional, layer, sequential, tensor3, write_model
+from tests.crafted import Config, call, call3, functional, layer, numbers, sequential, tensor3, write_model
 from tests.emit.golden_models import mlp, source, weights_for
 
 RECURRENT = {
@@ -87,13 +87,36 @@ def ids_and_numbers() -> Config:
 
 
 def loop() -> Config:
-    """A recurrent layer that is a loop of ours, over sequences of any length: no format holds such a loop."""
+    """Recurrent layers that are loops of ours, over sequences of any length, masked and not."""
+    older = {
+        "activation": "softsign",
+        "recurrent_activation": "hard_sigmoid",
+        "return_sequences": True,
+        **RECURRENT,
+    }
     return sequential(
-        layer("LSTM", "slow", units=5, activation="relu", recurrent_activation="hard_sigmoid",
-              return_sequences=True, batch_input_shape=[None, None, 3], **RECURRENT),
-        layer("Dense", "dense", units=2),
+        layer("Masking", "masking", mask_value=0.0, batch_input_shape=[None, None, 3]),
+        layer("LSTM", "lstm", units=5, **older),
+        layer("GRU", "gru", units=4, reset_after=False, **older),
+        layer("Conv1D", "conv", filters=3, kernel_size=[2], padding="causal"),
+        layer("GRU", "unmasked", units=4, reset_after=True, **older),
         name="loop",
-    )  # fmt: skip
+    )
+
+
+def own_class(folder: Path, body: str) -> tuple[Path, str]:
+    """A model whose second layer is a class of the caller's, which computes `body`; and the option that says so."""
+    path = folder / "own.py"
+    path.write_text(
+        f"import torch\n\n\nclass Own(torch.nn.Module):\n    def forward(self, x):\n        {body}\n"
+    )
+    config = sequential(
+        layer("Dense", "dense", units=3, batch_input_shape=[None, None, 2]),
+        layer("Lambda", "own", function=["4wEAAA==", None, None], function_type="lambda"),
+        name="own",
+    )
+    kernel = {"dense": {"dense/kernel:0": numbers(2, 3), "dense/bias:0": numbers(3)}}
+    return write_model(folder / "own.h5", config, kernel), f"own={path}:Own"
 
 
 MODELS = {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from keras2torch.exports.inside.comparing import LIMIT, Departs, error_between, flat
+from keras2torch.exports.inside.comparing import LIMIT, Departs, error_between, flat, rounding
 
 X = torch.tensor([[1.0, -4.0], [0.5, 2.0]])
 
@@ -43,3 +43,17 @@ def test_nan_and_infinity_in_the_same_places_are_the_same() -> None:
 
 def test_nested_outputs_are_flat() -> None:
     assert len(flat((X, [X, (X,)]))) == 3
+
+
+def test_a_wider_limit_is_for_degrees_only() -> None:
+    off = X * (1 + 2 * LIMIT)
+    assert error_between([X], [off], 3 * LIMIT) == pytest.approx(2 * LIMIT, rel=1e-2)
+    with pytest.raises(Departs, match="off by"):
+        error_between([X], [off], 1.5 * LIMIT)
+    with pytest.raises(Departs, match="NaN"):
+        error_between([X], [torch.where(X > 1, torch.nan, X)], 3 * LIMIT)
+
+
+def test_what_is_lost_to_rounding() -> None:
+    exact = torch.tensor([1.0, 1 / 3], dtype=torch.float64)
+    assert rounding([exact.float()], [exact]) == pytest.approx(9.9e-9, rel=0.01)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-_OPERATION = re.compile(r"<OpOverload\(op='([\w.]+)', overload='(\w+)'\)>")
+_OPERATION = re.compile(r"<OpOverload\(op='([\w.:]+)'")
 
 
 _FIXED = re.compile(r"static shape of \d+ for dimension inputs\['(\w+)'\]\.shape\[(\d+)\]")
@@ -73,9 +73,12 @@ def reason(
         text = f"what it computes fixes {which} of {static[1]}, which is open"
         line = fixed
     elif missing:
-        name = f"{missing[1].replace('::', '.')}.{missing[2]}"
+        name = missing[1].rpartition(".")[2].rpartition("::")[2]
         text = f"ONNX has no operation for {name}"
         line = _line_of(program, name, source)
+    elif "data-dependent" in text:
+        text = "which way it goes depends on numbers that are not known before it runs"
+        line = _line_in(error, source)
     else:
         line = _line_in(error, source)
     where = _layer(line, layers) if line else ""
@@ -115,9 +118,9 @@ def _first_line(stack: traceback.StackSummary, source: Path) -> int | None:
 
 
 def _line_of(program: torch.export.ExportedProgram | None, operation: str, source: Path) -> int | None:
-    """The line that the first node with that operation was traced from."""
+    """The line that the first node with that operation, or one that is made of it, was traced from."""
     for node in program.graph.nodes if program is not None else ():
-        if str(node.target) == operation or str(node.target).rpartition(".")[0] == operation:
+        if operation in str(node.target):
             lines = re.findall(
                 rf'File "{re.escape(str(source))}", line (\d+)', node.meta.get("stack_trace") or ""
             )

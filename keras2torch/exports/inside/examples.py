@@ -94,18 +94,18 @@ def vocabularies(program: torch.export.ExportedProgram, count: int) -> list[int 
 
 
 def _rows_read_with(node: torch.fx.Node) -> Iterator[int]:
-    waiting, seen = list(node.users), set[torch.fx.Node]()
+    waiting = [node]
     while waiting:
-        user = waiting.pop()
-        if user in seen:
-            continue
-        seen.add(user)
-        if str(user.target) == "aten.embedding.default":
-            table = user.args[0]
-            if isinstance(table, torch.fx.Node):
-                yield int(table.meta["val"].shape[0])
-        elif str(user.target) in _KEEPING_VALUES:
-            waiting += user.users
+        values = waiting.pop()
+        for user in values.users:
+            if str(user.target) == "aten.embedding.default":
+                table, ids = user.args[:2]
+                # Not where steps are picked out of a sequence: that is a look-up too, by numbers that were computed.
+                rows = table.meta["val"].shape[0] if isinstance(table, torch.fx.Node) else None
+                if ids is values and isinstance(rows, int):
+                    yield rows
+            elif str(user.target) in _KEEPING_VALUES:
+                waiting.append(user)
 
 
 def drawn(
