@@ -19,7 +19,6 @@ _KINDS = ("_regularizer", "_constraint", "_initializer")
 _LONGEST = 160
 _MOST_SETTINGS = 24
 _MOST_OUTPUTS = 64
-_MOST_OPTIONS = 200
 _DEEPEST = 3
 _NO_SETTINGS = ("name", "seed")
 
@@ -119,12 +118,10 @@ def _loss(value: Any) -> str | list[str] | dict[str, str]:
 
 
 def _options(graph: Graph) -> list[dict[str, Any]]:
-    """Each option at each value, with the paths of the layers that have it there; the first 200 of them."""
+    """Each option at each value, with the paths of the layers that have it there."""
     found: dict[tuple[str, str], list[str]] = {}
     for path, layer in graph.layers.items():
         for option, value in _told(layer.class_name, layer.config, ""):
-            if (option, value) not in found and len(found) == _MOST_OPTIONS:
-                continue
             layers = found.setdefault((option, value), [])
             if path not in layers[-1:]:
                 layers.append(path)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras2torch.emit.code import Code, ModuleDecl, Raw, Statement, Value, call, render, values_in
+from keras2torch.emit.in_place import overwrite
 from keras2torch.emit.names import attribute_names
 from keras2torch.emit.parts import Part, never_trained
 from keras2torch.errors import (
@@ -79,9 +81,8 @@ class Program:
     modules: list[ModuleDecl] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     state: dict[str, Weight] = field(default_factory=dict)
-    trained: dict[str, bool | None] = field(default_factory=dict)
-    """Parameters of the module, by their names in `state`, without buffers: whether Keras trains them; None for no,
-    where the class of their module says so itself."""
+    trained: dict[str, bool] = field(default_factory=dict)
+    """Parameters of the module, by their names in `state`: whether Keras trains them. Buffers are not among them."""
     expected: dict[str, list[WeightKey]] = field(default_factory=dict)
     """Variables of each layer, by path, in the order in which Keras creates them."""
     records: list[LayerRecord] = field(default_factory=list)
@@ -143,6 +144,7 @@ class Translator:
         self._torch_names: dict[str, str] = {}
         self._reasons: dict[Reason, None] = {}
         self._folding = flattens_that_fold(graph)
+        self._calls = Counter(node.layer for node in graph.nodes)
         self._model_channels_first = _is_channels_first(graph)
 
     def run(self) -> Program:
@@ -170,6 +172,8 @@ class Translator:
         if self._reasons:
             raise UnsupportedModel(list(self._reasons))
         self._drop_unread()
+        program = self._program
+        overwrite(program.statements, program.modules, program.outputs, self.is_bound)
         return self._program
 
     # --------------------------------------------------------------------------------- what LayerCall relies on
@@ -199,12 +203,12 @@ class Translator:
             self._torch_names[layer.path] = name
         self._program.modules.append(ModuleDecl(name, code))
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
-        buffers, frozen = never_trained(text.partition("(")[0], self._program.own_parts)
-        for key, weight in state.items():
-            own = key.rpartition(".")[2]
-            if own not in _STATISTICS | buffers:
-                trained = any(source.trainable for source in weight.sources)
-                self._program.trained[f"{name}.{key}"] = None if own in frozen else trained
+        others = _STATISTICS | never_trained(text.partition("(")[0], self._program.own_parts)
+        self._program.trained.update(
+            (f"{name}.{key}", any(source.trainable for source in weight.sources))
+            for key, weight in state.items()
+            if key.rpartition(".")[2] not in others
+        )
         return name
 
     def declare_constant(self, layer: Layer, array: Array) -> str:
@@ -237,6 +241,9 @@ class Translator:
     def emit(self, statement: Statement) -> None:
         self._program.statements.append(statement)
         self._bound |= {id(value) for value in (statement.value, *statement.also)}
+
+    def calls(self, layer: Layer) -> int:
+        return self._calls[layer.path]
 
     def is_bound(self, value: Value) -> bool:
         return id(value) in self._bound

@@ -52,6 +52,9 @@ class Value:
     """Keras 3 only: whether `mask` is gone while the model runs, so that only layers whose call names it have it."""
     valid_first: tuple[Value, Value] | None = field(default=None, repr=False)
     """The same sequence with its valid steps in front (the others mean nothing there), and the mask that tells them."""
+    unpadded: tuple[Value, tuple[int, ...]] | None = field(default=None, repr=False)
+    """Of a tensor (N, C, spatial...) with zeros round it: the tensor without, and how many are at both ends of each
+    spatial axis."""
     hint: str | None = None
     """A name to use if the value needs a variable of its own."""
 

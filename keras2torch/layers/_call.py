@@ -112,6 +112,11 @@ class LayerCall:
         return not self._layer.trainable
 
     @property
+    def called_once(self) -> bool:
+        """Whether its module may be made for this one call: the layer is not shared, nor part of another."""
+        return not self._role_prefix and self._translator.calls(self._layer) == 1
+
+    @property
     def batch_size(self) -> int | None:
         """The number of samples that the model was built for, where it was built for one."""
         return self._translator.graph.batch_size

@@ -176,7 +176,11 @@ def _zero_padding(layer: LayerCall, count: int) -> Value:
     for axis, pair in zip(axes, pairs, strict=True):
         extent = shape[axis]
         shape[axis] = None if extent is None else extent + sum(pair)
-    return layer.value(call("F.pad", x, tuple(pads)), tuple(shape), axes=x.axes)
+    padded = layer.value(call("F.pad", x, tuple(pads)), tuple(shape), axes=x.axes)
+    spatial = [by_torch_axis.get(axis, (0, 0)) for axis in range(2, x.rank)]
+    if min(by_torch_axis) > 1 and all(front == back for front, back in spatial):
+        padded.unpadded = (x, tuple(front for front, _ in spatial))
+    return layer.bind(padded, optional=True)
 
 
 @converts(
@@ -189,7 +193,7 @@ def _zero_padding(layer: LayerCall, count: int) -> Value:
     masks=Masks.STOP,
 )
 def zero_padding_1d(layer: LayerCall) -> Value:
-    """`F.pad`."""
+    """`F.pad`, or the padding of the convolution behind it."""
     return _zero_padding(layer, 1)
 
 
@@ -204,7 +208,7 @@ def zero_padding_1d(layer: LayerCall) -> Value:
     masks=Masks.STOP,
 )
 def zero_padding_2d(layer: LayerCall) -> Value:
-    """`F.pad`."""
+    """`F.pad`, or the padding of the convolution behind it."""
     return _zero_padding(layer, 2)
 
 
@@ -218,7 +222,7 @@ def zero_padding_2d(layer: LayerCall) -> Value:
     masks=Masks.STOP,
 )
 def zero_padding_3d(layer: LayerCall) -> Value:
-    """`F.pad`."""
+    """`F.pad`, or the padding of the convolution behind it."""
     return _zero_padding(layer, 3)
 
 

@@ -72,6 +72,11 @@ def apply(
     """
     spatial = x.torch_shape[2:]
     rank = len(spatial)
+    if shape.padding == "valid" and x.unpadded is not None and layer.called_once:
+        bare, pads = x.unpadded
+        fits = all(2 * pad <= size for pad, size in zip(pads, shape.kernel, strict=True))
+        if fill == 0.0 or (fits and _is_never_negative(bare)):
+            return bare, short(pads)
     if shape.padding == "valid":
         return x, None
     unit_stride = all(stride == 1 for stride in shape.strides)
@@ -103,6 +108,11 @@ def apply(
         n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)
     )
     return channels_first_value(layer, code, x, x.torch_shape[1], padded), None
+
+
+def _is_never_negative(x: Value) -> bool:
+    """Whether no maximum over `x` tells zeros round it from -inf."""
+    return x.code is not None and x.code.parts[0] in ("F.relu", "F.relu6")
 
 
 def channels_first_value(

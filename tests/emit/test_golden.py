@@ -28,11 +28,11 @@ STATEMENTS = {
         "dense_2: x = torch.softmax(self.dense_2(x), dim=-1)",
     ],
     "classifier": [
-        "conv: x = F.relu(self.conv(conv_input))",
+        "conv: x = F.relu(self.conv(conv_input), inplace=True)",
         "pool: x = self.pool(x)",
         "strided: x = self.strided(F.pad(x, (0, 1, 0, 1)))",
         "bn: x = self.bn(x)",
-        "relu: x = F.relu(x)",
+        "relu: x = F.relu(x, inplace=True)",
         # Not the Flatten: its elements stand in torch's order.
         "logits: x = self.logits(x)",
     ],

@@ -60,6 +60,10 @@ def convolutional(k: Any) -> Any:
     y = k.layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
     y = k.layers.BatchNormalization(name="norm")(y)
     y = k.layers.DepthwiseConv2D(3, name="depthwise")(y)
+    y = k.layers.ZeroPadding2D((1, 2), name="border")(y)
+    y = k.layers.Conv2D(5, 3, strides=2, activation="relu", name="bordered")(y)
+    y = k.layers.ZeroPadding2D(1, name="rim")(y)
+    y = k.layers.MaxPooling2D(3, strides=2, name="rimmed")(y)
     y = k.layers.MaxPooling2D(2, padding="same", name="pool")(y)
     return k.Model(x, k.layers.Dense(2, name="head", activation="softmax")(k.layers.Flatten()(y)))
 

@@ -287,7 +287,7 @@ PICTURES = [
         r"F\.pad\(y, \(2, 0, 0, 1\)\)",
         "F.pad(y, (1, 1, 0, 1))",
     ),
-    code("silu", "hard swish for swish", r"F\.silu\(y\)", "F.hardswish(y)"),
+    code("silu", "hard swish for swish", r"F\.silu\(y, ", "F.hardswish(y, "),
     code("strided", "stride lost its phase", r"y = self\.strided\(y\)", "y = self.strided(y.roll(1, 2))"),
     edit("dense", "flattened channels last", "dense.weight", steps_apart),
     code(
