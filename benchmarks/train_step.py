@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras2torch import convert
-from keras2torch.errors import Keras2TorchError, RefusedFile, UnsupportedModel, one_line
-from keras2torch.parity.report import ParityReport, TensorFigures
+from keras2torch.errors import RefusedFile, UnsupportedModel, one_line
+from keras2torch.parity.learning import Learning, compare_learning
+from keras2torch.parity.prepare import prepare
+from keras2torch.parity.report import TensorFigures
 from keras2torch.parity.verify import Verifier
 from keras2torch.sandbox import Limits
 
@@ -54,29 +56,45 @@ def _note(text: str) -> str:
 
 
 def step(verifier: Verifier, name: str, source: Path) -> Row:
-    """Convert `source`, and compare one step."""
+    """Convert `source`, and compare one step. Nothing else is verified."""
     with tempfile.TemporaryDirectory(prefix="train-step-") as folder:
-        bundle = Path(folder) / "bundle"
+        bundle, workdir = Path(folder) / "bundle", Path(folder) / "work"
+        workdir.mkdir()
         try:
             convert(source, bundle)
-            report = verifier.verify(bundle, source, training=True, limits=_LIMITS)
         except (RefusedFile, UnsupportedModel) as error:
             return Row(name, problem=str(error), converted=False)
-        except Keras2TorchError as error:
-            return Row(name, problem=str(error).replace(f"{source}: ", ""))
-    return _row(name, report)
+        plan = prepare(source, bundle, workdir)
+        case = plan["cases"][0]
+        payload = {
+            "workdir": str(workdir), "bundle": str(bundle), "case": case, "training": True, "gradients": False
+        }  # fmt: skip
+        reasons: list[str] = []
+        for side, server, readable in (("reference", plan["library"], []), ("candidate", "torch", [bundle])):
+            outcome = verifier.sandboxes[server].run(
+                f"keras2torch.parity.learning_{side}:run_learning_{side}",
+                payload,
+                workdir=workdir,
+                limits=_LIMITS,
+                readable=readable,
+            )
+            if outcome.error is not None:
+                return Row(name, plan["library"], problem=f"{server}: {outcome.error['message']}")
+            reasons += [why for why in (outcome.result or {}).values() if why]
+        learnt = compare_learning(source, bundle, workdir, case, {"training": reasons})
+        return _row(name, plan["library"], learnt)
 
 
-def _row(name: str, report: ParityReport) -> Row:
-    weights = [each for each in report.training if not each.name.startswith("output-")]
-    notes = [note for note in report.warnings if note.startswith(("training", "learning"))]
-    failed = next((why for why in report.failures if why.startswith("training")), None)
-    if not report.training:
-        return Row(name, report.library, problem="; ".join(notes) or "not compared", notes=notes)
+def _row(name: str, library: str, learnt: Learning) -> Row:
+    figures = learnt.figures.get("training", ())
+    weights = [each for each in figures if not each.name.startswith("output-")]
+    failed = next(iter(learnt.failures), None)
+    if not figures:
+        return Row(name, library, problem="; ".join(learnt.notes) or "not compared")
     if not weights:
-        return Row(name, report.library, notes=["nothing to train", *notes], problem=failed)
+        return Row(name, library, notes=["nothing to train", *learnt.notes], problem=failed)
     worst = max(weights, key=_error)
-    return Row(name, report.library, len(weights), worst.name, _error(worst), notes, failed)
+    return Row(name, library, len(weights), worst.name, _error(worst), learnt.notes, failed)
 
 
 def _error(figures: TensorFigures) -> float:

@@ -19,6 +19,7 @@ _KINDS = ("_regularizer", "_constraint", "_initializer")
 _LONGEST = 160
 _MOST_SETTINGS = 24
 _MOST_OUTPUTS = 64
+_MOST_OPTIONS = 200
 _DEEPEST = 3
 _NO_SETTINGS = ("name", "seed")
 
@@ -118,10 +119,12 @@ def _loss(value: Any) -> str | list[str] | dict[str, str]:
 
 
 def _options(graph: Graph) -> list[dict[str, Any]]:
-    """Each option at each value, with the paths of the layers that have it there."""
+    """Each option at each value, with the paths of the layers that have it there; the first 200 of them."""
     found: dict[tuple[str, str], list[str]] = {}
     for path, layer in graph.layers.items():
         for option, value in _told(layer.class_name, layer.config, ""):
+            if (option, value) not in found and len(found) == _MOST_OPTIONS:
+                continue
             layers = found.setdefault((option, value), [])
             if path not in layers[-1:]:
                 layers.append(path)

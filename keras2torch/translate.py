@@ -81,8 +81,9 @@ class Program:
     modules: list[ModuleDecl] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     state: dict[str, Weight] = field(default_factory=dict)
-    trained: dict[str, bool] = field(default_factory=dict)
-    """Parameters of the module, by their names in `state`: whether Keras trains them. Buffers are not among them."""
+    trained: dict[str, bool | None] = field(default_factory=dict)
+    """Parameters of the module, by their names in `state`, without buffers: whether Keras trains them; None for no,
+    where the class of their module says so itself."""
     expected: dict[str, list[WeightKey]] = field(default_factory=dict)
     """Variables of each layer, by path, in the order in which Keras creates them."""
     records: list[LayerRecord] = field(default_factory=list)
@@ -203,12 +204,12 @@ class Translator:
             self._torch_names[layer.path] = name
         self._program.modules.append(ModuleDecl(name, code))
         self._program.state.update({f"{name}.{key}": weight for key, weight in state.items()})
-        others = _STATISTICS | never_trained(text.partition("(")[0], self._program.own_parts)
-        self._program.trained.update(
-            (f"{name}.{key}", any(source.trainable for source in weight.sources))
-            for key, weight in state.items()
-            if key.rpartition(".")[2] not in others
-        )
+        buffers, frozen = never_trained(text.partition("(")[0], self._program.own_parts)
+        for key, weight in state.items():
+            own = key.rpartition(".")[2]
+            if own not in _STATISTICS | buffers:
+                trained = any(source.trainable for source in weight.sources)
+                self._program.trained[f"{name}.{key}"] = None if own in frozen else trained
         return name
 
     def declare_constant(self, layer: Layer, array: Array) -> str:

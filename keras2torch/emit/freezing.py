@@ -13,40 +13,54 @@ from dataclasses import dataclass, field
 
 @dataclass
 class _Node:
-    """A module or a parameter; `trained` holds the answers of all parameters in it."""
+    """A module or a parameter: of all parameters in it, whether they have gradients when made, and are to have them."""
 
+    path: str
     children: dict[str, _Node] = field(default_factory=dict)
-    trained: set[bool] = field(default_factory=set)
+    parameters: set[tuple[bool, bool]] = field(default_factory=set)
+    known: dict[bool | None, list[str]] = field(default_factory=dict)
+
+    def child(self, step: str) -> _Node:
+        path = f"{self.path}[{step}]" if step.isdigit() else f"{self.path}.{step}"
+        return self.children.setdefault(step, _Node(path))
+
+    def is_as_wanted(self, now: bool | None) -> bool:
+        return all(wanted is (made if now is None else now) for made, wanted in self.parameters)
+
+    def lines(self, now: bool | None) -> list[str]:
+        """The fewest statements, where all in here has gradients as `now` says; None: as it was made."""
+        if now not in self.known:
+            self.known[now] = self._fewest(now)
+        return self.known[now]
+
+    def _fewest(self, now: bool | None) -> list[str]:
+        if self.is_as_wanted(now):
+            return []
+        ways = [self._of_children(now)] if self.children else []
+        for value in (False, True):
+            turned = [f"{self.path}.requires_grad_({value})"]
+            if self.is_as_wanted(value):
+                return turned
+            if self.children:
+                ways.append(turned + self._of_children(value))
+        return min(ways, key=len)
+
+    def _of_children(self, now: bool | None) -> list[str]:
+        return [line for child in self.children.values() for line in child.lines(now)]
 
 
-def freezing_lines(trained: Mapping[str, bool]) -> list[str]:
-    """Statements after which exactly the `trained` parameters, by their names in the state dict, have gradients."""
-    root = _Node()
+def freezing_lines(trained: Mapping[str, bool | None]) -> list[str]:
+    """Statements after which exactly the `trained` parameters, by their names in the state dict, have gradients.
+
+    None is for those that have none from the start, as the class of their module says.
+    """
+    root = _Node("self")
     for name, answer in trained.items():
+        parameter = (answer is not None, bool(answer))
         node = root
-        node.trained.add(answer)
+        node.parameters.add(parameter)
         for step in name.split("."):
-            node = node.children.setdefault(step, _Node())
-            node.trained.add(answer)
-    lines = _lines(root, "self", now=True)
+            node = node.child(step)
+            node.parameters.add(parameter)
+    lines = root.lines(None)
     return ["# Frozen in Keras, or not there.", *lines] if lines else []
-
-
-def _lines(node: _Node, path: str, *, now: bool) -> list[str]:
-    """The fewest statements for what is in `node`, where all of that has gradients as `now` says."""
-    if node.trained <= {now}:
-        return []
-    all_at_once = [f"{path}.requires_grad_({not now})"]
-    if node.trained == {not now}:
-        return all_at_once
-    one_by_one = _of_children(node, path, now=now)
-    turned = all_at_once + _of_children(node, path, now=not now)
-    return turned if len(turned) < len(one_by_one) else one_by_one
-
-
-def _of_children(node: _Node, path: str, *, now: bool) -> list[str]:
-    return [
-        line
-        for step, child in node.children.items()
-        for line in _lines(child, f"{path}[{step}]" if step.isdigit() else f"{path}.{step}", now=now)
-    ]

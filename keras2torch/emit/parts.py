@@ -32,16 +32,19 @@ def _all_parts() -> dict[str, Part]:
     )
 
 
-_OWN = re.compile(r'register_buffer\("(\w+)"|self\.(\w+)\.requires_grad_\(False\)')
+_BUFFER = re.compile(r'register_buffer\("(\w+)"')
+_FROZEN = re.compile(r"self\.(\w+)\.requires_grad_\(False\)")
 
 
-def never_trained(name: str, own: Mapping[str, Part]) -> frozenset[str]:
-    """Tensors of the part `name` that are no parameters, or that it freezes itself; nothing where it is no part."""
+def never_trained(name: str, own: Mapping[str, Part]) -> tuple[frozenset[str], frozenset[str]]:
+    """What is no parameter in the state of the part `name`, and what is one but frozen; nothing where it is no part."""
     parts = {**_all_parts(), **own}
-    if name not in parts:
-        return frozenset()
-    found = (match for part in with_needs([name], own) for match in _OWN.finditer(part.source))
-    return frozenset(match[1] or match[2] for match in found)
+    sources = [part.source for part in with_needs([name], own)] if name in parts else []
+    buffers, frozen = (
+        frozenset(found for source in sources for found in pattern.findall(source))
+        for pattern in (_BUFFER, _FROZEN)
+    )
+    return buffers, frozen
 
 
 def parts_in(texts: Iterable[str]) -> dict[str, Part]:

@@ -132,3 +132,8 @@ def test_objects_are_cut_where_they_have_no_end() -> None:
     assert describe({"class_name": "L1", "config": {"l1": 0.5, "name": "x"}}) == "L1(l1=0.5)"
     assert describe({"no": "class"}) == "…"
     assert describe(None) == ""
+
+
+def test_a_layer_with_options_without_end_is_cut(tmp_path: Path) -> None:
+    many = {f"{number}_regularizer": "l2" for number in range(1000)}
+    assert len(manifest(tmp_path, "{}", **many)["training"]["options"]) == 200

@@ -33,6 +33,16 @@ def test_it_is_said_in_as_few_statements_as_there_can_be(
     assert freezing_lines(trained)[1:] == lines
 
 
+def test_what_a_class_freezes_itself_stays_so() -> None:
+    norm = {"norm.weight": None, "norm.bias": True}
+    assert freezing_lines(norm) == []
+    backbone = {"a.weight": False, "b.weight": False, "c.weight": False}
+    assert freezing_lines(backbone | norm)[1:] == [
+        "self.requires_grad_(False)",
+        "self.norm.bias.requires_grad_(True)",
+    ]
+
+
 def loaded(folder: Path, config: Config) -> torch.nn.Module:
     path = write_model(folder / "m.h5", config, weights_for(config, "2.15.0"))
     return load(convert(path, folder / "bundle").path)

@@ -196,3 +196,28 @@ def test_no_damage_is_an_internal_error(tmp_path: Path, packing: int) -> None:
         except errors.Keras2TorchError:
             refused += 1
     assert refused > len(damaged) // 2
+
+
+@pytest.mark.parametrize(
+    ("compiled", "optimizer"),
+    [
+        (
+            {
+                "optimizer": {
+                    "module": "keras.optimizers",
+                    "class_name": "SGD",
+                    "config": {"learning_rate": 0.5, "momentum": 0.9},
+                    "registered_name": None,
+                },
+                "loss": "mse",
+            },
+            {"name": "SGD", "settings": {"learning_rate": 0.5, "momentum": 0.9}},
+        ),
+        ([1, 2], None),
+        ({"optimizer": {"class_name": 3}}, None),
+    ],
+)
+def test_how_a_model_was_compiled_is_told(compiled: object, optimizer: object, tmp_path: Path) -> None:
+    path = archive(tmp_path / "m.keras", config={**CONFIG, "compile_config": compiled})
+    manifest = convert(path, tmp_path / "out").manifest
+    assert manifest.get("training", {}).get("optimizer") == optimizer
