@@ -259,13 +259,18 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
                 "outputs": [],
             },
         )
-        line = module.lines.get(id(record.value))
+        seen_at = module.seen.get(id(record.value))
         # A layer that changes nothing, called twice: it is one value, and passes once.
         again = (record.path, id(record.value)) in seen
         seen.add((record.path, id(record.value)))
-        if line is not None and record.value.order is None and not again:
+        if seen_at is not None and record.value.order is None and not again:
             entry["outputs"].append(
-                {"call": record.call, "module": "", "line": line, "axes": _axes(record.value)}
+                {
+                    "call": record.call,
+                    "module": seen_at.module,
+                    "line": seen_at.line,
+                    "axes": _axes(record.value),
+                }
             )
     return list(entries.values())
 

@@ -24,6 +24,7 @@ from keras2torch.source.limits import Limits
 from keras2torch.source.model import Array, SourceModel
 from keras2torch.source.opening import Unwritten
 from keras2torch.source.reading import read_source
+from keras2torch.structure.recover import Structure, flat, recover
 from keras2torch.translate import Program, translate
 
 _HASH_BLOCK = 4 << 20
@@ -44,6 +45,7 @@ class Understood:
     source: SourceModel
     graph: Graph
     program: Program
+    structure: Structure
 
 
 def understand(path: Path, options: ConversionOptions) -> Understood:
@@ -52,7 +54,9 @@ def understand(path: Path, options: ConversionOptions) -> Understood:
         source = read_model(path, options)
         graph = build_graph(source.config, source.generation, limits=Limits.of(options.limits))
         program = translated(source, graph, options)
-        return Understood(paired(source, graph, program.expected), graph, program)
+        structure = recover(program) if options.style == "blocks" else flat(program)
+        program = structure.renamed(program)
+        return Understood(paired(source, graph, program.expected), graph, program, structure)
     except Keras2TorchError as error:
         raise error.in_file(str(path)) from error.__cause__
 
@@ -126,6 +130,7 @@ def convert(
             raise error.in_file(str(path)) from error.__cause__
         module = write_module(
             program,
+            understood.structure,
             source_name=path.name,
             keras_version=source.keras_version,
             name=options.class_name,

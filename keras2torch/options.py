@@ -14,6 +14,7 @@ from keras2torch.emit.names import is_free_class_name
 from keras2torch.errors import UsageError
 
 IO_LAYOUTS = ("torch", "keras")
+STYLES = ("blocks", "flat")
 BACKENDS = ("tensorflow", "theano")
 DTYPES = ("float32", "float16", "bfloat16")
 """What weights may be rounded to."""
@@ -161,6 +162,7 @@ class Asked(TypedDict, total=False):
     """The options of a conversion as a caller spells them; what is left out has the default of `ConversionOptions`."""
 
     io_layout: str
+    style: str
     layers: Sequence[str | Path]
     replace: Sequence[str]
     backend: str | None
@@ -186,6 +188,12 @@ class ConversionOptions:
         About.BUNDLE,
         "torch: images go in and come out channels-first; keras: exactly Keras's axes (default: torch)",
         choices=IO_LAYOUTS,
+    )
+    style: str = option(
+        "blocks",
+        About.BUNDLE,
+        "blocks: classes for what repeats and for nested models; flat: one class of all layers (default: blocks)",
+        choices=STYLES,
     )
     layers: tuple[UserFile, ...] = option(
         (),

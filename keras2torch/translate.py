@@ -146,12 +146,14 @@ class Translator:
         self._reasons: dict[Reason, None] = {}
         self._folding = flattens_that_fold(graph)
         self._calls = Counter(node.layer for node in graph.nodes)
+        self._at = ("", 0)
         self._model_channels_first = _is_channels_first(graph)
 
     def run(self) -> Program:
         values: dict[int, list[Value] | None] = {}
         for number, node in enumerate(self.graph.nodes):
             layer = self.graph.layers[node.layer]
+            self._at = (layer.path, node.call)
             try:
                 result = self._call(layer, node, values, stays=number in self._folding)
             except LayerRefused as refusal:
@@ -162,6 +164,7 @@ class Translator:
                 self._bind(output)
             if result:
                 self._record(layer, node.call, result[0])
+        self._at = ("", 0)
         for ref in self.graph.outputs:
             layer = self.graph.layers[self.graph.nodes[ref.node].layer]
             try:
@@ -240,6 +243,7 @@ class Translator:
         return name
 
     def emit(self, statement: Statement) -> None:
+        statement.layer, statement.call = self._at
         self._program.statements.append(statement)
         self._bound |= {id(value) for value in (statement.value, *statement.also)}
 

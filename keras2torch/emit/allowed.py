@@ -121,21 +121,28 @@ class ForbiddenSource(Exception):
     """The emitted source holds what no rule may write; nothing has been written."""
 
 
-def check_source(text: str, *, parts: Collection[str], own_parts: Collection[str], class_name: str) -> None:
+def check_source(
+    text: str,
+    *,
+    parts: Collection[str],
+    blocks: Collection[str] = (),
+    own_parts: Collection[str],
+    class_name: str,
+) -> None:
     """That `text`, the whole of a `model.py`, holds only what may occur in one. Raises `ForbiddenSource`.
 
-    `parts` names the definitions in front of the class; `own_parts` those among them that come from files of the
-    caller, which may hold anything.
+    `parts` names the definitions in front of the classes, `blocks` the classes that the model's uses; `own_parts`
+    those parts that come from files of the caller, which may hold anything.
     """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ForbiddenSource(f"the emitted source is no Python: {error}") from error
     definitions = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    if [node.name for node in definitions] != [*parts, class_name, "load_model"]:
+    if [node.name for node in definitions] != [*parts, *blocks, class_name, "load_model"]:
         raise ForbiddenSource("the emitted source defines other things than it should")
     own = [node for node in definitions if node.name in own_parts]
-    known = _BUILTINS | _MODULES | {*parts}
+    known = _BUILTINS | _MODULES | {*parts, *blocks}
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             if ast.unparse(node) not in _IMPORTS and not own:
@@ -182,10 +189,11 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
     }
     bases = definition.bases if isinstance(definition, ast.ClassDef) else []
     known_by_place = freezing | {id(base) for base in bases if ast.unparse(base) == HUB_MIXIN}
+    series = set() if in_part else set(_series(definition))
     for node in ast.walk(definition):
         if id(node) in known_by_place:
             continue
-        if not isinstance(node, kinds) or not all(map(_is_plain, _names(node))):
+        if (not isinstance(node, kinds) and node not in series) or not all(map(_is_plain, _names(node))):
             raise _forbidden(node)
         if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call) and not _is_text(node):
             raise _forbidden(node)
@@ -193,6 +201,18 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
             raise _forbidden(node)
         if isinstance(node, ast.Attribute):
             _check_attribute(node, in_part=in_part)
+
+
+def _series(definition: ast.ClassDef | ast.FunctionDef) -> Iterator[ast.AST]:
+    """Of each `[... for i in range(3)]` in an `__init__`, what no other place may have."""
+    for method in definition.body:
+        if not (isinstance(method, ast.FunctionDef) and method.name == "__init__"):
+            continue
+        for node in ast.walk(method):
+            if isinstance(node, ast.ListComp) and len(node.generators) == 1:
+                (each,) = node.generators
+                if re.fullmatch(r"for [i_] in range\([0-9]+\)", ast.unparse(each).strip()):
+                    yield from (node, each)
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -87,6 +87,10 @@ class Statement:
     """Dropped when nothing reads it (masks are computed where they arise, but few models use them)."""
     also: tuple[Value, ...] = ()
     """Values beside `value` that a tuple target binds, in the pattern's order."""
+    layer: str = ""
+    """Path of the Keras layer whose rule wrote it."""
+    call: int = 0
+    """Which call of that layer it belongs to."""
 
 
 @dataclass

@@ -12,6 +12,8 @@ from keras2torch.emit.code import Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
 
 _POOL = ("x", "y", "z")
+_LONG = 4
+"""Over how many statements a value is kept that deserves a name: a skip connection."""
 # What a reader looks for by name, wherever it stands in a chain.
 _KEPT_NAMES = frozenset({"mask", "h", "c"})
 
@@ -38,18 +40,31 @@ def write_body(
     statements: Sequence[Statement],
     outputs: Sequence[Value],
     reserved: frozenset[str] = frozenset(),
+    *,
+    parameters: Sequence[str] | None = None,
+    skips: bool = False,
 ) -> Body:
-    """Name every value and render the statements; `reserved` are names of the file that a variable would hide."""
+    """Name every value and render the statements; `reserved` are names of the file that a variable would hide.
+
+    `parameters`: names for the inputs, which are then variables like others; without, each has the name of its layer
+    and keeps it. `skips`: whether a value that is needed much later than at first has a name that says so.
+    """
     scope = Names(reserved | frozenset(_POOL) | _KEPT_NAMES)
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}
-    for value in inputs:
-        variables[id(value)] = scope.unique(value.hint or "x", "x")
-    parameters = tuple(variables[id(value)] for value in inputs)
+    for number, value in enumerate(inputs):
+        name = parameters[number] if parameters is not None else scope.unique(value.hint or "x", "x")
+        variables[id(value)] = name
+    names_of_inputs = tuple(variables[id(value)] for value in inputs)
+    kept = set() if parameters is not None else set(names_of_inputs)
     reads = [list(values_in(statement.code, lambda value: id(value) in bound)) for statement in statements]
     last_read = {id(value): number for number, values in enumerate(reads) for value in values}
     last_read.update({id(value): len(statements) for value in outputs})
+    first_read: dict[int, int] = {}
+    for number, values in enumerate(reads):
+        for value in values:
+            first_read.setdefault(id(value), number)
 
     lines: list[Line] = []
     live = {id(value) for value in inputs}
@@ -57,11 +72,15 @@ def write_body(
         text = render(statement.code, lambda value: variables.get(id(value)) if id(value) in bound else None)
         dying = [value for value in reads[number] if last_read[id(value)] == number]
         live -= {id(value) for value in dying}
-        in_use = {variables[key] for key in live} | set(parameters)
+        in_use = {variables[key] for key in live} | kept
         names = []
         for value in (statement.value, *statement.also):
             free = [variables[id(v)] for v in dying if variables[id(v)] not in in_use]
-            name = _choose(value, free, in_use, scope)
+            read = first_read.get(id(value), len(statements))
+            if skips and read < len(statements) and last_read[id(value)] - read > _LONG:
+                name = scope.unique("skip")
+            else:
+                name = _choose(value, [name for name in free if not name.startswith("skip")], in_use, scope)
             variables[id(value)] = name
             names.append(name)
             in_use.add(name)
@@ -69,7 +88,7 @@ def write_body(
                 live.add(id(value))
         lines.append(Line(f"{statement.pattern.format(*names)} = {text}", statement.value))
     results = [variables[id(value)] for value in outputs]
-    return Body(parameters, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
+    return Body(names_of_inputs, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
 
 
 def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names) -> str:

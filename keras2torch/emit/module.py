@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from keras2torch.emit.allowed import HUB_IMPORT, HUB_MIXIN, check_source
-from keras2torch.emit.code import Value, render
-from keras2torch.emit.forward import Body, write_body
+from keras2torch.emit.classes import write_class
+from keras2torch.emit.code import Value
 from keras2torch.emit.freezing import freezing_lines
 from keras2torch.emit.names import class_name
 from keras2torch.emit.parts import with_needs
-from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.errors import UsageError, one_line
 from keras2torch.graph.model import Shape
+from keras2torch.structure.block import Block
+from keras2torch.structure.recover import Structure, flat
 from keras2torch.translate import Program
 
 _ALWAYS_IMPORTED = (
@@ -38,83 +39,99 @@ _LOAD_MODEL = '''def load_model(
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Where a value can be seen when the model runs: on a line of the `forward` of the module at `module` ("" is the
+    model itself), or, without a line, as what that module returns.
+    """
+
+    module: str
+    line: int | None
+
+
+@dataclass(frozen=True)
 class ModuleSource:
-    """`model.py`: its text, the class name, and on which line each value (by its id) is bound."""
+    """`model.py`: its text, the class name, and where each value (by its id) is to be seen."""
 
     text: str
     class_name: str
-    lines: Mapping[int, int]
+    seen: Mapping[int, Seen]
     parameters: tuple[str, ...]
 
 
 def write_module(
     program: Program,
+    structure: Structure | None = None,
     *,
     source_name: str,
     keras_version: str | None,
     name: str | None = None,
     hub_mixin: bool = False,
 ) -> ModuleSource:
-    """Render a whole program, in a class of that `name` or of the model's own, with or without the hub's mixin.
+    """Render a whole program in the classes of its `structure` (one, if there is none), the model's being called `name`
+    or as the model is, with or without the hub's mixin.
 
     Raises `UsageError` for a name that something else in the file has, `ForbiddenSource` where the program holds what
     no rule may write: a defect of ours.
     """
+    structure = structure or flat(program)
     parts = with_needs(program.parts, program.own_parts)
+    *blocks, main = structure.blocks
     part_names = frozenset(part.name for part in parts)
-    if name in part_names:
+    reserved = part_names | {block.name for block in blocks}
+    if name in reserved:
         raise UsageError(f"--class-name {name}: model.py has a {name} already, which the model uses")
     if name is None:
         wish = class_name(program.graph.name)
-        name = wish if wish not in {*part_names, "Path"} else f"{wish}Model"
-    body = write_body(program.inputs, program.statements, program.outputs, part_names)
-    modules = [
-        line
-        for module in program.modules
-        for line in wrapped(f"        self.{module.name} = {render(module.code, lambda _: None)}")
-    ]
-    modules += [f"        {line}" for line in freezing_lines(program.trained)]
+        name = wish if wish not in {*reserved, "Path"} else f"{wish}Model"
+    texts = [write_class(block.name, block, reserved) for block in blocks]
+    bases = ("nn.Module", HUB_MIXIN) if hub_mixin else ("nn.Module",)
+    texts.append(write_class(name, main, reserved, bases=bases, last=freezing_lines(program.trained)))
     imports = {*_ALWAYS_IMPORTED, *(line for part in parts for line in part.imports)}
-    if any(re.search(r"\bF\.", text) for text in (*modules, *(line.text for line in body.lines))):
+    if any(re.search(r"\bF\.", line) for text in texts for line in text.lines):
         imports.add("import torch.nn.functional as F")
     if hub_mixin:
         imports.add(HUB_IMPORT)
-    bases = f"nn.Module, {HUB_MIXIN}" if hub_mixin else "nn.Module"
     # A line an item: line numbers are counted.
-    out = [*_docstring(program, body, source_name, keras_version), "", *_import_lines(imports)]
+    parameters = texts[-1].parameters
+    out = [*_docstring(program, parameters, source_name, keras_version), "", *_import_lines(imports)]
     for part in parts:
         out += ["", "", *part.source.splitlines()]
-    out += ["", "", f"class {name}({bases}):"]
-    if modules:
-        out += ["    def __init__(self) -> None:", "        super().__init__()", *modules, ""]
-    parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
-    returns = "torch.Tensor" if len(program.outputs) == 1 else "tuple[torch.Tensor, ...]"
-    out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
-    lines: dict[int, int] = {}
-    shape: Shape | None = program.inputs[0].torch_shape if program.inputs else None
-    for line in body.lines:
-        lines[id(line.value)] = len(out) + 1
-        comment = "" if line.value.torch_shape == shape else f"  # {_shape_text(line.value.torch_shape)}"
-        shape = line.value.torch_shape
-        text = f"        {line.text}"
-        out += [text + comment] if len(text + comment) <= WIDTH else wrapped(text)
-    out.append(f"        return {body.returns}")
+    lines: dict[tuple[Block, int], int] = {}
+    for block, text in zip(structure.blocks, texts, strict=True):
+        out += ["", ""]
+        lines |= {(block, key): len(out) + line + 1 for key, line in text.bound.items()}
+        out += text.lines
     if name != "Model":
         out += ["", "", f"Model = {name}"]
     out += ["", "", *_LOAD_MODEL.splitlines()]
-    text = "\n".join(out) + "\n"
+    source = "\n".join(out) + "\n"
     check_source(
-        text, parts=[part.name for part in parts], own_parts=program.own_parts.keys(), class_name=name
+        source,
+        parts=[part.name for part in parts],
+        blocks=[block.name for block in blocks],
+        own_parts=program.own_parts.keys(),
+        class_name=name,
     )
-    return ModuleSource(text, name, lines, body.parameters)
+    return ModuleSource(source, name, dict(_seen(structure, lines)), parameters)
 
 
-def _docstring(program: Program, body: Body, source_name: str, keras_version: str | None) -> list[str]:
+def _seen(structure: Structure, lines: Mapping[tuple[Block, int], int]) -> Iterator[tuple[int, Seen]]:
+    for key, place in structure.places.items():
+        member = place.block.unbound.get(id(place.value))
+        line = lines.get((place.block, id(place.value)))
+        if member is not None:
+            yield key, Seen(f"{place.path}.{member.name}" if place.path else member.name, None)
+        elif line is not None:
+            yield key, Seen(place.path, line)
+
+
+def _docstring(
+    program: Program, parameters: Sequence[str], source_name: str, keras_version: str | None
+) -> list[str]:
     title = f"{one_line(program.graph.name, 80)}, converted from {one_line(PurePath(source_name).name, 120)}"
     keras = f" (Keras {one_line(keras_version, 20)})" if keras_version else ""
     inputs = [
-        f"    {name}: {_tensor_text(value)}"
-        for name, value in zip(body.parameters, program.inputs, strict=True)
+        f"    {name}: {_tensor_text(value)}" for name, value in zip(parameters, program.inputs, strict=True)
     ]
     outputs = [f"    {_tensor_text(value)}" for value in program.outputs]
     lines = [f"{title}{keras}.", "", "Inputs:", *inputs, "Outputs:", *outputs]
@@ -139,12 +156,3 @@ def _tensor_text(value: Value) -> str:
 
 def _with_batch(shape: Shape) -> str:
     return "(" + ", ".join("N" if i == 0 else "?" if n is None else str(n) for i, n in enumerate(shape)) + ")"
-
-
-def _shape_text(shape: Shape) -> str:
-    return (
-        "("
-        + ", ".join("?" if n is None else str(n) for n in shape[1:])
-        + ("," if len(shape) == 2 else "")
-        + ")"
-    )

@@ -70,6 +70,11 @@ def identifier(wish: str, fallback: str = "layer") -> str:
     return name
 
 
+def is_free_attribute(name: str) -> bool:
+    """Whether an attribute of an emitted module may be called so."""
+    return identifier(name) == name and name not in _RESERVED | _MODULE_ATTRIBUTES
+
+
 def is_free_class_name(name: str) -> bool:
     """Whether a class of that name may stand in the emitted file."""
     return identifier(name) == name and name not in _RESERVED

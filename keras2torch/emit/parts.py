@@ -47,6 +47,36 @@ def never_trained(name: str, own: Mapping[str, Part]) -> tuple[frozenset[str], f
     return buffers, frozen
 
 
+def signature_of(name: str) -> tuple[tuple[str, ...], dict[str, str]] | None:
+    """The parameters of the class `name` of `keras2torch.parts` that have no default, and the defaults of the others.
+
+    None where there is no such class, or it takes any number of arguments.
+    """
+    part = _all_parts().get(name)
+    node = ast.parse(part.source).body[0] if part is not None else None
+    if not isinstance(node, ast.ClassDef):
+        return None
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+            given = method.args
+            if given.vararg or given.kwarg:
+                return None
+            names = [each.arg for each in (*given.posonlyargs, *given.args)][1:]
+            first = len(names) - len(given.defaults)
+            defaults = {
+                name: ast.unparse(value) for name, value in zip(names[first:], given.defaults, strict=True)
+            }
+            defaults.update(
+                {
+                    each.arg: ast.unparse(value)
+                    for each, value in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+                    if value is not None
+                }
+            )
+            return tuple(names[:first]), defaults
+    return None
+
+
 def parts_in(texts: Iterable[str]) -> dict[str, Part]:
     """The classes and functions of Python files, by name. Raises `ValueError` where two have one name,
     `SyntaxError` for what is no Python.

@@ -13,7 +13,7 @@ from keras2torch.emit.order import FeatureOrder, Segment
 from keras2torch.errors import LayerRefused, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers import _resampling
-from keras2torch.layers._call import LayerCall
+from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import Masks, converts, example
 from keras2torch.source.model import Generation
 
@@ -60,6 +60,7 @@ def flatten(layer: LayerCall) -> Value:
         example((6, 4), target_shape=[2, 3, 4]),
         example((4, 4, 2), target_shape=[2, 8, 2]),
         example((1,), target_shape=[]),
+        example((5,), target_shape=[1, 1, 5]),
         example((None, 3), target_shape=[37, 1, 3]),
         example((None, 4), target_shape=[2, -1]),
         example((4, 3), target_shape=[None, 6], _only=Generation.KERAS3),
@@ -75,6 +76,10 @@ def reshape(layer: LayerCall) -> Value:
     if not isinstance(target, list | tuple) or any(type(n) is not int or n < -1 or n == 0 for n in target):
         raise UnsupportedOption(f"option target_shape is {target!r}", "target_shape")
     shape = _reshaped(x.shape, tuple(target))
+    if x.rank == 2 and len(shape) in (4, 5) and shape[1:] == (1,) * (len(shape) - 2) + x.shape[1:]:
+        # Vectors on their way to be channels, as between a global pooling and a convolution.
+        code = index(x, ", ".join([":", ":", *["None"] * (len(shape) - 2)]))
+        return layer.value(code, shape, axes=channels_first_axes(len(shape), "channels_last"))
     # The batch is the axis left to torch, unless the model itself leaves one open.
     if None not in (*x.shape[1:], *shape[1:]):
         return layer.value(method(x, "reshape", -1, *(n or 0 for n in shape[1:])), shape)

@@ -16,6 +16,7 @@ from tests.crafted import dense_model, layer, numbers, sequential, write_model
 
 ASKED: dict[str, Any] = {
     "io_layout": "keras",
+    "style": "flat",
     "backend": "theano",
     "input_shape": ["1=3,?"],
     "limits": ["layers=7"],

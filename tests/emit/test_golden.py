@@ -53,7 +53,7 @@ STATEMENTS = {
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_the_manifest_names_the_line_of_every_call(tmp_path: Path, name: str) -> None:
-    bundle = convert(write_golden_model(tmp_path, name), tmp_path / name).path
+    bundle = convert(write_golden_model(tmp_path, name), tmp_path / name, style="flat").path
     manifest = json.loads((bundle / "manifest.json").read_text())
     tree = ast.parse((bundle / "model.py").read_text())
     statements = {node.lineno: node for node in ast.walk(tree) if isinstance(node, ast.stmt)}

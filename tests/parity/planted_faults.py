@@ -323,7 +323,7 @@ PICTURES = [
 SEQUENCES = [
     code("causal", "causal convolution that sees ahead", r"\(2, 0\)\)\)", "(1, 1)))"),
     code("causal", "causal padding behind", r"\(2, 0\)\)\)", "(0, 2)))"),
-    code("layernorm", "Keras's usual epsilon", r"eps=1e-5", "eps=1e-3"),
+    code("layernorm", "Keras's usual epsilon", r"(LayerNorm\(8)\)", r"\g<1>, eps=1e-3)"),
     code(
         "attention",
         "causal mask ignored",

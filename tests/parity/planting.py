@@ -64,7 +64,7 @@ def plant_all(sandboxes: Mapping[str, Sandbox], folder: Path) -> Planted:
         for name in models:
             job = jobs[name, ""]
             job.workdir.mkdir()
-            convert(folder / f"{name}.h5", job.bundle)
+            convert(folder / f"{name}.h5", job.bundle, style="flat")
             prepare(folder / f"{name}.h5", job.bundle, job.workdir)
         payloads = {name: {"workdir": str(jobs[name, ""].workdir)} for name in models}
         step = {"step": "keras2torch.parity.reference:run_reference", "payloads": payloads}

@@ -1,0 +1,133 @@
+"""The text of a class: its `__init__` and its `forward`, and on which line each value is bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keras2torch.emit.code import Value
+from keras2torch.emit.forward import write_body
+from keras2torch.emit.wrap import WIDTH, wrapped
+from keras2torch.graph.model import Shape
+from keras2torch.structure.block import Block
+from keras2torch.structure.body import Member, items_source
+
+_INPUT_NAMES = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class ClassText:
+    """A class as lines of text; `bound`: which of them, from 0, binds a value, by its id."""
+
+    lines: tuple[str, ...]
+    bound: Mapping[int, int]
+    parameters: tuple[str, ...]
+
+
+def write_class(
+    name: str,
+    block: Block,
+    reserved: frozenset[str],
+    *,
+    bases: Sequence[str] = ("nn.Module",),
+    last: Sequence[str] | None = None,
+) -> ClassText:
+    """`last` is given for the model itself, whose inputs have names and whose lines tell shapes: statements behind the
+    others of its `__init__`.
+    """
+    whole = last is not None
+    out = [f"class {name}({', '.join(bases)}):"]
+    declared = _declared(block)
+    if declared or block.parameters:
+        out += [*_init_head(block), "        super().__init__()"]
+        out += [f"        self.{kept} = {kept}" for kept in block.kept]
+        for member in declared:
+            out += _declaration(member)
+        out += [f"        {line}" for line in last or ()]
+        out.append("")
+    statements = [line.statement() for line in block.lines]
+    names = None if whole else _input_names(block.inputs)
+    body = write_body(
+        block.inputs, statements, block.outputs, reserved, parameters=names, skips=not block.flat
+    )
+    parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
+    returns = "torch.Tensor" if len(block.outputs) == 1 else "tuple[torch.Tensor, ...]"
+    out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
+    bound: dict[int, int] = {}
+    shape: Shape | None = block.inputs[0].torch_shape if block.inputs else None
+    lines = list(body.lines)
+    returned = lines.pop() if lines and not whole and block.outputs == (lines[-1].value,) else None
+    for line in lines:
+        bound[id(line.value)] = len(out)
+        comment = ""
+        if whole and line.value.dtype != "bool" and line.value.torch_shape != shape:
+            shape = line.value.torch_shape
+            comment = f"  # {_shape_text(shape)}"
+        text = f"        {line.text}"
+        out += [text + comment] if len(text + comment) <= WIDTH else wrapped(text)
+    if returned is not None:
+        bound[id(returned.value)] = len(out)
+        out += wrapped(f"        return {returned.text.partition(' = ')[2]}")
+    else:
+        out.append(f"        return {body.returns}")
+    return ClassText(tuple(out), bound, body.parameters)
+
+
+def _declared(block: Block) -> list[Member]:
+    """What `__init__` sets, containers where the first of their items would stand."""
+    holder = {id(item): container for container in block.containers for item in container.items}
+    return list(dict.fromkeys(holder.get(id(member), member) for member in _all(block)))
+
+
+def _all(block: Block) -> list[Member]:
+    made = [item for container in block.containers for item in container.items]
+    return [*block.members, *(item for item in made if not any(item is each for each in block.members))]
+
+
+def _init_head(block: Block) -> list[str]:
+    if not block.parameters:
+        return ["    def __init__(self) -> None:"]
+    words = [
+        f"{each.name}: {each.annotation}" + (f" = {each.default}" if each.default is not None else "")
+        for each in block.parameters
+    ]
+    return wrapped(f"    def __init__(self, {', '.join(words)}) -> None:")
+
+
+def _declaration(member: Member) -> list[str]:
+    if not member.items:
+        return wrapped(f"        self.{member.name} = {member.source}")
+    items = [piece for item in items_source(member.items) for piece in _item(item)]
+    return [f"        self.{member.name} = {member.construction.function}(", *items, "        )"]
+
+
+def _item(source: str) -> list[str]:
+    line = f"            {source},"
+    series = re.fullmatch(r"\*\[(.*) (for \w+ in range\(\d+\))\]", source)
+    if len(line) <= WIDTH or series is None:
+        return wrapped(line)
+    return [
+        "            *[",
+        *wrapped(f"                {series[1]}"),
+        f"                {series[2]}",
+        "            ],",
+    ]
+
+
+def _input_names(inputs: Sequence[Value]) -> list[str]:
+    """`x` and so on; masks are called that."""
+    names: list[str] = []
+    for value in inputs:
+        wish = "mask" if value.dtype == "bool" else next((n for n in _INPUT_NAMES if n not in names), "w")
+        number, name = 1, wish
+        while name in names:
+            number += 1
+            name = f"{wish}{number}"
+        names.append(name)
+    return names
+
+
+def _shape_text(shape: Shape) -> str:
+    inner = ", ".join("?" if n is None else str(n) for n in shape[1:])
+    return f"({inner}{',' if len(shape) == 2 else ''})"

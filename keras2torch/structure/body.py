@@ -1,0 +1,256 @@
+"""Statements and attributes in the form in which they can be compared, moved into a class, and written again.
+
+A `Line` is a statement whose expression holds nothing but text, the values it reads, and the attributes it uses, as
+objects: which name each of them gets is decided last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from keras2torch.emit.code import Code, Statement, Value, render
+from keras2torch.structure.construction import Construction
+
+if TYPE_CHECKING:
+    from keras2torch.structure.block import Block
+
+_TOKEN = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*")'
+    r"|self\.(?P<attribute>[A-Za-z_]\w*)"
+    r"|(?P<value>\x00\d+\x00)"
+    r"|(?P<word>[A-Za-z_]\w*)"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+)
+
+_INTEGER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+_LEAST_SERIES = 3
+
+
+@dataclass(eq=False)
+class Member:
+    """What `__init__` sets: `self.<name> = <construction>`."""
+
+    name: str
+    """What it is called in its class; behind a dot, its place in the container that holds it."""
+    construction: Construction
+    layer: str = ""
+    """Name of the Keras layer that it belongs to, if it is in the flat program."""
+    flat: str = ""
+    """Its name in the flat program, if it is there."""
+    block: Block | None = None
+    """The class it is an instance of, if that is one of ours."""
+    children: Sequence[Member] = ()
+    """Of an instance: what its attributes are, in the order of those of its class."""
+    calls: list[list[Value]] = field(default_factory=list)
+    """Of an instance: for each call of it, what its lines bind, in the order of those of its class."""
+    items: list[Member] = field(default_factory=list)
+    """Of a container: what it holds."""
+
+    @property
+    def form(self) -> str:
+        """What members that may be one attribute of a class have in common."""
+        return f"{id(self.block) if self.block else ''}{self.construction.form}"
+
+    @property
+    def source(self) -> str:
+        """The expression that makes it."""
+        if self.items:
+            return f"{self.construction.function}({', '.join(items_source(self.items))})"
+        return self.construction.source(self.block.name if self.block else self.construction.function)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A numeric literal in a line; one in another line of the same form may differ."""
+
+    text: str
+
+
+Piece = str | Value | Member | Number
+
+
+@dataclass(eq=False)
+class Line:
+    """`<targets> = <pieces>`. `pattern` shows where the targets stand in a tuple."""
+
+    targets: tuple[Value, ...]
+    pattern: str
+    pieces: tuple[Piece, ...]
+    layer: str
+    """Path of the Keras layer that it belongs to."""
+    call: int = 0
+    """Which call of that layer."""
+    container: tuple[str, int] = ("", 0)
+    """Path of the nested model it stands in, and which call of that."""
+
+    @property
+    def reads(self) -> list[Value]:
+        """The values it reads, each once, left to right."""
+        return list(dict.fromkeys(piece for piece in self.pieces if isinstance(piece, Value)))
+
+    @property
+    def members(self) -> list[Member]:
+        return list(dict.fromkeys(piece for piece in self.pieces if isinstance(piece, Member)))
+
+    @property
+    def numbers(self) -> list[str]:
+        return [piece.text for piece in self.pieces if isinstance(piece, Number)]
+
+    @property
+    def form(self) -> str:
+        """What lines of one form have in common: all but the numbers and which values and attributes they name."""
+        marks = {Value: "\x00v", Number: "\x00n"}
+        words = [
+            piece if isinstance(piece, str)
+            else "\x00m" + piece.form if isinstance(piece, Member)
+            else marks[type(piece)]
+            for piece in self.pieces
+        ]  # fmt: skip
+        return self.pattern + "\x01".join(words)
+
+    def applied(self) -> tuple[Member, Value] | None:
+        """The attribute and the value, where the line does nothing but call one on one."""
+        if len(self.targets) == 1 and self.pattern == "{}":
+            match self.pieces:
+                case (Member() as member, "(", Value() as value, ")"):
+                    return member, value
+        return None
+
+    def statement(self) -> Statement:
+        """The line as a statement, with the names that its attributes have by now."""
+        parts: list[str | Value] = []
+        for piece in self.pieces:
+            match piece:
+                case Member(name=name):
+                    parts.append(f"self.{name}")
+                case Number(text=text):
+                    parts.append(text)
+                case _:
+                    parts.append(piece)
+        value, *also = self.targets
+        return Statement(value, Code(tuple(parts)), self.pattern, also=tuple(also), layer=self.layer)
+
+
+def lines_of(
+    statements: Iterable[Statement], inputs: Sequence[Value], members: Mapping[str, Member]
+) -> list[Line]:
+    """`statements` as lines; values that are written in place are text from here on."""
+    statements = list(statements)
+    bound = {id(value) for value in inputs}
+    bound |= {id(value) for each in statements for value in (each.value, *each.also)}
+    found = []
+    for each in statements:
+        operands: list[Value] = []
+        text = render(each.code, lambda value: _placeholder(value, operands) if id(value) in bound else None)  # noqa: B023
+        pieces = tuple(_pieces(text, operands, members))
+        for piece in pieces:
+            if isinstance(piece, Member):
+                piece.layer = piece.layer or each.layer.rpartition("/")[2]
+        found.append(Line((each.value, *each.also), each.pattern, pieces, each.layer, call=each.call))
+    return found
+
+
+def _placeholder(value: Value, operands: list[Value]) -> str:
+    operands.append(value)
+    return f"\x00{len(operands) - 1}\x00"
+
+
+def _pieces(text: str, operands: Sequence[Value], members: Mapping[str, Member]) -> Iterator[Piece]:
+    plain = ""
+    position = 0
+    for match in _TOKEN.finditer(text):
+        plain += text[position : match.start()]
+        position = match.end()
+        piece: Piece | None = None
+        if match["attribute"] in members:
+            piece = members[match["attribute"]]
+        elif match["value"]:
+            piece = operands[int(match["value"][1:-1])]
+        elif match["number"]:
+            piece = Number(match["number"])
+        if piece is None:
+            plain += match[0]
+            continue
+        if plain:
+            yield plain
+        plain = ""
+        yield piece
+    plain += text[position:]
+    if plain:
+        yield plain
+
+
+def readers(lines: Sequence[Line], outputs: Iterable[Value]) -> dict[int, list[int]]:
+    """For each value, by its id, the numbers of the lines that read it; what leaves is read by line `len(lines)`."""
+    found: dict[int, list[int]] = {}
+    for number, line in enumerate(lines):
+        for value in line.reads:
+            found.setdefault(id(value), []).append(number)
+    for value in outputs:
+        found.setdefault(id(value), []).append(len(lines))
+    return found
+
+
+def users_of(lines: Sequence[Line]) -> dict[int, set[int]]:
+    """For each attribute, by its id, the numbers of the lines that use it."""
+    found: dict[int, set[int]] = {}
+    for number, line in enumerate(lines):
+        for member in line.members:
+            found.setdefault(id(member), set()).add(number)
+    return found
+
+
+def items_source(items: Sequence[Member]) -> list[str]:
+    """What a container holds; three and more that are equal, or whose one number grows evenly, in one expression."""
+    sources = [item.source for item in items]
+    found: list[str] = []
+    start = 0
+    while start < len(items):
+        stop, text = _series(sources, start)
+        found.append(text)
+        start = stop
+    return found
+
+
+def _series(sources: Sequence[str], start: int) -> tuple[int, str]:
+    """How far a series goes that begins at `start`, and how it is written."""
+    stop = start + 1
+    while stop < len(sources) and sources[stop] == sources[start]:
+        stop += 1
+    if stop - start >= _LEAST_SERIES:
+        return stop, f"*[{sources[start]} for _ in range({stop - start})]"
+    numbers = [[int(text) for text in _INTEGER.findall(source)] for source in sources[start:]]
+    frames = [_INTEGER.sub("#", source) for source in sources[start:]]
+    count = next((n for n, frame in enumerate(frames) if frame != frames[0]), len(frames))
+    if count >= _LEAST_SERIES:
+        steps = [after - before for before, after in zip(numbers[0], numbers[1], strict=True)]
+        while count > 1 and any(
+            number != first + step * (count - 1)
+            for first, step, number in zip(numbers[0], steps, numbers[count - 1], strict=True)
+        ):
+            count -= 1
+        last = next(
+            (
+                place
+                for place in range(2, count)
+                if numbers[place] != [a + place * b for a, b in zip(numbers[0], steps, strict=True)]
+            ),
+            count,
+        )
+        if last >= _LEAST_SERIES and min(steps) >= 0:
+            words = iter(zip(numbers[0], steps, strict=True))
+            return (
+                start + last,
+                f"*[{_INTEGER.sub(lambda _: _term(*next(words)), sources[start])} for i in range({last})]",
+            )
+    return start + 1, sources[start]
+
+
+def _term(first: int, step: int) -> str:
+    if not step:
+        return str(first)
+    product = "i" if step == 1 else f"{step} * i"
+    return f"{first} + {product}" if first else product

@@ -1,0 +1,87 @@
+"""Whether two stretches of lines are one computation, numbers and weights aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keras2torch.emit.code import Value
+from keras2torch.structure.body import Line, Member, Number
+
+_MOST_INPUTS = 4
+_MOST_OUTPUTS = 1
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """Lines `start` to `stop` (exclusive). Occurrences of one `signature` are the same computation."""
+
+    start: int
+    stop: int
+    inputs: tuple[Value, ...]
+    """What it reads from outside, in the order in which it does."""
+    outputs: tuple[Value, ...]
+    """What is read outside, in the order in which it is computed."""
+    members: tuple[Member, ...]
+    """Its attributes, in the order in which they are used."""
+    signature: object
+
+
+def occurrence(
+    lines: Sequence[Line],
+    start: int,
+    stop: int,
+    reading: Mapping[int, Sequence[int]],
+    *,
+    most_inputs: int = _MOST_INPUTS,
+    most_outputs: int = _MOST_OUTPUTS,
+) -> Occurrence | None:
+    """The stretch, or None where it takes or yields too much for a class. `reading`: see `body.readers`."""
+    inside: dict[int, int] = {}
+    inputs: dict[Value, int] = {}
+    members: dict[Member, int] = {}
+    words: list[object] = []
+    for line in lines[start:stop]:
+        words.append(line.pattern)
+        for piece in line.pieces:
+            match piece:
+                case Value():
+                    number = inside.get(id(piece))
+                    if number is None:
+                        number = -1 - inputs.setdefault(piece, len(inputs))
+                    words.append(number)
+                case Member():
+                    seen = piece in members
+                    words.append((members.setdefault(piece, len(members)), seen or piece.form))
+                case Number():
+                    words.append(Number)
+                case _:
+                    words.append(piece)
+        for value in line.targets:
+            inside[id(value)] = len(inside)
+    outputs = tuple(
+        value
+        for line in lines[start:stop]
+        for value in line.targets
+        if any(not start <= reader < stop for reader in reading.get(id(value), ()))
+    )
+    if not 1 <= len(outputs) <= most_outputs or not 1 <= len(inputs) <= most_inputs or not members:
+        return None
+    words.append(tuple(inside[id(value)] for value in outputs))
+    return Occurrence(start, stop, tuple(inputs), outputs, tuple(members), tuple(words))
+
+
+def with_own_members(found: Sequence[Occurrence], users: Mapping[int, set[int]]) -> list[Occurrence]:
+    """Those whose attributes no other line uses, except as the same attributes of another call of the same instance.
+
+    `users`: the lines that use each attribute, by its id.
+    """
+    covered: dict[tuple[int, ...], set[int]] = {}
+    for each in found:
+        lines = covered.setdefault(tuple(map(id, each.members)), set())
+        lines.update(range(each.start, each.stop))
+    return [
+        each
+        for each in found
+        if all(users[id(member)] <= covered[tuple(map(id, each.members))] for member in each.members)
+    ]

@@ -1,0 +1,118 @@
+"""Names for attributes of the classes that are found: by the layers they come from, else by what they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence, Set
+
+from keras2torch.emit.names import identifier, is_free_attribute
+from keras2torch.structure.body import Member
+
+_KINDS = (
+    (re.compile(r"nn\.Conv\dd"), "conv"),
+    (re.compile(r"nn\.ConvTranspose\dd"), "conv_transpose"),
+    (re.compile(r"nn\.BatchNorm\dd"), "bn"),
+    (re.compile(r"nn\.(Layer|Group|RMS)Norm"), "norm"),
+    (re.compile(r"nn\.Linear"), "linear"),
+    (re.compile(r"nn\.\w*Dropout\w*"), "dropout"),
+    (re.compile(r"nn\.(Max|Avg|AdaptiveAvg|AdaptiveMax)Pool\dd"), "pool"),
+    (re.compile(r"nn\.MultiheadAttention"), "attention"),
+    (re.compile(r"nn\.Buffer|nn\.Parameter"), "constant"),
+)
+
+
+def member_names(
+    members: Sequence[Member], layers: Sequence[Sequence[str]], reserved: Set[str] = frozenset()
+) -> list[str]:
+    """A name for each attribute of a class: its place in the names of its layers if that is the same everywhere.
+
+    `layers`: for each instance, the names of the layers that its attributes belong to. Instances of blocks among the
+    attributes get no name: they take theirs from their class, which has none yet.
+    """
+    suffixes = [_suffixes(names) for names in layers]
+    first = suffixes[0]
+    if (
+        all(member.block is None for member in members)
+        and all(each == first for each in suffixes)
+        and len(set(first)) == len(first)
+        and all(is_free_attribute(name) and not is_default_name(name) for name in first)
+        and not reserved & set(first)
+    ):
+        return first
+    return _by_kind(members, set(reserved))
+
+
+def _by_kind(members: Sequence[Member], taken: set[str]) -> list[str]:
+    """Names that say what each is, numbered where several are that; instances of blocks get theirs with their class."""
+    wishes = [kind_of(member) for member in members]
+    many = Counter(wishes)
+    counts: Counter[str] = Counter()
+    names = []
+    for wish, member in zip(wishes, members, strict=True):
+        if member.block is not None:
+            names.append("")
+            continue
+        counts[wish] += 1
+        name = f"{wish}{counts[wish]}" if many[wish] > 1 else wish
+        while name in taken or not is_free_attribute(name):
+            name += "_"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _suffixes(names: Sequence[str]) -> list[str]:
+    """Each name without the words with which all begin; `1_conv` is `conv1`."""
+    words = [name.split("_") for name in names]
+    common = 0
+    while (
+        len(names) > 1
+        and all(len(each) > common + 1 for each in words)
+        and len({each[common] for each in words}) == 1
+    ):
+        common += 1
+    found = []
+    for each in words:
+        rest = each[common:]
+        while len(rest) > 1 and rest[0].isdigit():
+            rest = [*rest[1:-1], rest[-1] + rest[0]] if not rest[-1][-1].isdigit() else [*rest[1:], rest[0]]
+        found.append("_".join(rest).lower())
+    return found
+
+
+def is_default_name(name: str) -> bool:
+    """Whether Keras named the layer: `conv2d_17` and `dense` say no more than the class does."""
+    return re.sub(r"_\d+$", "", name) in _DEFAULTS or name.startswith(("tf.", "tf_op_layer_", "tf_"))
+
+
+_DEFAULTS = frozenset(
+    {
+        "activation", "add", "average", "average_pooling2d", "batch_normalization", "bidirectional", "concatenate",
+        "conv1d", "conv2d", "conv2d_transpose", "conv3d", "dense", "depthwise_conv2d", "dot", "dropout", "embedding",
+        "flatten", "global_average_pooling2d", "gru", "input_layer", "lambda", "layer_normalization", "leaky_re_lu",
+        "lstm", "max_pooling1d", "max_pooling2d", "maximum", "multi_head_attention", "multiply", "permute", "re_lu",
+        "reshape", "separable_conv2d", "softmax", "subtract", "up_sampling2d", "zero_padding2d",
+    }
+)  # fmt: skip
+
+
+def kind_of(member: Member) -> str:
+    """What an attribute is called that has no better name."""
+    function = member.construction.function
+    for pattern, kind in _KINDS:
+        if pattern.fullmatch(function):
+            return "depthwise" if kind == "conv" and is_depthwise(member) else kind
+    return snake(function.rsplit(".", 1)[-1]) or "block"
+
+
+def is_depthwise(member: Member) -> bool:
+    arguments = {each.name: each.text for each in member.construction.arguments}
+    return arguments.get("groups", "1") not in ("1", None) and arguments.get("groups") == arguments.get(
+        "in_channels"
+    )
+
+
+def snake(name: str) -> str:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return identifier(spaced, "block").lower()

@@ -1,0 +1,89 @@
+"""Which stretch of lines, written once as a class, saves most.
+
+A stretch may become a class if nothing outside reads what it computes on the way, and if its attributes are its own.
+The most promising stretches (`windows`) are compared exactly (`matching`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras2torch.emit.code import Value
+from keras2torch.structure.body import Line, readers, users_of
+from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
+from keras2torch.structure.plain import as_modules
+from keras2torch.structure.windows import SHORTEST, Candidate, Windows
+
+_LEAST_SAVING = 6.0
+_LEAST_SAVING_OF_A_CHAIN = 12.0
+"""Of a straight chain of plain layers, which `nn.Sequential` writes as well."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Stretches of one structure, and how many lines a class of it saves."""
+
+    occurrences: tuple[Occurrence, ...]
+    saving: float
+
+
+def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | None:
+    """The stretches that save most lines as one class, or None where no class is worth its lines."""
+    if len(lines) < 2 * SHORTEST:
+        return None
+    straight = all(len(line.reads) < 2 for line in lines)
+    reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines)
+    windows = Windows(lines, reading)
+    best: Repeat | None = None
+    for candidate in sorted(windows.candidates(), key=lambda each: (-each.bound, each.length)):
+        if best is not None and candidate.bound <= best.saving:
+            break
+        for group in _groups(lines, candidate, reading, users, staged):
+            saving = windows.saving(candidate.length, np.array([each.start for each in group]))
+            first = group[0]
+            plain = all(as_modules(line) is not None for line in lines[first.start : first.stop])
+            worth = saving >= (_LEAST_SAVING_OF_A_CHAIN if plain else _LEAST_SAVING) and not (
+                plain and straight
+            )
+            if worth and (best is None or saving > best.saving):
+                best = Repeat(tuple(group), saving)
+    return best
+
+
+def _groups(
+    lines: Sequence[Line],
+    candidate: Candidate,
+    reading: Mapping[int, Sequence[int]],
+    users: Mapping[int, set[int]],
+    staged: Sequence[bool],
+) -> Iterator[list[Occurrence]]:
+    """The stretches by their exact structure; of those that overlap the earlier ones."""
+    groups: dict[object, list[Occurrence]] = {}
+    for start in candidate.starts.tolist():
+        stop = start + candidate.length
+        found = None if any(staged[start:stop]) else occurrence(lines, start, stop, reading)
+        if found is not None:
+            group = groups.setdefault(found.signature, [])
+            if not group or group[-1].stop <= found.start:
+                group.append(found)
+    owning = (with_own_members(group, users) for group in groups.values() if len(group) > 1)
+    return (group for group in owning if len(group) > 1)
+
+
+def _staged(lines: Sequence[Line]) -> list[bool]:
+    """Which lines stand in a run of blocks of one class that join branches: a stage, which no class should cut."""
+    found = [False] * len(lines)
+    for number in range(1, len(lines)):
+        before, after = lines[number - 1].applied(), lines[number].applied()
+        if (
+            before is not None
+            and after is not None
+            and before[0].block is not None
+            and before[0].block is after[0].block
+            and before[0].block.joins
+        ):
+            found[number - 1] = found[number] = True
+    return found

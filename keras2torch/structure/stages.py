@@ -1,0 +1,120 @@
+"""Straight chains within a body: runs of blocks become stages, runs of plain layers an `nn.Sequential`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from keras2torch.structure.block import Block
+from keras2torch.structure.body import Line, Member, readers
+from keras2torch.structure.construction import Construction
+from keras2torch.structure.naming import kind_of
+from keras2torch.structure.plain import as_modules
+
+_LEAST_BLOCKS = 2
+_LEAST_LAYERS = 12
+"""Fewer are as well read by their names."""
+
+
+def find_stages(block: Block) -> None:
+    """Put runs of blocks that follow one another into `nn.Sequential` attributes of `block`."""
+    runs = [stage for run in _runs(block, _is_block) for stage in _split(run) if len(stage) >= _LEAST_BLOCKS]
+    names = ["blocks"] if len(runs) == 1 else [f"stage{number}" for number in range(1, len(runs) + 1)]
+    _contain(block, runs, _free(block, names))
+
+
+def find_sequences(block: Block) -> None:
+    """Put straight chains of plain layers into `nn.Sequential` attributes of `block`."""
+    chains = [run for run in _runs(block, lambda line: as_modules(line) is not None) if _is_long(run)]
+    runs = [part for chain in chains for part in _at_flatten(chain)]
+    _contain(block, runs, _free(block, [_content(run) for run in runs]))
+
+
+def _is_long(run: Sequence[Line]) -> bool:
+    return sum(len(as_modules(line) or ()) for line in run) >= _LEAST_LAYERS
+
+
+def _at_flatten(chain: Sequence[Line]) -> list[list[Line]]:
+    """A chain, cut before the layer that flattens: what makes features, and what reads them."""
+    for number, line in enumerate(chain):
+        if any(module.construction.function == "nn.Flatten" for module in as_modules(line) or ()):
+            return [part for part in (list(chain[:number]), list(chain[number:])) if part]
+    return [list(chain)]
+
+
+def _content(run: Sequence[Line]) -> str:
+    kinds = {kind_of(member) for line in run for member in line.members}
+    if kinds & {"conv", "depthwise", "conv_transpose"}:
+        return "features"
+    return "classifier" if "linear" in kinds else "layers"
+
+
+def _free(block: Block, names: Sequence[str]) -> list[str]:
+    """The names, numbered where an attribute has them already."""
+    taken = {member.name.split(".")[0] for member in (*block.members, *block.containers)}
+    found = []
+    for wish in names:
+        name, number = wish, 1
+        while name in taken:
+            number += 1
+            name = f"{wish}{number}"
+        taken.add(name)
+        found.append(name)
+    return found
+
+
+def _is_block(line: Line) -> bool:
+    applied = line.applied()
+    return applied is not None and applied[0].block is not None
+
+
+def _runs(block: Block, fits: Callable[[Line], bool]) -> Iterator[list[Line]]:
+    """Maximal stretches of lines that fit, each of which reads only what the one before it computes."""
+    reading = readers(block.lines, block.outputs)
+    uses = Counter(id(piece) for line in block.lines for piece in line.pieces if isinstance(piece, Member))
+    run: list[Line] = []
+    for line in block.lines:
+        fitting = fits(line) and all(uses[id(member)] == 1 for member in line.members)
+        if run and not (fitting and _follows(line, run[-1], reading)):
+            yield run
+            run = []
+        if fitting:
+            run.append(line)
+    if run:
+        yield run
+
+
+def _follows(line: Line, before: Line, reading: Mapping[int, Sequence[int]]) -> bool:
+    return line.reads == list(before.targets) and len(reading[id(before.targets[0])]) == 1
+
+
+def _split(run: Sequence[Line]) -> list[list[Line]]:
+    """A run of blocks, cut where the extents of the tensor change, or where another class begins; but the first of a
+    stage may be of a class of its own.
+    """
+    stages: list[list[Line]] = []
+    for number, line in enumerate(run):
+        resized = line.reads[0].torch_shape[2:] != line.targets[0].torch_shape[2:]
+        other = number > 0 and line.members[0].block is not run[number - 1].members[0].block
+        if not stages or resized or (other and len(stages[-1]) > 1):
+            stages.append([])
+        stages[-1].append(line)
+    return stages
+
+
+def _contain(block: Block, runs: Sequence[Sequence[Line]], names: Sequence[str]) -> None:
+    """Replace each run by one line that calls a container of its modules."""
+    for run, name in zip(runs, names, strict=True):
+        made = [as_modules(line) or [] for line in run]
+        items = [member for members in made for member in members]
+        container = Member(name, Construction("nn.Sequential"), items=items)
+        for number, item in enumerate(items):
+            item.name = f"{name}.{number}"
+        for line, members in zip(run, made, strict=True):
+            block.unbound[id(line.targets[0])] = members[-1]
+        block.containers.append(container)
+        first, last = run[0], run[-1]
+        whole = replace(first, targets=last.targets, pieces=(container, "(", first.reads[0], ")"))
+        start = block.lines.index(first)
+        block.lines[start : start + len(run)] = [whole]
