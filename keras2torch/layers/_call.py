@@ -117,6 +117,14 @@ class LayerCall:
         return not self._role_prefix and self._translator.calls(self._layer) == 1
 
     @property
+    def masked_elsewhere(self) -> bool:
+        """Whether another call of the layer may have a mask: there is one, and something that makes masks."""
+        return self._translator.calls(self._layer) > 1 and any(
+            layer.class_name == "Masking" or layer.config.get("mask_zero") is True
+            for layer in self._translator.graph.layers.values()
+        )
+
+    @property
     def batch_size(self) -> int | None:
         """The number of samples that the model was built for, where it was built for one."""
         return self._translator.graph.batch_size

@@ -137,8 +137,7 @@ def batch_normalization(layer: LayerCall) -> Value:
             "was trained with batch renormalization; in PyTorch, training goes on with plain statistics"
         )
     settings: dict[str, Any] = {"eps": epsilon, "momentum": float(momentum)}
-    inside = _counted(layer, axes)
-    if inside is not None:
+    if _counts_with_masks(layer):
         kept = (
             {"running_mean", "running_var"}
             | ({"weight"} if scale else set())
@@ -147,7 +146,7 @@ def batch_normalization(layer: LayerCall) -> Value:
         settings |= {name: False for name, has in (("scale", scale), ("center", center)) if not has}
         state = {name: weight for name, weight in state.items() if name in kept}
         norm = layer.module(layer.part("MaskedBatchNorm"), features, state=state, **settings)
-        return layer.like(x, norm(x, inside))
+        return layer.like(x, norm(x, *_counted(layer.input.mask, layer, axes)))
     if not state.keys() & {"weight", "bias"}:
         settings["affine"] = False
     rest = x.rank - 1 - len(axes)
@@ -168,20 +167,24 @@ def batch_normalization(layer: LayerCall) -> Value:
     return layer.like(x, method(norm(flat), "reshape_as", x))
 
 
-def _counted(layer: LayerCall, axes: tuple[int, ...]) -> Value | None:
-    """What Keras 3 counts in training: nothing where a mask says no. Has extent one along the axis of features, which
-    stands in front. None where all counts, as it always does in the other Kerases, or nothing does.
-    """
-    mask = layer.input.mask
-    if mask is None or layer.generation is not Generation.KERAS3 or layer.frozen:
-        return None
+def _counts_with_masks(layer: LayerCall) -> bool:
+    """Whether it takes the statistics of a batch of what a mask keeps, as Keras 3 does, in this call or another."""
+    if layer.generation is not Generation.KERAS3 or layer.frozen:
+        return False
+    return layer.input.mask is not None or layer.masked_elsewhere
+
+
+def _counted(mask: Value | None, layer: LayerCall, axes: tuple[int, ...]) -> list[Value]:
+    """The mask with an extent of one along the axis of features, which stands in front."""
+    if mask is None:
+        return []
     (axis,) = axes
     shape = (*mask.shape, 1)
     if axis == mask.rank:
         order = (0, axis, *range(1, axis))
-        return Value(shape, "bool", order, method(mask, "unsqueeze", 1), hint="mask")
+        return [Value(shape, "bool", order, method(mask, "unsqueeze", 1), hint="mask")]
     among = layer.value(method(mask, "unsqueeze", -1), shape, dtype="bool", hint="mask")
-    return layer.arranged(among, (0, axis, *(i for i in range(1, mask.rank + 1) if i != axis)))
+    return [layer.arranged(among, (0, axis, *(i for i in range(1, mask.rank + 1) if i != axis)))]
 
 
 def _without_statistics(

@@ -67,10 +67,10 @@ class ShiftingBatchNorm3d(nn.BatchNorm3d):
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalization of axis 1, whose statistics of a batch count only where `inside` is True.
+    """Batch normalization of axis 1, whose statistics of a batch count only where `inside` is True; all without one.
 
     `inside` broadcasts to the tensor, of any rank, and is of no effect in evaluation. The running statistics move as
-    Keras's do: by the variance of the batch as it is, and with 1e-7 added to what is divided by.
+    Keras's do: by the variance of the batch as it is, and with 1e-7 added to how many are inside.
     """
 
     running_mean: torch.Tensor
@@ -92,12 +92,13 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
 
-    def forward(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        inside = inside.expand_as(x)
+        least = 0.0 if inside is None else 1e-7
+        inside = torch.ones_like(x, dtype=torch.bool) if inside is None else inside.expand_as(x)
         others = [axis for axis in range(x.dim()) if axis != 1]
-        count = inside.sum(others, keepdim=True, dtype=x.dtype) + 1e-7
+        count = inside.sum(others, keepdim=True, dtype=x.dtype) + least
         mean = torch.where(inside, x, 0.0).sum(others, keepdim=True) / count
         variance = torch.where(inside, x - mean, 0.0).square().sum(others, keepdim=True) / count
         self.running_mean.lerp_(mean.detach().flatten(), self.momentum)

@@ -73,13 +73,15 @@ def masked_norms(k: Any) -> Any:
     """Keras 3 leaves masked steps out of the statistics of a batch, tf_keras does not."""
     x = k.Input((7,), dtype="int32")
     y = k.layers.Embedding(11, 4, mask_zero=True, name="embed")(x)
-    y = k.layers.BatchNormalization(momentum=0.7, name="norm")(y)
+    norm = k.layers.BatchNormalization(momentum=0.7, name="norm")
+    without = norm(k.layers.GlobalAveragePooling1D(keepdims=True, name="mean")(y))
+    y = norm(y)
     y = k.layers.BatchNormalization(axis=1, momentum=0.9, name="steps")(y)
     pictures = k.Input((4, 3), dtype="int32")
     z = k.layers.Embedding(11, 2, mask_zero=True, name="colour")(pictures)
     z = k.layers.BatchNormalization(scale=False, name="plain")(z)
     z = k.layers.BatchNormalization(trainable=False, name="frozen")(z)
-    return k.Model([x, pictures], [k.layers.LSTM(3, name="lstm")(y), z])
+    return k.Model([x, pictures], [k.layers.LSTM(3, name="lstm")(y), z, without])
 
 
 @model

@@ -15,6 +15,7 @@ from keras2torch.parity.compare import DEPLOYMENT_CEILING, PLACES, compare
 from keras2torch.parity.report import Departure, ParityReport
 from keras2torch.sandbox import Sandbox
 from tests.parity.judging import judge
+from tests.randoms.build import says_nothing_of_the_model
 from tests.randoms.recipe import Recipe
 
 BUILD = "tests.randoms.build:build_all"
@@ -58,8 +59,7 @@ def judged(
         outcome = sandboxes[library].run(RUN, payload, workdir=folder)
         assert outcome.ok, outcome.log_tail
         for name, answer in outcome.result.items():
-            # TensorFlow has no kernels for channels first on a CPU; that says nothing of the model.
-            if answer != "runs" and not re.search("NHWC|NCHW|NDHWC|NCDHW|channels_first", answer):
+            if not says_nothing_of_the_model(answer):
                 sign = _what_is_said(answer)
                 verdicts[name] = replace(verdicts[name], kind="unjudged", signs=(sign,), detail=(answer,))
     return verdicts
