@@ -96,7 +96,9 @@ def compare_learning(
         found[kind] = list(_judged(pairs, case, limit))
         if left:
             shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-            notes.append(f"{kind} not compared, since Keras has nothing of the same form: {shown}")
+            notes.append(
+                f"{kind} not compared, since Keras has nothing of the same form, or the order of calls decides: {shown}"
+            )
     if limit is ROUNDED_LIMIT and found:
         notes.append(
             f"learning is held to {limit:g}: PyTorch rounds the slope of its hard sigmoid to float32 in gradients"

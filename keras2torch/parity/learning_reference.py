@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import floor, log2
 from pathlib import Path
@@ -127,8 +128,10 @@ def _train(
     why = _otherwise_on_purpose(library, model, norms)
     if why:
         return why
+    calls: Counter[int] = Counter()
     for layer in norms:
-        layer.call = _in_training(layer.call)  # a frozen one uses its old statistics all the same
+        # A frozen one uses its old statistics all the same.
+        layer.call = _in_training(layer.call, calls, id(layer))
         if library.name == "tf_keras":
             # Turned into a tensor by Keras, it would become float32.
             layer.momentum = tf.constant(layer.momentum, tf.float64)
@@ -152,8 +155,16 @@ def _train(
     if moved:
         library.keras.optimizers.SGD(rate).apply_gradients(moved)
     writer.write(RATE, np.array(rate))
+    # After several calls, statistics depend on which came last, and that may be either where branches share a layer.
+    by_chance = {
+        id(each)
+        for layer in norms
+        if calls[id(layer)] > 1
+        for each in (layer.moving_mean, layer.moving_variance)
+    }
     for name, variable in variables.items():
-        writer.write(f"weight-{name}", np.asarray(variable))
+        if id(variable) not in by_chance:
+            writer.write(f"weight-{name}", np.asarray(variable))
     return None
 
 
@@ -188,8 +199,9 @@ def _rate(moved: Sequence[tuple[Array, Array]]) -> float:
     return 2.0 ** floor(log2(LARGEST_STEP / furthest))
 
 
-def _in_training(original: Callable[..., Any]) -> Callable[..., Any]:
+def _in_training(original: Callable[..., Any], calls: Counter[int], key: int) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        calls[key] += 1
         return original(*args, **{**kwargs, "training": True})
 
     vars(call)["__signature__"] = inspect.signature(original)

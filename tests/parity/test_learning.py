@@ -40,7 +40,7 @@ def sources(sandboxes: Mapping[str, Sandbox], tmp_path_factory: pytest.TempPathF
         ("grouped", set()),
         (
             "masked_norms",
-            {f"{norm}.running_{which}" for norm in ("norm", "steps", "plain") for which in ("mean", "var")},
+            {f"{norm}.running_{which}" for norm in ("steps", "plain") for which in ("mean", "var")},
         ),
     ],
 )
@@ -50,7 +50,10 @@ def test_a_right_bundle_learns_as_keras_does(
     bundle = convert(sources[model], tmp_path / "bundle").path
     report = verifier.verify(bundle, sources[model], training=True, gradients=True)
     assert report.passed, report.failures
-    assert report.warnings == []
+    shared = "norm.running_mean, norm.running_var"  # by two calls, of which either may come last
+    assert [warning.rpartition(": ")[2] for warning in report.warnings] == (
+        [shared] if model == "masked_norms" else []
+    )
     # A step is compared on every weight, frozen or not, and on what Keras does not have at all.
     assert {figures.name for figures in report.training} >= {"output-0", *statistics, *_parameters(bundle)}
     assert max(figures.structure.error for figures in report.training) < 1e-12

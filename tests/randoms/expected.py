@@ -22,6 +22,8 @@ REFUSALS: Mapping[str, str] = {
     r"LayerNormalization: the number of features is not known": "over an open axis, which leaves no weights to have",
     r"ForbiddenStorage: not plain numbers \(opaque\)": "bfloat16 without its name, from tf_keras",
     r"CenterCrop: .* enlarges a crop without pixels": "tf_keras fails, where it can run what stands before",
+    r"\w+: unroll=True backwards over masked steps": "Keras zeroes the wrong ones",
+    r"Concatenate: masks of different rank meet": "one of them is no mask of steps",
     r"GetItem: a backward slice of an open axis": "where it begins is known only at run time",
 }
 """Reasons, as `Verdict.signs` spells them, and why they stay."""
