@@ -208,7 +208,7 @@ def _found(report: ParityReport) -> tuple[str, str]:
 
 def learned_otherwise(report: ParityReport) -> tuple[str, TensorFigures | None]:
     """The first tensor that only learning shows to be wrong, and in which comparison."""
-    for kind, tensors in (("training", report.training), ("gradients", report.gradients)):
+    for kind, tensors in (("gradients", report.gradients), ("training", report.training)):
         for figures in tensors:
             if not figures.structure.passed:
                 return kind, figures
