@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras2torch import convert
 from keras2torch.errors import RefusedFile, UnsupportedModel, one_line
@@ -20,7 +21,7 @@ from keras2torch.parity.learning import Learning, compare_learning
 from keras2torch.parity.prepare import prepare
 from keras2torch.parity.report import TensorFigures
 from keras2torch.parity.verify import Verifier
-from keras2torch.sandbox import Limits
+from keras2torch.sandbox import Limits, Outcome
 
 _PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 _START, _END = "<!-- train steps: made by python -m benchmarks.train_step -->", "<!-- end of train steps -->"
@@ -65,24 +66,35 @@ def step(verifier: Verifier, name: str, source: Path) -> Row:
         except (RefusedFile, UnsupportedModel) as error:
             return Row(name, problem=str(error), converted=False)
         plan = prepare(source, bundle, workdir)
-        case = plan["cases"][0]
-        payload = {
-            "workdir": str(workdir), "bundle": str(bundle), "case": case, "training": True, "gradients": False
-        }  # fmt: skip
         reasons: list[str] = []
-        for side, server, readable in (("reference", plan["library"], []), ("candidate", "torch", [bundle])):
-            outcome = verifier.sandboxes[server].run(
-                f"keras2torch.parity.learning_{side}:run_learning_{side}",
-                payload,
-                workdir=workdir,
-                limits=_LIMITS,
-                readable=readable,
-            )
-            if outcome.error is not None:
-                return Row(name, plan["library"], problem=f"{server}: {outcome.error['message']}")
-            reasons += [why for why in (outcome.result or {}).values() if why]
+        refused = ""
+        for case in plan["cases"]:
+            payload = {
+                "workdir": str(workdir), "bundle": str(bundle), "case": case, "training": True, "gradients": False
+            }  # fmt: skip
+            outcome = _learn(verifier, "reference", plan["library"], payload)
+            if outcome.error is None:
+                break  # some inputs Keras itself refuses, for their size
+            refused = str(outcome.error["message"])
+        else:
+            return Row(name, plan["library"], problem=f"Keras refuses every case: {refused}")
+        reasons += [why for why in (outcome.result or {}).values() if why]
+        outcome = _learn(verifier, "candidate", "torch", payload)
+        if outcome.error is not None:
+            return Row(name, plan["library"], problem=f"torch: {outcome.error['message']}")
+        reasons += [why for why in (outcome.result or {}).values() if why]
         learnt = compare_learning(source, bundle, workdir, case, {"training": reasons})
         return _row(name, plan["library"], learnt)
+
+
+def _learn(verifier: Verifier, side: str, server: str, payload: Mapping[str, Any]) -> Outcome:
+    return verifier.sandboxes[server].run(
+        f"keras2torch.parity.learning_{side}:run_learning_{side}",
+        payload,
+        workdir=Path(payload["workdir"]),
+        limits=_LIMITS,
+        readable=[Path(payload["bundle"])] if side == "candidate" else [],
+    )
 
 
 def _row(name: str, library: str, learnt: Learning) -> Row:
@@ -130,17 +142,25 @@ def rows(verifier: Verifier, arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def _write(done: Sequence[Row]) -> None:
-    """Put the table into the page, in the place of the one that is there."""
+    """Put the rows into the table of the page: in the place of those of the same models, or behind all."""
     text = _PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(_START)
-    after = rest.partition(_END)[2]
-    compared = [row for row in done if row.problem is None]
+    old, _, after = rest.partition(_END)
+    lines = {_cells(line)[0]: line for line in old.splitlines() if line.startswith("| ")}
+    lines.pop("model", None)
+    lines |= {row.model: str(row) for row in done}
+    cells = [_cells(line) for line in lines.values()]
+    compared = [row for row in cells if row[2]]
     summary = (
-        f"{len(compared)} of {len(done)} models took Keras's step; {sum(row.compared for row in compared):,} weights "
-        f"and statistics were compared, the furthest off by {max(row.error for row in compared):.1e} of its scale."
+        f"{len(compared)} of {len(lines)} models took Keras's step; {sum(int(row[2]) for row in compared):,} weights "
+        f"and statistics were compared, the furthest off by {max(float(row[4]) for row in compared):.1e} of its scale."
     )
-    table = "\n".join([_HEAD, *map(str, done)])
+    table = "\n".join([_HEAD, *lines.values()])
     _PAGE.write_text(f"{before}{_START}\n{summary}\n\n{table}\n{_END}{after}", encoding="utf-8")
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def main() -> int:

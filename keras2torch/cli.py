@@ -131,7 +131,9 @@ def _parser() -> argparse.ArgumentParser:
         "--gradients", action="store_true", help="compare gradients of inputs and weights too, in float64"
     )
     sub.add_argument(
-        "--training", action="store_true", help="compare a step in training mode too (batch statistics)"
+        "--training",
+        action="store_true",
+        help="compare one step of gradient descent too: every weight and running statistic",
     )
     options(sub, About.CODE)
 

@@ -211,7 +211,7 @@ class ParityReport:
     conditioning: Conditioning | None = None
     """Known where a verdict is failed by matters of degree alone. It changes no verdict."""
     training: Sequence[TensorFigures] = ()
-    """Outputs and running statistics of a step in training mode, where they were asked for."""
+    """Outputs in training mode, and every weight and statistic after a step, where they were asked for."""
     gradients: Sequence[TensorFigures] = ()
     """Of inputs and weights, where they were asked for."""
     timings: Mapping[str, float] = field(default_factory=dict)

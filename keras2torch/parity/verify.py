@@ -83,8 +83,8 @@ class Verifier:
     ) -> ParityReport:
         """Judge `bundle` against its `source`. Writes nothing into the bundle.
 
-        `training` compares a step in training mode too (the statistics of the batch, and what the running ones become;
-        all that is random left out), `gradients` the gradients of inputs and weights, both in float64.
+        `training` compares a step of gradient descent too (every weight, and what running statistics become; all that
+        is random left out), `gradients` the gradients of inputs and weights, both in float64.
         `limits` hold for either side; by default ten minutes, and memory by the size of the source.
 
         Raises `UsageError` if the bundle is of another source or torch has no such device, `ParityFailed` if the
