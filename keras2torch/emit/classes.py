@@ -41,6 +41,7 @@ def write_class(
     declared = _declared(block)
     if declared or block.parameters:
         out += [*_init_head(block), "        super().__init__()"]
+        out += [f"        {computed} = {expression}" for computed, expression in block.computed.items()]
         out += [f"        self.{kept} = {kept}" for kept in block.kept]
         for member in declared:
             out += _declaration(member)

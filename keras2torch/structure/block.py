@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from keras2torch.emit.code import Value
@@ -10,8 +10,11 @@ from keras2torch.structure.body import Line, Member, Number, Piece
 from keras2torch.structure.construction import Argument, Construction
 from keras2torch.structure.matching import Occurrence
 from keras2torch.structure.naming import member_names
-from keras2torch.structure.parameters import Parameter, Site, parameters_of
+from keras2torch.structure.parameters import Parameter, Site, arguments_of
 
+_RESIDUAL = "residual"
+_IDLE = {"p": "0.0", "rate": "0.0"}
+"""With which arguments a dropout does nothing."""
 _BY_POSITION = 3
 """How many arguments of a constructor a reader can tell apart without their names."""
 
@@ -28,8 +31,10 @@ class Block:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     parameters: list[Parameter] = field(default_factory=list)
+    computed: dict[str, str] = field(default_factory=dict)
+    """Names that `__init__` gives to what it computes of its parameters."""
     kept: list[str] = field(default_factory=list)
-    """Parameters that `forward` needs: attributes of the same name."""
+    """Parameters and computed numbers that `forward` needs: attributes of the same name."""
     layers: tuple[str, ...] = ()
     """The names of the Keras layers of the first stretch."""
     name: str = ""
@@ -50,39 +55,45 @@ class Block:
         return any(len(line.reads) > 1 for line in self.lines)
 
 
-def make_block(lines: Sequence[Line], found: Sequence[Occurrence]) -> tuple[Block, list[Member]]:
-    """The class of some stretches of `lines`, and for each of these the attribute that is an instance of it."""
-    first = found[0]
+def make_block(
+    lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence] = ()
+) -> tuple[Block, list[Member]]:
+    """The class of some stretches of `lines`, and for each of these the attribute that is an instance of it.
+
+    `bare`: stretches that lack the sum with which those in `found` end; their instances come behind the others.
+    """
+    first, whole = found[0], len(found)
+    sites, rows, members = _table(lines, found, bare)
+    found = [*found, *bare]
     stretches = [list(lines[each.start : each.stop]) for each in found]
-    sites = [
-        Site(argument.name, member.construction.function, argument.default)
-        for member in first.members
-        for argument in member.construction.literals()
-    ] + [Site("size", "", None) for line in stretches[0] for _ in line.numbers]
-    rows = [
-        [argument.text for member in each.members for argument in member.construction.literals()]
-        + [number for line in stretch for number in line.numbers]
-        for each, stretch in zip(found, stretches, strict=True)
-    ]
-    parameters, texts = parameters_of(sites, rows)
+    arguments = arguments_of(sites, rows)
+    parameters, texts = arguments.parameters, arguments.texts
+    if bare:
+        column = tuple("True" if number < whole else "False" for number in range(len(found)))
+        parameters.append(Parameter(_RESIDUAL, "bool", column, "True"))
     in_members = sum(len(member.construction.literals()) for member in first.members)
     own, left = [], iter(texts[:in_members])
     for member in first.members:
         wanted = [next(left) for _ in member.construction.literals()]
         own.append(Member("", member.construction.with_texts(wanted), block=member.block))
-    layers = [[member.layer for member in each.members] for each in found]
-    names = member_names(own, layers, reserved={each.name for each in parameters})
+    known = {*(each.name for each in parameters), *arguments.computed}
+    layers = [[member.layer for member in each.members] for each in found[:whole]]
+    names = member_names(own, layers, reserved=known)
     for member, name in zip(own, names, strict=True):
         member.name = name
     block = Block(own, [], first.inputs, first.outputs, parameters)
-    block.lines, block.kept = _template(stretches[0], first.members, own, texts[in_members:], parameters)
+    block.computed = arguments.computed
+    block.lines, block.kept = _template(stretches[0], first.members, own, texts[in_members:], known)
+    if bare:
+        block.lines[-1] = _told_whether_to_add(block.lines[-1], first.inputs[0])
+        block.kept.append(_RESIDUAL)
     block.values = tuple(value for line in block.lines for value in line.targets)
     block.layers = tuple(line.layer for line in stretches[0])
     required = sum(each.default is None for each in parameters)
     instances: dict[tuple[int, ...], Member] = {}
     result = []
     for number, (each, stretch) in enumerate(zip(found, stretches, strict=True)):
-        arguments = tuple(
+        given = tuple(
             Argument(
                 parameter.name,
                 parameter.column[number],
@@ -94,11 +105,58 @@ def make_block(lines: Sequence[Line], found: Sequence[Occurrence]) -> tuple[Bloc
         )
         key = tuple(id(member) for member in each.members)
         instance = instances.setdefault(
-            key, Member("", Construction("", arguments), block=block, children=each.members)
+            key, Member("", Construction("", given), block=block, children=members[number])
         )
         instance.calls.append([value for line in stretch for value in line.targets])
+        for _ in block.values[len(instance.calls[-1]) :]:
+            instance.calls[-1].append(Value((), "", ()))  # the sum, which it has not
         result.append(instance)
     return block, result
+
+
+def fitting(
+    lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence]
+) -> list[Occurrence]:
+    """Those of the `bare` stretches that ask for one parameter more at most, as where channels become others."""
+
+    def count(more: Sequence[Occurrence]) -> int:
+        sites, rows, _ = _table(lines, found, more)
+        return len(arguments_of(sites, rows).parameters)
+
+    least = count(())
+    return [each for each in bare if count([each]) <= least + 1]
+
+
+def _table(
+    lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence]
+) -> tuple[list[Site], list[list[str]], list[tuple[Member, ...]]]:
+    """The places of literals, what stands there in each stretch, and the attributes of each."""
+    first = found[0]
+    sites = [
+        Site(argument.name, member.construction.function, argument.default)
+        for member in first.members
+        for argument in member.construction.literals()
+    ] + [Site("size", "", None) for line in lines[first.start : first.stop] for _ in line.numbers]
+    # Where the sum is missing, the dropout before it may be too.
+    idle = first.members[len(bare[0].members) :] if bare else ()
+    members = [each.members for each in found] + [(*each.members, *idle) for each in bare]
+    rows = [
+        [
+            _IDLE.get(argument.name, argument.text) if member in missing else argument.text
+            for member in own
+            for argument in member.construction.literals()
+        ]
+        + [text for line in lines[each.start : each.stop] for text in line.numbers]
+        for each, own, missing in zip(
+            [*found, *bare], members, [()] * len(found) + [idle] * len(bare), strict=True
+        )
+    ]
+    return sites, rows, members
+
+
+def _told_whether_to_add(line: Line, given: Value) -> Line:
+    (kept,) = [value for value in line.reads if value is not given]
+    return replace(line, pieces=(*line.pieces, f" if self.{_RESIDUAL} else ", kept))
 
 
 def _template(
@@ -106,11 +164,10 @@ def _template(
     members: Sequence[Member],
     own: Sequence[Member],
     texts: Sequence[str],
-    parameters: Sequence[Parameter],
+    names: Collection[str],
 ) -> tuple[list[Line], list[str]]:
-    """The lines with the attributes of the class, and the parameters that they need."""
+    """The lines with the attributes of the class, and which of the `names` they need."""
     replaced = dict(zip(members, own, strict=True))
-    names = {each.name for each in parameters}
     left = iter(texts)
     kept: dict[str, None] = {}
     lines = []

@@ -8,7 +8,6 @@ from collections.abc import Sequence, Set
 from keras2torch.emit.code import Value
 from keras2torch.emit.names import class_name, is_free_class_name
 from keras2torch.structure.block import Block
-from keras2torch.structure.body import Line
 from keras2torch.structure.naming import kind_of
 
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "conv_transpose"})
@@ -47,23 +46,36 @@ def _kinds(block: Block) -> list[str]:
     return found
 
 
-def _adds(line: Line) -> bool:
-    match line.pieces:
-        case (Value(), " + ", Value()) | ("F.relu(", Value(), " + ", Value(), ")"):
-            return True
-    return False
+def _sums(block: Block) -> list[tuple[Value, Value]]:
+    """What its lines add to what."""
+    found = []
+    for line in block.lines:
+        match line.pieces:
+            case (Value() as one, " + ", Value() as other, *_) | (
+                "F.relu(",
+                Value() as one,
+                " + ",
+                Value() as other,
+                *_,
+            ):
+                found.append((one, other))
+    return found
 
 
 def _by_content(block: Block) -> str:
     kinds = _kinds(block)
     text = "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines)
     convs = [kind for kind in kinds if kind in _CONVOLUTIONS]
-    residual = any(_adds(line) for line in block.lines)
+    sums = _sums(block)
+    residual = bool(sums)
+    shortcut = any(value in block.inputs for values in sums for value in values)
     joined = "torch.cat(" in text
     if "attention" in kinds:
         return "EncoderBlock" if _NORMS & set(kinds) else "AttentionBlock"
     if residual and "depthwise" in kinds:
-        return "InvertedResidual" if len(convs) >= 3 else "ResidualBlock"
+        return "InvertedResidual" if len(convs) >= 3 and shortcut else "ResidualBlock"
+    if residual and not shortcut and len(convs) >= 3:
+        return "ProjectionBlock"
     if residual and len(convs) >= 3:
         return "Bottleneck"
     if residual and convs:

@@ -25,10 +25,12 @@ _CHANNELS = {
     "hidden_size": "features",
     "channels": "channels",
     "features": "features",
-    "hidden_channels": "channels",
+    "hidden": "channels",
 }
 _NAMES = {"p": "dropout"}
 _LARGEST_FACTOR = 64
+_OFTEN = 3
+"""How often an expression stands in a class that has a name for it."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,19 @@ class Parameter:
     default: str | None = None
 
 
-def parameters_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> tuple[list[Parameter], list[str]]:
-    """The parameters, those without a default first, and what to write at each site.
-
-    `rows`: for each instance, the literal at each site.
+@dataclass(frozen=True)
+class Arguments:
+    """What the constructor takes, those without a default first; names for what it computes of them and needs often;
+    and what to write at each site.
     """
+
+    parameters: list[Parameter]
+    computed: dict[str, str]
+    texts: list[str]
+
+
+def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Arguments:
+    """`rows`: for each instance, the literal at each site."""
     columns = [tuple(row[place] for row in rows) for place in range(len(sites))]
     places: dict[tuple[str, ...], list[int]] = {}
     for place, column in enumerate(columns):
@@ -94,8 +104,17 @@ def parameters_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> tuple
         for column, name in named.items()
     ]
     parameters.sort(key=lambda each: each.default is not None)
+    computed: dict[str, str] = {}
+    for column, expression in derived.items():
+        if len(places[column]) >= _OFTEN:
+            name = _unique(
+                "hidden" if _are_sizes(sites, places[column]) else _name(sites, places[column]), taken
+            )
+            taken.add(name)
+            computed[name] = expression
+            derived[column] = name
     texts = [named.get(column) or derived.get(column) or column[0] for column in columns]
-    return parameters, texts
+    return Arguments(parameters, computed, texts)
 
 
 def _expression(column: Sequence[str], base: Sequence[str], name: str, sizes: bool) -> str | None:
@@ -155,7 +174,7 @@ def _name(sites: Sequence[Site], where: Sequence[int]) -> str:
     last = bool(outputs) and outputs[-1] in where
     if first and last:
         return kind
-    return f"in_{kind}" if first else f"out_{kind}" if last else f"hidden_{kind}"
+    return f"in_{kind}" if first else f"out_{kind}" if last else "hidden"
 
 
 def _unique(name: str, taken: set[str]) -> str:

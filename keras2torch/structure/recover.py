@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.names import is_free_attribute
 from keras2torch.emit.parts import with_needs
-from keras2torch.structure.block import Block, make_block
+from keras2torch.structure.block import Block, fitting, make_block
 from keras2torch.structure.body import Line, Member, Piece, lines_of, readers, users_of
 from keras2torch.structure.class_naming import name_classes
 from keras2torch.structure.construction import parse_construction
@@ -24,6 +24,7 @@ from keras2torch.structure.matching import Occurrence, occurrence, with_own_memb
 from keras2torch.structure.naming import kind_of, snake
 from keras2torch.structure.order import depth_first
 from keras2torch.structure.repeats import best_repeat
+from keras2torch.structure.residual import without_sum
 from keras2torch.structure.stages import find_sequences, find_stages
 from keras2torch.translate import Program
 
@@ -129,8 +130,9 @@ def _unused(members: Iterable[Member], used: Iterable[Member]) -> list[Member]:
 
 def _collapse_repeats(lines: list[Line], outputs: Sequence[Value]) -> Iterator[Block]:
     while (repeat := best_repeat(lines, outputs)) is not None:
-        block, instances = make_block(lines, repeat.occurrences)
-        _replace(lines, zip(repeat.occurrences, instances, strict=True))
+        bare = fitting(lines, repeat.occurrences, without_sum(lines, outputs, repeat.occurrences))
+        block, instances = make_block(lines, repeat.occurrences, bare)
+        _replace(lines, zip((*repeat.occurrences, *bare), instances, strict=True))
         yield block
 
 

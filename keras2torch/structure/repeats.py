@@ -34,7 +34,7 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | Non
     """The stretches that save most lines as one class, or None where no class is worth its lines."""
     if len(lines) < 2 * SHORTEST:
         return None
-    straight = all(len(line.reads) < 2 for line in lines)
+    straight = not any(len(line.reads) > 1 or any(each.block for each in line.members) for line in lines)
     reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines)
     windows = Windows(lines, reading)
     best: Repeat | None = None
