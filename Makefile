@@ -56,7 +56,7 @@ migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=mode
 
 bench: setup ## measure what the README claims (a conversion beside the least any must do, a forward beside one by hand)
 	@$(BIN)/python -m benchmarks.conversion
-	@$(BIN)/python -m benchmarks.forward
+	@$(BIN)/python -m benchmarks.forward --page
 
 faults: setup ## plant wrong semantics in right bundles, judge each, write the table of docs/parity.md (minutes)
 	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting

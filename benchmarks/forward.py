@@ -29,6 +29,8 @@ from benchmarks import handwritten
 
 _VGG_SIZE = 128  # at 224 one run takes seconds
 _AGREEMENT = 1e-5
+_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_BEGIN, _END = "<!-- forward: made by make bench -->\n", "<!-- end of forward -->\n"
 _BUILD = """
 import sys, keras, numpy as np
 from keras import layers
@@ -153,17 +155,42 @@ def main() -> int:
     parser.add_argument(
         "--cache", type=Path, default=Path("build/benchmarks"), help="where the .h5 files are kept"
     )
+    parser.add_argument("--page", action="store_true", help=f"write the table into {_PAGE.name} too")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     print(
         f"{'net':<14}{'batch':>6}{'emitted ms':>12}{'by hand ms':>12}{'ratio':>8}   {'quartiles':<11}{'calls':>8}"
     )
+    done = []
     for name, net in _NETS.items():
         if not arguments.nets or name.split()[0] in arguments.nets:
             for row in _rows(name, net, arguments):
+                done.append(row)
                 print(row, flush=True)
+    if arguments.page:
+        start, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+        _PAGE.write_text(start + _BEGIN + _table(done) + _END + rest.partition(_END)[2], encoding="utf-8")
     return 0
+
+
+def _table(rows: list[Row]) -> str:
+    lines = ["| net | batch | emitted, ms | by hand, ms | ratio | quartiles of the ratio | calls |"]
+    lines += ["|---|--:|--:|--:|--:|---|--:|"]
+    for row in rows:
+        low, middle, high = row.ratios
+        lines.append(
+            f"| {row.net} | {row.batch} | {row.emitted_ms:.2f} | {row.by_hand_ms:.2f} | **{middle:.3f}** "
+            f"| {low:.3f} to {high:.3f} | {row.calls} |"
+        )
+    where = f"{cpu_name()}, one thread, PyTorch {torch.__version__}"
+    return "\n".join([*lines, "", f"Made on {where}.", ""])
+
+
+def cpu_name() -> str:
+    """What Linux calls the processor."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "a CPU")
 
 
 def _rows(name: str, net: Net, arguments: argparse.Namespace) -> Iterator[Row]:
