@@ -12,6 +12,7 @@ from keras2torch.emit.code import Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
 
 _POOL = ("x", "y", "z")
+_MORE = ("u", "v", "w")
 _LONG = 4
 """Over how many statements a value is kept that deserves a name: a skip connection."""
 # What a reader looks for by name, wherever it stands in a chain.
@@ -49,7 +50,7 @@ def write_body(
     `parameters`: names for the inputs, which are then variables like others; without, each has the name of its layer
     and keeps it. `skips`: whether a value that is needed much later than at first has a name that says so.
     """
-    scope = Names(reserved | frozenset(_POOL) | _KEPT_NAMES)
+    scope = Names(reserved | frozenset((*_POOL, *_MORE)) | _KEPT_NAMES)
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}
@@ -80,7 +81,8 @@ def write_body(
             if skips and read < len(statements) and last_read[id(value)] - read > _LONG:
                 name = scope.unique("skip")
             else:
-                name = _choose(value, [name for name in free if not name.startswith("skip")], in_use, scope)
+                spare = [name for name in free if not name.startswith("skip")]
+                name = _choose(value, spare, in_use, scope, (*_POOL, *_MORE) if skips else _POOL)
             variables[id(value)] = name
             names.append(name)
             in_use.add(name)
@@ -91,11 +93,11 @@ def write_body(
     return Body(names_of_inputs, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
 
 
-def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names) -> str:
+def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names, pool: Sequence[str]) -> str:
     """A variable for `value`; `free` are those whose value is read here for the last time."""
     wish = identifier(value.hint or "x", "x")
     if wish in _KEPT_NAMES:
         candidates = [wish, *(name for name in free if name.split("_")[0] == wish)]
     else:
-        candidates = [*(name for name in free if name.split("_")[0] not in _KEPT_NAMES), *_POOL]
+        candidates = [*(name for name in free if name.split("_")[0] not in _KEPT_NAMES), *pool]
     return next((name for name in candidates if name not in in_use), None) or scope.unique(wish)

@@ -12,7 +12,7 @@ from keras2torch.structure.body import Member
 _KINDS = (
     (re.compile(r"nn\.Conv\dd"), "conv"),
     (re.compile(r"nn\.ConvTranspose\dd"), "conv_transpose"),
-    (re.compile(r"nn\.BatchNorm\dd"), "bn"),
+    (re.compile(r"(nn\.|Frozen|Masked|Shifting)BatchNorm\dd"), "bn"),
     (re.compile(r"nn\.(Layer|Group|RMS)Norm"), "norm"),
     (re.compile(r"nn\.Linear"), "linear"),
     (re.compile(r"nn\.\w*Dropout\w*"), "dropout"),

@@ -64,13 +64,20 @@ def _groups(
     groups: dict[object, list[Occurrence]] = {}
     for start in candidate.starts.tolist():
         stop = start + candidate.length
-        found = None if any(staged[start:stop]) else occurrence(lines, start, stop, reading)
+        cuts = any(staged[start:stop]) or all(_applies_block(line) for line in lines[start:stop])
+        found = None if cuts else occurrence(lines, start, stop, reading)
         if found is not None:
             group = groups.setdefault(found.signature, [])
             if not group or group[-1].stop <= found.start:
                 group.append(found)
     owning = (with_own_members(group, users) for group in groups.values() if len(group) > 1)
     return (group for group in owning if len(group) > 1)
+
+
+def _applies_block(line: Line) -> bool:
+    """Whether the line is one of those that stages are made of."""
+    applied = line.applied()
+    return applied is not None and applied[0].block is not None
 
 
 def _staged(lines: Sequence[Line]) -> list[bool]:

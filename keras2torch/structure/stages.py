@@ -20,7 +20,9 @@ _LEAST_LAYERS = 12
 def find_stages(block: Block) -> None:
     """Put runs of blocks that follow one another into `nn.Sequential` attributes of `block`."""
     runs = [stage for run in _runs(block, _is_block) for stage in _split(run) if len(stage) >= _LEAST_BLOCKS]
-    names = ["blocks"] if len(runs) == 1 else [f"stage{number}" for number in range(1, len(runs) + 1)]
+    apart = len({id(run[0].reads[0]) for run in runs}) == len(runs)
+    kind = "stage" if apart else "branch"
+    names = ["blocks"] if len(runs) == 1 else [f"{kind}{number}" for number in range(1, len(runs) + 1)]
     _contain(block, runs, _free(block, names))
 
 
@@ -91,8 +93,10 @@ def _follows(line: Line, before: Line, reading: Mapping[int, Sequence[int]]) -> 
 
 def _split(run: Sequence[Line]) -> list[list[Line]]:
     """A run of blocks, cut where the extents of the tensor change, or where another class begins; but the first of a
-    stage may be of a class of its own.
+    stage may be of a class of its own. A run of nothing but straight chains stays whole.
     """
+    if not any(member.block and member.block.joins for line in run for member in line.members):
+        return [list(run)]
     stages: list[list[Line]] = []
     for number, line in enumerate(run):
         resized = line.reads[0].torch_shape[2:] != line.targets[0].torch_shape[2:]
