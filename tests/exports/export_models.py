@@ -65,24 +65,31 @@ def attention() -> Config:
         ),
         layer("Add", "add", call3([tensor3("query"), tensor3("attend")])),
         layer("LayerNormalization", "norm", call3(tensor3("add")), axis=-1, epsilon=1e-6),
-        layer("GlobalAveragePooling1D", "mean", call3(tensor3("norm"))),
+        layer(
+            "Attention",
+            "again",
+            call3([tensor3("norm"), tensor3("value")]),
+            use_scale=False,
+            score_mode="dot",
+        ),
+        layer("GlobalAveragePooling1D", "mean", call3(tensor3("again"))),
     ]
     ends = [["norm", 0, 0], ["mean", 0, 0]]
     return functional(layers, [["query", 0, 0], ["value", 0, 0]], ends, name="attention")
 
 
 def ids_and_numbers() -> Config:
-    """Ids and numbers in, two outputs under names that ONNX has no use for."""
+    """Ids and numbers in, two outputs under names that an input and an operation have."""
     layers = [
         source("user", 1, dtype="int32"),
         source("features", 3),
         layer("Embedding", "table", call("user"), input_dim=7, output_dim=4),
         layer("Flatten", "flat", call("table")),
         layer("Concatenate", "both", call("flat", "features"), axis=-1),
-        layer("Dense", "a/b", call("both"), units=1, activation="sigmoid"),
+        layer("Dense", "linear", call("both"), units=1, activation="sigmoid"),
         layer("Dense", "features ", call("both"), units=2),
     ]
-    inputs, outputs = [["user", 0, 0], ["features", 0, 0]], [["a/b", 0, 0], ["features ", 0, 0]]
+    inputs, outputs = [["user", 0, 0], ["features", 0, 0]], [["linear", 0, 0], ["features ", 0, 0]]
     return functional(layers, inputs, outputs, name="ids and numbers")
 
 

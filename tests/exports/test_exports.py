@@ -152,7 +152,7 @@ def test_a_bundle_that_cannot_be_exported_stays_as_it_was(tmp_path: Path) -> Non
     assert broken != source
     (made.path / "model.py").write_text(broken)
     before = {path.name: path.read_bytes() for path in made.path.iterdir()}
-    with pytest.raises(CannotExport, match=r"bundle: pt2: .*'a/b' \(Dense\)"):
+    with pytest.raises(CannotExport, match=r"bundle: pt2: .*'linear' \(Dense\)"):
         keras2torch.export(made.path, ["pt2", "onnx"])
     assert {path.name: path.read_bytes() for path in made.path.iterdir()} == before
 

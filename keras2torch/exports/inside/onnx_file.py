@@ -40,6 +40,7 @@ def write_onnx(
         )
     assert made is not None
     _forget_the_making(made.model)
+    _rename_inner_values(made.model)
     made.save(str(path), external_data=False)
     return {"torch": torch.__version__, "onnxscript": onnxscript.__version__, "opset": str(OPSET)}
 
@@ -80,6 +81,16 @@ def _forget_the_making(model: Any) -> None:
             node.metadata_props.clear()
             for value in node.outputs:
                 value.metadata_props.clear()
+
+
+def _rename_inner_values(model: Any) -> None:
+    """What goes in and comes out was given names, which what lies between may have had already."""
+    outer = (*model.graph.inputs, *model.graph.outputs)
+    taken = {value.name for value in outer}
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if value.name in taken and not any(value is each for each in outer):
+                value.name = f"{value.name}__inner"
 
 
 def open_onnx(path: Path) -> Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from onnxscript import opset20
+from onnxscript.function_libs.torch_lib.ops.nn import aten_scaled_dot_product_attention
 
 # A value of the ONNX graph in the making, and what makes more of them: onnxscript's types are of its own language.
 Node = Any
@@ -64,8 +65,36 @@ def _rnn(activation: str) -> Callable[..., tuple[Node, Node]]:
     return translate
 
 
+def _attention(
+    query: Node,
+    key: Node,
+    value: Node,
+    mask: Node | None = None,
+    dropout: float = 0.0,
+    causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Node:
+    """The exporter's own, which takes four axes, (N, heads, T, width); where there are three, written out."""
+    if len(query.shape) == 4:
+        return aten_scaled_dot_product_attention(
+            query, key, value, mask, dropout, causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if len(query.shape) != 3 or causal or (mask is not None and len(mask.shape) > 3):
+        raise NotImplementedError("attention over other than three or four axes")
+    scores = op.MatMul(query, op.Transpose(key, perm=[0, 2, 1]))
+    scores = op.Mul(scores, op.CastLike(op.Constant(value_float=scale or query.shape[-1] ** -0.5), query))
+    if mask is not None and mask.dtype.name == "BOOL":
+        scores = op.Where(mask, scores, op.CastLike(op.Constant(value_float=float("-inf")), query))
+    elif mask is not None:
+        scores = op.Add(scores, mask)
+    return op.MatMul(op.Softmax(scores, axis=-1), value)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.sort.stable: _sort,
     torch.ops.aten.rnn_tanh.input: _rnn("Tanh"),
     torch.ops.aten.rnn_relu.input: _rnn("Relu"),
+    torch.ops.aten.scaled_dot_product_attention.default: _attention,
 }
