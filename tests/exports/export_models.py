@@ -126,6 +126,12 @@ def own_class(folder: Path, body: str) -> tuple[Path, str]:
     return write_model(folder / "own.h5", config, kernel), f"own={path}:Own"
 
 
+def stateful() -> Config:
+    """A recurrent layer that starts where the last call ended."""
+    lstm = {"activation": "tanh", "recurrent_activation": "sigmoid", **RECURRENT, "stateful": True}
+    return sequential(layer("LSTM", "lstm", units=4, batch_input_shape=[4, 6, 3], **lstm), name="stateful")
+
+
 MODELS = {
     "pictures": (pictures, "2.15.0"),
     "mlp": (mlp, "2.1.6"),
@@ -134,6 +140,7 @@ MODELS = {
     "attention": (attention, "3.15.1"),
     "ids_and_numbers": (ids_and_numbers, "2.15.0"),
     "loop": (loop, "2.15.0"),
+    "stateful": (stateful, "2.15.0"),
 }
 
 

@@ -20,7 +20,7 @@ from keras2torch.exports.inside.comparing import LIMIT, flat
 from keras2torch.sandbox import Sandbox
 from tests.exports.export_models import MODELS, own_class, write_export_model
 
-EXPORTABLE = sorted(MODELS.keys() - {"mlp"})
+EXPORTABLE = sorted(MODELS.keys() - {"mlp", "stateful"})
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,20 @@ def test_a_model_that_no_format_holds_is_refused_by_layer_and_leaves_what_was_th
     assert done.returncode == 4
     assert {path.name: path.read_bytes() for path in (folder / "bundle").iterdir()} == before
     assert [path.name for path in folder.iterdir()] == ["bundle"]
+
+
+def test_a_state_from_call_to_call_is_refused_by_layer(sandbox: Sandbox, tmp_path: Path) -> None:
+    made = keras2torch.convert(write_export_model(tmp_path, "stateful"), tmp_path / "bundle")
+    keys = ("inputs", "outputs", "layers")
+    outcome = sandbox.run(
+        "keras2torch.exports.inside.run:run_export",
+        {"bundle": str(made.path), "workdir": "", "formats": [], **{key: made.manifest[key] for key in keys}},
+        workdir=tmp_path,
+    )
+    assert outcome.error is not None
+    assert outcome.error["message"] == (
+        "pt2: layer 'lstm' (LSTM): keeps a state from call to call, which no export does"
+    )
 
 
 def test_a_bundle_that_cannot_be_exported_stays_as_it_was(tmp_path: Path) -> None:

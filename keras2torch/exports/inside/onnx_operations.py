@@ -12,7 +12,7 @@ from onnxscript.function_libs.torch_lib.ops.nn import aten_scaled_dot_product_at
 # A value of the ONNX graph in the making, and what makes more of them: onnxscript's types are of its own language.
 Node = Any
 op: Any = opset20
-_BOOL, _INT32 = 9, 6
+_BOOL, _INT32, _INT64 = 9, 6, 7
 """ONNX's numbers for these types."""
 
 
@@ -92,9 +92,28 @@ def _attention(
     return op.MatMul(op.Softmax(scores, axis=-1), value)
 
 
+def _searchsorted(
+    boundaries: Node,
+    x: Node,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Node | None = None,
+) -> Node:
+    """How many of the boundaries, on one axis, lie below each element (or at it)."""
+    if len(boundaries.shape) != 1 or sorter is not None:
+        raise NotImplementedError("a search in more than one row of boundaries")
+    each = op.Unsqueeze(x, op.Constant(value_ints=[-1]))
+    below = op.LessOrEqual if right or side == "right" else op.Less
+    kind = _INT32 if out_int32 else _INT64
+    return op.ReduceSum(op.Cast(below(boundaries, each), to=kind), op.Constant(value_ints=[-1]), keepdims=0)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.sort.stable: _sort,
     torch.ops.aten.rnn_tanh.input: _rnn("Tanh"),
     torch.ops.aten.rnn_relu.input: _rnn("Relu"),
+    torch.ops.aten.searchsorted.Tensor: _searchsorted,
     torch.ops.aten.scaled_dot_product_attention.default: _attention,
 }

@@ -61,6 +61,7 @@ class Subject:
         self.ports = [Port.of(entry) for entry in manifest["inputs"]]
         self.module = load_source(self.source)
         self.model: nn.Module = self.module.load_model()
+        self._refuse_states()
         self.program: torch.export.ExportedProgram | None = None
         self.fixing = Fixing(self.source)
         with self._naming_the_layer("pt2"), self.fixing.listening():
@@ -68,6 +69,14 @@ class Subject:
             with rolled(self.module):
                 self.program = exported(self.model, self.ports, sizes[0])
         self.cases = _cases(self.model, self.ports, vocabularies(self.program, len(self.ports)), sizes)
+
+    def _refuse_states(self) -> None:
+        """An export would start where the last call ended too, for one size of batch, and nobody could reset it."""
+        keeping = {name for name, module in self.model.named_modules() if hasattr(module, "reset_states")}
+        for layer in self.manifest["layers"]:
+            if layer["torch_name"] in keeping:
+                where = f"layer {layer['keras_name']!r} ({layer['keras_class']})"
+                raise NotExportable(f"pt2: {where}: keeps a state from call to call, which no export does")
 
     def write(self, name: str, folder: Path) -> dict[str, Any]:
         """Write one format into `folder`, read it back and compare; returns its entry in the manifest."""
