@@ -17,6 +17,8 @@ _OPERATION = re.compile(r"<OpOverload\(op='([\w.:]+)'")
 
 
 _FIXED = re.compile(r"static shape of \d+ for dimension inputs\['(\w+)'\]\.shape\[(\d+)\]")
+_NEAR = 2
+"""Lines that a layer may take beyond the first; farther on there is another layer, or a block of them."""
 _SYMBOLS = "torch.fx.experimental.symbolic_shapes"
 
 
@@ -130,12 +132,12 @@ def _line_of(program: torch.export.ExportedProgram | None, operation: str, sourc
 
 
 def _layer(line: int, layers: list[Mapping[str, Any]]) -> str:
-    """The layer whose output that line computes, or one of the next lines does."""
+    """The layer whose output that line of the model's own `forward` computes, or one of the next lines does."""
     places = [
         (place["line"], layer)
         for layer in layers
         for place in layer["outputs"]
-        if place["line"] is not None and place["line"] >= line
+        if not place["module"] and place["line"] is not None and 0 <= place["line"] - line <= _NEAR
     ]
     if not places:
         return f"line {line} of model.py: "
