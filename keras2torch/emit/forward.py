@@ -78,7 +78,8 @@ def write_body(
         for value in (statement.value, *statement.also):
             free = [variables[id(v)] for v in dying if variables[id(v)] not in in_use]
             read = first_read.get(id(value), len(statements))
-            if skips and read < len(statements) and last_read[id(value)] - read > _LONG:
+            named = skips and identifier(value.hint or "x", "x") not in _KEPT_NAMES
+            if named and read < len(statements) and last_read[id(value)] - read > _LONG:
                 name = scope.unique("skip")
             else:
                 spare = [name for name in free if not name.startswith("skip")]

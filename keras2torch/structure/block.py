@@ -38,8 +38,8 @@ class Block:
     layers: tuple[str, ...] = ()
     """The names of the Keras layers of the first stretch."""
     name: str = ""
-    container: str = ""
-    """The nested Keras model that it is, if it is one."""
+    nested: tuple[str, ...] = ()
+    """The names of the nested Keras models that it is, if it is one."""
     containers: list[Member] = field(default_factory=list)
     """`nn.Sequential` and the like among its attributes, which hold some of its members."""
     flat: bool = False

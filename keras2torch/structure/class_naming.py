@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 
 from keras2torch.emit.code import Value
 from keras2torch.emit.names import class_name, is_free_class_name
@@ -21,7 +22,7 @@ def name_classes(blocks: Sequence[Block], model: str, taken: Set[str]) -> None:
     """Give each block a name that is free in the file; `model` is what the whole model is called."""
     used = set(taken)
     for block in blocks:
-        wish = _by_nested_model(block.container, model) if block.container else _by_content(block)
+        wish = _by_nested_model(block.nested, model) if block.nested else _by_content(block)
         wish = wish if wish and is_free_class_name(wish) else "Block"
         name, number = wish, 1
         while name in used or not is_free_class_name(name):
@@ -31,11 +32,15 @@ def name_classes(blocks: Sequence[Block], model: str, taken: Set[str]) -> None:
         block.name = name
 
 
-def _by_nested_model(path: str, model: str) -> str:
-    """The name of a nested model without that of the whole in front and a number behind."""
-    name = path.rpartition("/")[2]
-    short = re.sub(r"[\W_]*\d+$", "", name.removeprefix(f"{model}_"))
-    return class_name(short if re.search("[A-Za-z]", short) else name)
+def _by_nested_model(names: Sequence[str], model: str) -> str:
+    """The words with which their names end, without that of the whole model in front and a number behind."""
+    shorts = [re.sub(r"[\W_]*\d+$", "", name.removeprefix(f"{model}_")) for name in names]
+    words = [short.split("_") for short in shorts]
+    common = 0
+    while common < min(map(len, words)) and len({each[-1 - common] for each in words}) == 1:
+        common += 1
+    short = "_".join(words[0][len(words[0]) - common :]) if common else shorts[0]
+    return class_name(short if re.search("[A-Za-z]", short) else names[0])
 
 
 def _kinds(block: Block) -> list[str]:
@@ -62,40 +67,70 @@ def _sums(block: Block) -> list[tuple[Value, Value]]:
     return found
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What a block holds, and how that is joined."""
+
+    kinds: frozenset[str]
+    convs: int
+    linears: int
+    adds: bool
+    shortcut: bool
+    """Whether what it adds to is what went in."""
+    text: str
+
+    @classmethod
+    def of(cls, block: Block) -> _Content:
+        kinds, sums = _kinds(block), _sums(block)
+        return cls(
+            frozenset(kinds),
+            sum(kind in _CONVOLUTIONS for kind in kinds),
+            kinds.count("linear"),
+            bool(sums),
+            any(value in block.inputs for values in sums for value in values),
+            "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines),
+        )
+
+    @property
+    def norms(self) -> bool:
+        return bool(_NORMS & self.kinds)
+
+    @property
+    def joins(self) -> bool:
+        return "torch.cat(" in self.text
+
+    @property
+    def enlarges(self) -> bool:
+        return bool({"conv_transpose", "upsample"} & self.kinds) or "F.interpolate(" in self.text
+
+
+_NAMES: tuple[tuple[str, Callable[[_Content], bool]], ...] = (
+    ("EncoderBlock", lambda c: "attention" in c.kinds and c.norms),
+    ("AttentionBlock", lambda c: "attention" in c.kinds),
+    ("InvertedResidual", lambda c: c.shortcut and "depthwise" in c.kinds and c.convs > 2),
+    ("ResidualBlock", lambda c: c.adds and "depthwise" in c.kinds),
+    ("ProjectionBlock", lambda c: c.adds and not c.shortcut and c.convs > 2),
+    ("Bottleneck", lambda c: c.adds and c.convs > 2),
+    ("ResidualBlock", lambda c: c.adds and c.convs > 0),
+    ("InceptionBlock", lambda c: c.joins and c.convs > 3),
+    ("DenseLayer", lambda c: c.joins and c.convs > 0 and not c.enlarges),
+    ("UpBlock", lambda c: c.enlarges),
+    ("DownBlock", lambda c: c.convs > 0 and "pool" in c.kinds),
+    ("SeparableConv", lambda c: "depthwise" in c.kinds and c.convs == 2),
+    ("InvertedBlock", lambda c: "depthwise" in c.kinds and c.convs > 2),
+    ("DepthwiseBlock", lambda c: "depthwise" in c.kinds),
+    ("ConvNormAct", lambda c: c.convs == 1 and c.norms and _ACTIVATIONS.search(c.text) is not None),
+    ("ConvNorm", lambda c: c.convs == 1 and c.norms),
+    ("ConvAct", lambda c: c.convs == 1 and _ACTIVATIONS.search(c.text) is not None),
+    ("ConvBlock", lambda c: c.convs > 0),
+    ("RecurrentBlock", lambda c: bool({"lstm", "gru"} & c.kinds)),
+    ("FeedForward", lambda c: c.linears > 0 and c.adds and c.norms),
+    ("MLP", lambda c: c.linears > 1),
+    ("LinearBlock", lambda c: c.linears > 0),
+)
+"""The first that fits."""
+
+
 def _by_content(block: Block) -> str:
-    kinds = _kinds(block)
-    text = "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines)
-    convs = [kind for kind in kinds if kind in _CONVOLUTIONS]
-    sums = _sums(block)
-    residual = bool(sums)
-    shortcut = any(value in block.inputs for values in sums for value in values)
-    joined = "torch.cat(" in text
-    if "attention" in kinds:
-        return "EncoderBlock" if _NORMS & set(kinds) else "AttentionBlock"
-    if residual and "depthwise" in kinds:
-        return "InvertedResidual" if len(convs) >= 3 and shortcut else "ResidualBlock"
-    if residual and not shortcut and len(convs) >= 3:
-        return "ProjectionBlock"
-    if residual and len(convs) >= 3:
-        return "Bottleneck"
-    if residual and convs:
-        return "ResidualBlock"
-    if joined and len(convs) >= 4:
-        return "InceptionBlock"
-    if joined and convs and "conv_transpose" not in convs and "upsample" not in text:
-        return "DenseLayer"
-    if "conv_transpose" in kinds or "upsample" in kinds or "F.interpolate(" in text:
-        return "UpBlock"
-    if convs and "pool" in kinds:
-        return "DownBlock"
-    if "depthwise" in kinds:
-        return "SeparableConv" if len(convs) == 2 else "InvertedBlock" if len(convs) > 2 else "DepthwiseBlock"
-    if convs:
-        norm = "Norm" if _NORMS & set(kinds) else ""
-        activation = "Act" if _ACTIVATIONS.search(text) else ""
-        return f"Conv{norm}{activation}" if len(convs) == 1 else "ConvBlock"
-    if {"lstm", "gru"} & set(kinds):
-        return "RecurrentBlock"
-    if "linear" in kinds:
-        return "MLP" if kinds.count("linear") > 1 else "LinearBlock"
-    return "Block"
+    content = _Content.of(block)
+    return next((name for name, fits in _NAMES if fits(content)), "Block")

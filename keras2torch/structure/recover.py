@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keras2torch.emit.code import Value, render
-from keras2torch.emit.names import is_free_attribute
+from keras2torch.emit.names import identifier, is_free_attribute
 from keras2torch.emit.parts import with_needs
 from keras2torch.structure.block import Block, fitting, make_block
 from keras2torch.structure.body import Line, Member, Piece, lines_of, readers, users_of
@@ -154,7 +154,10 @@ def _collapse_containers(
     for group in groups.values():
         if own := with_own_members(group, users):
             block, instances = make_block(lines, own)
-            block.container = lines[own[0].start].container[0]
+            names = [lines[each.start].container[0].rpartition("/")[2] for each in own]
+            block.nested = tuple(dict.fromkeys(names))
+            for name, instance in zip(names, instances, strict=True):
+                instance.layer = instance.layer or name
             blocks.append(block)
             replaced += zip(own, instances, strict=True)
     _replace(lines, replaced)
@@ -201,7 +204,7 @@ def _name_instances(blocks: Sequence[Block]) -> None:
     for block in blocks:
         taken = {member.name.split(".")[0] for member in (*block.members, *block.containers) if member.name}
         unnamed = [member for member in block.members if not member.name]
-        wishes = [snake(member.block.name) if member.block else kind_of(member) for member in unnamed]
+        wishes = [_wish(member) for member in unnamed]
         for number, (member, wish) in enumerate(zip(unnamed, wishes, strict=True)):
             alone = wishes.count(wish) == 1 and wish not in taken
             name = wish if alone else f"{wish}{wishes[:number].count(wish) + 1}"
@@ -209,6 +212,14 @@ def _name_instances(blocks: Sequence[Block]) -> None:
                 name += "_"
             taken.add(name)
             member.name = name
+
+
+def _wish(member: Member) -> str:
+    """The name of the nested model that it is, else what it is."""
+    if member.block is None:
+        return kind_of(member)
+    name = identifier(member.layer, "")
+    return name if member.layer and is_free_attribute(name) else snake(member.block.name)
 
 
 def _resolved(main: Block) -> tuple[dict[str, str], dict[int, Place]]:

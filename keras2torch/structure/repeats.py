@@ -17,7 +17,7 @@ from keras2torch.structure.matching import Occurrence, occurrence, with_own_memb
 from keras2torch.structure.plain import as_modules
 from keras2torch.structure.windows import SHORTEST, Candidate, Windows
 
-_LEAST_SAVING = 6.0
+_LEAST_SAVING = 4.0
 _LEAST_SAVING_OF_A_CHAIN = 12.0
 """Of a straight chain of plain layers, which `nn.Sequential` writes as well."""
 
