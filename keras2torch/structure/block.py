@@ -173,7 +173,7 @@ def _template(
     lines = []
     for line in stretch:
         pieces: list[Piece] = []
-        for piece in line.pieces:
+        for place, piece in enumerate(line.pieces):
             match piece:
                 case Member():
                     pieces.append(replaced[piece])
@@ -183,9 +183,20 @@ def _template(
                     if word is not None:
                         kept[word] = None
                         text = text.replace(word, f"self.{word}")
-                        text = f"({text})" if " " in text else text
+                        text = f"({text})" if " " in text and not _alone(line.pieces, place) else text
                     pieces.append(text if word is not None else Number(text))
                 case _:
                     pieces.append(piece)
         lines.append(replace(line, pieces=tuple(pieces)))
     return lines, list(kept)
+
+
+def _alone(pieces: Sequence[Piece], place: int) -> bool:
+    """Whether what stands there is an argument or an element by itself."""
+    before, behind = pieces[max(place - 1, 0)], pieces[min(place + 1, len(pieces) - 1)]
+    return (
+        isinstance(before, str)
+        and before.endswith(("(", ", ", "="))
+        and isinstance(behind, str)
+        and behind.startswith((")", ","))
+    )
