@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras2torch.emit.code import Value
-from keras2torch.structure.body import Line, Member, Number
+from keras2torch.structure.body import Line, Member, Number, readers, users_of
 
 _MOST_INPUTS = 4
 _MOST_OUTPUTS = 1
@@ -85,3 +85,32 @@ def with_own_members(found: Sequence[Occurrence], users: Mapping[int, set[int]])
         for each in found
         if all(users[id(member)] <= covered[tuple(map(id, each.members))] for member in each.members)
     ]
+
+
+def alike(
+    lines: Sequence[Line],
+    outputs: Sequence[Value],
+    forms: Sequence[str],
+    signature: object,
+    taken: Iterable[Occurrence] = (),
+) -> list[Occurrence]:
+    """All stretches of that signature, whose lines have those `forms`, apart from each other and from those `taken`."""
+    reading, length = readers(lines, outputs), len(forms)
+    own = [line.form for line in lines]
+    free = [True] * len(lines)
+    for each in taken:
+        free[each.start : each.stop] = [False] * (each.stop - each.start)
+    found: list[Occurrence] = []
+    for start in range(len(lines) - length + 1):
+        stop = start + length
+        if (
+            own[start] == forms[0]
+            and own[start:stop] == forms
+            and all(free[start:stop])
+            and len({line.container for line in lines[start:stop]}) == 1
+        ):
+            same = occurrence(lines, start, stop, reading)
+            if same is not None and same.signature == signature:
+                found.append(same)
+                free[start:stop] = [False] * length
+    return with_own_members(found, users_of(lines))

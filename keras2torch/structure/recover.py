@@ -23,7 +23,7 @@ from keras2torch.structure.joining import join_lines
 from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
 from keras2torch.structure.naming import kind_of, snake
 from keras2torch.structure.order import depth_first
-from keras2torch.structure.repeats import best_repeat
+from keras2torch.structure.repeats import innermost_repeat
 from keras2torch.structure.residual import without_sum
 from keras2torch.structure.stages import find_sequences, find_stages
 from keras2torch.translate import Program
@@ -129,10 +129,10 @@ def _unused(members: Iterable[Member], used: Iterable[Member]) -> list[Member]:
 
 
 def _collapse_repeats(lines: list[Line], outputs: Sequence[Value]) -> Iterator[Block]:
-    while (repeat := best_repeat(lines, outputs)) is not None:
-        bare = fitting(lines, repeat.occurrences, without_sum(lines, outputs, repeat.occurrences))
-        block, instances = make_block(lines, repeat.occurrences, bare)
-        _replace(lines, zip((*repeat.occurrences, *bare), instances, strict=True))
+    while found := innermost_repeat(lines, outputs):
+        bare = fitting(lines, found, without_sum(lines, outputs, found))
+        block, instances = make_block(lines, found, bare)
+        _replace(lines, zip((*found, *bare), instances, strict=True))
         yield block
 
 

@@ -13,13 +13,16 @@ import numpy as np
 
 from keras2torch.emit.code import Value
 from keras2torch.structure.body import Line, readers, users_of
-from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
+from keras2torch.structure.matching import Occurrence, alike, occurrence, with_own_members
 from keras2torch.structure.plain import as_modules
 from keras2torch.structure.windows import SHORTEST, Candidate, Windows
 
 _LEAST_SAVING = 4.0
 _LEAST_SAVING_OF_A_CHAIN = 12.0
 """Of a straight chain of plain layers, which `nn.Sequential` writes as well."""
+
+_LEAST_WITHIN = 3
+"""How often a stretch stands within another that is better understood by it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,23 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | Non
             if worth and (best is None or saving > best.saving):
                 best = Repeat(tuple(group), saving)
     return best
+
+
+def innermost_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> list[Occurrence]:
+    """As `best_repeat`; but where the best stretch holds one stretch three times, all of those instead."""
+    best = best_repeat(lines, outputs)
+    if best is None:
+        return []
+    first = best.occurrences[0]
+    stretch = lines[first.start : first.stop]
+    inner = best_repeat(stretch, first.outputs)
+    if inner is not None and len(inner.occurrences) >= _LEAST_WITHIN:
+        within = inner.occurrences[0]
+        forms = [line.form for line in stretch[within.start : within.stop]]
+        found = alike(lines, outputs, forms, within.signature)
+        if len(found) >= _LEAST_WITHIN:
+            return found
+    return list(best.occurrences)
 
 
 def _groups(

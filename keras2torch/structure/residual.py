@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keras2torch.emit.code import Value
-from keras2torch.structure.body import Line, Member, readers, users_of
-from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
+from keras2torch.structure.body import Line, Member, readers
+from keras2torch.structure.matching import Occurrence, alike, occurrence
 
 
 def without_sum(
@@ -21,30 +21,12 @@ def without_sum(
     first = found[0]
     if not ends_in_sum(lines[first.stop - 1], first.inputs):
         return []
-    reading, users = readers(lines, outputs), users_of(lines)
+    reading = readers(lines, outputs)
     core = occurrence(lines, first.start, first.stop - 1 - drops(lines[first.stop - 2]), reading)
     if core is None or core.inputs != first.inputs:
         return []
-    length = core.stop - core.start
-    forms = [line.form for line in lines]
-    wanted = forms[core.start : core.stop]
-    free = [True] * len(lines)
-    for each in found:
-        free[each.start : each.stop] = [False] * (each.stop - each.start)
-    more: list[Occurrence] = []
-    for start in range(len(lines) - length + 1):
-        stop = start + length
-        if (
-            forms[start] == wanted[0]
-            and forms[start:stop] == wanted
-            and all(free[start:stop])
-            and len({line.container for line in lines[start:stop]}) == 1
-        ):
-            same = occurrence(lines, start, stop, reading)
-            if same is not None and same.signature == core.signature:
-                more.append(same)
-                free[start:stop] = [False] * length
-    return with_own_members(more, users)
+    forms = [line.form for line in lines[core.start : core.stop]]
+    return alike(lines, outputs, forms, core.signature, found)
 
 
 def drops(line: Line) -> bool:
