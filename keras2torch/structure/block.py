@@ -35,8 +35,6 @@ class Block:
     """Names that `__init__` gives to what it computes of its parameters."""
     kept: list[str] = field(default_factory=list)
     """Parameters and computed numbers that `forward` needs: attributes of the same name."""
-    layers: tuple[str, ...] = ()
-    """The names of the Keras layers of the first stretch."""
     name: str = ""
     nested: tuple[str, ...] = ()
     """The names of the nested Keras models that it is, if it is one."""
@@ -88,7 +86,6 @@ def make_block(
         block.lines[-1] = _told_whether_to_add(block.lines[-1], first.inputs[0])
         block.kept.append(_RESIDUAL)
     block.values = tuple(value for line in block.lines for value in line.targets)
-    block.layers = tuple(line.layer for line in stretches[0])
     required = sum(each.default is None for each in parameters)
     instances: dict[tuple[int, ...], Member] = {}
     result = []

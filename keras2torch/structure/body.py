@@ -204,49 +204,41 @@ def users_of(lines: Sequence[Line]) -> dict[int, set[int]]:
 
 
 def items_source(items: Sequence[Member]) -> list[str]:
-    """What a container holds; three and more that are equal, or whose one number grows evenly, in one expression."""
+    """What a container holds; three and more that are equal, or whose numbers grow evenly, in one expression."""
     sources = [item.source for item in items]
+    split = [
+        (_INTEGER.sub("#", source), [int(text) for text in _INTEGER.findall(source)]) for source in sources
+    ]
     found: list[str] = []
     start = 0
-    while start < len(items):
-        stop, text = _series(sources, start)
-        found.append(text)
-        start = stop
+    while start < len(sources):
+        stop, steps = _series(split, start)
+        if stop - start >= _LEAST_SERIES:
+            terms = map(_term, split[start][1], steps)
+            source = _INTEGER.sub(lambda _, terms=terms: next(terms), sources[start])  # type: ignore[misc]
+            found.append(f"*[{source} for {'i' if any(steps) else '_'} in range({stop - start})]")
+            start = stop
+        else:
+            found.append(sources[start])
+            start += 1
     return found
 
 
-def _series(sources: Sequence[str], start: int) -> tuple[int, str]:
-    """How far a series goes that begins at `start`, and how it is written."""
-    stop = start + 1
-    while stop < len(sources) and sources[stop] == sources[start]:
+def _series(split: Sequence[tuple[str, list[int]]], start: int) -> tuple[int, list[int]]:
+    """Where a series ends that begins at `start`, and by how much each of its numbers grows."""
+    frame, first = split[start]
+    if start + 1 == len(split) or split[start + 1][0] != frame:
+        return start + 1, []
+    steps = [after - before for before, after in zip(first, split[start + 1][1], strict=True)]
+    if any(step < 0 for step in steps) or ('"' in frame and any(steps)):
+        return start + 1, []
+    stop = start + 2
+    while stop < len(split) and split[stop] == (
+        frame,
+        [number + (stop - start) * step for number, step in zip(first, steps, strict=True)],
+    ):
         stop += 1
-    if stop - start >= _LEAST_SERIES:
-        return stop, f"*[{sources[start]} for _ in range({stop - start})]"
-    numbers = [[int(text) for text in _INTEGER.findall(source)] for source in sources[start:]]
-    frames = [_INTEGER.sub("#", source) for source in sources[start:]]
-    count = next((n for n, frame in enumerate(frames) if frame != frames[0]), len(frames))
-    if count >= _LEAST_SERIES:
-        steps = [after - before for before, after in zip(numbers[0], numbers[1], strict=True)]
-        while count > 1 and any(
-            number != first + step * (count - 1)
-            for first, step, number in zip(numbers[0], steps, numbers[count - 1], strict=True)
-        ):
-            count -= 1
-        last = next(
-            (
-                place
-                for place in range(2, count)
-                if numbers[place] != [a + place * b for a, b in zip(numbers[0], steps, strict=True)]
-            ),
-            count,
-        )
-        if last >= _LEAST_SERIES and min(steps) >= 0:
-            words = iter(zip(numbers[0], steps, strict=True))
-            return (
-                start + last,
-                f"*[{_INTEGER.sub(lambda _: _term(*next(words)), sources[start])} for i in range({last})]",
-            )
-    return start + 1, sources[start]
+    return stop, steps
 
 
 def _term(first: int, step: int) -> str:
