@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench faults applications architectures hostile fuzz help
+.PHONY: setup demo test soak check format docs migrate bench faults applications architectures gallery hostile fuzz help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -49,6 +49,9 @@ docs: setup ## write the pages that are derived from the code (docs/layers.md)
 
 architectures: setup ## write down the architectures of keras.applications anew, after an update of Keras (minutes)
 	@$(BIN)/python -m samples.architectures
+
+gallery: setup ## write docs/gallery anew, after a change to the source that is written (seconds)
+	@$(BIN)/python -m benchmarks.gallery
 
 migrate: setup ## convert a folder or bucket of models: make migrate SOURCE=models DEST=out (OPTIONS="--backend theano")
 	@test -n "$(SOURCE)" && test -n "$(DEST)" || { echo "usage: make migrate SOURCE=FOLDER|s3://... DEST=FOLDER|s3://..."; exit 2; }

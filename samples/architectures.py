@@ -53,7 +53,7 @@ def describe(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "weighted": len(holding),
                 "model": {
                     "class_name": "Functional",
-                    "config": _pruned_model(described["config"]),
+                    "config": pruned_model(described["config"]),
                     "keras_version": keras.__version__,
                     "backend": "tensorflow",
                     "classifier": holding[-1] if top else None,
@@ -63,7 +63,8 @@ def describe(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     return variants
 
 
-def _pruned_model(config: Mapping[str, Any]) -> dict[str, Any]:
+def pruned_model(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a functional model's configuration matters to inference and is no default."""
     kept = {key: config[key] for key in ("name", "input_layers", "output_layers")}
     layers = []
     for layer in config["layers"]:

@@ -1,0 +1,109 @@
+"""resnet50, converted from ResNet50.h5 (Keras 3.15.1).
+
+Inputs:
+    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+Outputs:
+    float32 (N, 1000)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = channels // 4
+        self.conv1 = nn.Conv2d(channels, hidden, 1)
+        self.bn1 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.conv3 = nn.Conv2d(hidden, channels, 1)
+        self.bn3 = nn.BatchNorm2d(channels, eps=1.001e-5, momentum=0.01)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        x = x + y
+        return F.relu(x, inplace=True)
+
+
+class ProjectionBlock(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        hidden = out_channels // 4
+        self.conv0 = nn.Conv2d(in_channels, out_channels, 1, stride=stride)
+        self.bn0 = nn.BatchNorm2d(out_channels, eps=1.001e-5, momentum=0.01)
+        self.conv1 = nn.Conv2d(in_channels, hidden, 1, stride=stride)
+        self.bn1 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.conv3 = nn.Conv2d(hidden, out_channels, 1)
+        self.bn3 = nn.BatchNorm2d(out_channels, eps=1.001e-5, momentum=0.01)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.bn0(self.conv0(x))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        y = y + x
+        return F.relu(y, inplace=True)
+
+
+class Resnet50(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
+        self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
+        self.pool1_pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stage1 = nn.Sequential(
+            ProjectionBlock(64, 256),
+            Bottleneck(256),
+            Bottleneck(256),
+        )
+        self.stage2 = nn.Sequential(
+            ProjectionBlock(256, 512, stride=2),
+            *[Bottleneck(512) for _ in range(3)],
+        )
+        self.stage3 = nn.Sequential(
+            ProjectionBlock(512, 1024, stride=2),
+            *[Bottleneck(1024) for _ in range(5)],
+        )
+        self.stage4 = nn.Sequential(
+            ProjectionBlock(1024, 2048, stride=2),
+            Bottleneck(2048),
+            Bottleneck(2048),
+        )
+        self.predictions = nn.Linear(2048, 1000)
+
+    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.conv1_bn(self.conv1_conv(input_layer)), inplace=True)  # (64, 112, 112)
+        x = self.pool1_pool(x)  # (64, 56, 56)
+        x = self.stage1(x)  # (256, 56, 56)
+        x = self.stage2(x)  # (512, 28, 28)
+        x = self.stage3(x)  # (1024, 14, 14)
+        x = self.stage4(x)  # (2048, 7, 7)
+        x = x.mean(dim=(2, 3))  # (2048,)
+        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
+        return x
+
+
+Model = Resnet50
+
+
+def load_model(
+    weights: str | Path | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """The model with its weights, in eval mode. `weights` defaults to model.safetensors beside this file."""
+    path = Path(weights) if weights is not None else Path(__file__).with_name("model.safetensors")
+    with torch.device("meta"):
+        model = Model()
+    model.load_state_dict(load_file(path), assign=True)
+    return model.to(device=device, dtype=dtype).eval()

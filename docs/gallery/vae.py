@@ -1,0 +1,69 @@
+"""vae, converted from vae.h5 (Keras 3.15.1).
+
+Inputs:
+    image: float32 (N, 1, 28, 28), in Keras (N, 28, 28, 1)
+Outputs:
+    float32 (N, 1, 28, 28), in Keras (N, 28, 28, 1)
+    float32 (N, 2)
+    float32 (N, 2)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 3136)
+        self.conv_transpose1 = nn.ConvTranspose2d(64, 64, 3, stride=2)
+        self.conv_transpose2 = nn.ConvTranspose2d(64, 32, 3, stride=2)
+        self.conv_transpose3 = nn.ConvTranspose2d(32, 1, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.linear(x))
+        x = x.reshape(-1, 7, 7, 64)
+        x = F.relu(self.conv_transpose1(x.permute(0, 3, 1, 2))[:, :, :-1, :-1], inplace=True)
+        x = F.relu(self.conv_transpose2(x)[:, :, :-1, :-1], inplace=True)
+        return torch.sigmoid(self.conv_transpose3(x))
+
+
+class Vae(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder_conv2d = nn.Conv2d(1, 32, 3, stride=2)
+        self.encoder_conv2d_1 = nn.Conv2d(32, 64, 3, stride=2)
+        self.encoder_dense = nn.Linear(3136, 16)
+        self.encoder_z_mean = nn.Linear(16, 2)
+        self.decoder = Decoder()
+        self.encoder_z_log_var = nn.Linear(16, 2)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = F.relu(self.encoder_conv2d(F.pad(image, (0, 1, 0, 1))), inplace=True)  # (32, 14, 14)
+        x = F.relu(self.encoder_conv2d_1(F.pad(x, (0, 1, 0, 1))), inplace=True)  # (64, 7, 7)
+        x = x.flatten(1)  # (3136,)
+        x = F.relu(self.encoder_dense(x))  # (16,)
+        y = self.encoder_z_mean(x)  # (2,)
+        z = self.decoder(y)  # (1, 28, 28)
+        x = self.encoder_z_log_var(x)  # (2,)
+        return z, y, x
+
+
+Model = Vae
+
+
+def load_model(
+    weights: str | Path | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """The model with its weights, in eval mode. `weights` defaults to model.safetensors beside this file."""
+    path = Path(weights) if weights is not None else Path(__file__).with_name("model.safetensors")
+    with torch.device("meta"):
+        model = Model()
+    model.load_state_dict(load_file(path), assign=True)
+    return model.to(device=device, dtype=dtype).eval()
