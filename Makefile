@@ -34,10 +34,12 @@ test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs i
 soak: setup ## judge 2,000 random models and shrink every fault (an hour; SEED=7 repeats one, FIRST=2000 COUNT=500 choose)
 	@$(BIN)/python -m tests.randoms
 
-check: setup ## ruff, mypy --strict, import-linter
+check: setup ## ruff, mypy --strict, import-linter; and the emitted sources of docs/gallery, as their owner would
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff format --check --isolated --line-length 100 docs/gallery
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file= --ignore-missing-imports docs/gallery/*.py
 	@$(BIN)/lint-imports
 
 format: setup ## mend what ruff can mend by itself

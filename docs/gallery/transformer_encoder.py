@@ -21,8 +21,8 @@ class EncoderBlock(nn.Module):
         super().__init__()
         self.attention = nn.MultiheadAttention(256, 8, batch_first=True, dropout=0.1)
         self.norm1 = nn.LayerNorm(256, eps=1e-6)
-        self.linear1 = nn.Linear(256, 1024)
-        self.linear2 = nn.Linear(1024, 256)
+        self.expand = nn.Linear(256, 1024)
+        self.project = nn.Linear(1024, 256)
         self.dropout = nn.Dropout(0.1)
         self.norm2 = nn.LayerNorm(256, eps=1e-6)
 
@@ -30,8 +30,8 @@ class EncoderBlock(nn.Module):
         y = self.attention(x, x, x, need_weights=False)[0]
         x = x + y
         x = self.norm1(x)
-        y = F.gelu(self.linear1(x))
-        y = self.linear2(y)
+        y = F.gelu(self.expand(x))
+        y = self.project(y)
         y = self.dropout(y)
         x = x + y
         return self.norm2(x)

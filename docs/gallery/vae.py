@@ -18,6 +18,25 @@ from safetensors.torch import load_file
 from torch import nn
 
 
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 3, stride=2)
+        self.conv2 = nn.Conv2d(32, 64, 3, stride=2)
+        self.linear = nn.Linear(3136, 16)
+        self.z_mean = nn.Linear(16, 2)
+        self.z_log_var = nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = F.relu(self.conv1(F.pad(x, (0, 1, 0, 1))), inplace=True)
+        x = F.relu(self.conv2(F.pad(x, (0, 1, 0, 1))), inplace=True)
+        x = x.flatten(1)
+        x = F.relu(self.linear(x))
+        y = self.z_mean(x)
+        x = self.z_log_var(x)
+        return y, x
+
+
 class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -37,22 +56,13 @@ class Decoder(nn.Module):
 class Vae(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.encoder_conv2d = nn.Conv2d(1, 32, 3, stride=2)
-        self.encoder_conv2d_1 = nn.Conv2d(32, 64, 3, stride=2)
-        self.encoder_dense = nn.Linear(3136, 16)
-        self.encoder_z_mean = nn.Linear(16, 2)
+        self.encoder = Encoder()
         self.decoder = Decoder()
-        self.encoder_z_log_var = nn.Linear(16, 2)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        x = F.relu(self.encoder_conv2d(F.pad(image, (0, 1, 0, 1))), inplace=True)  # (32, 14, 14)
-        x = F.relu(self.encoder_conv2d_1(F.pad(x, (0, 1, 0, 1))), inplace=True)  # (64, 7, 7)
-        x = x.flatten(1)  # (3136,)
-        x = F.relu(self.encoder_dense(x))  # (16,)
-        y = self.encoder_z_mean(x)  # (2,)
-        z = self.decoder(y)  # (1, 28, 28)
-        x = self.encoder_z_log_var(x)  # (2,)
-        return z, y, x
+        x, y = self.encoder(image)  # (2,)
+        z = self.decoder(x)  # (1, 28, 28)
+        return z, x, y
 
 
 Model = Vae

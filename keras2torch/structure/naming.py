@@ -31,27 +31,21 @@ def member_names(
     attributes get no name: they take theirs from their class, which has none yet.
     """
     suffixes = [_suffixes(names) for names in layers]
-    first = suffixes[0]
-    if (
-        all(member.block is None for member in members)
-        and all(each == first for each in suffixes)
-        and len(set(first)) == len(first)
-        and all(is_free_attribute(name) and not is_default_name(name) for name in first)
-        and not reserved & set(first)
-    ):
-        return first
-    return _by_kind(members, set(reserved))
-
-
-def _by_kind(members: Sequence[Member], taken: set[str]) -> list[str]:
-    """Names that say what each is, numbered where several are that; instances of blocks get theirs with their class."""
+    alike = {place for place, found in enumerate(zip(*suffixes, strict=True)) if len(set(found)) == 1}
+    taken = set(reserved)
+    given: dict[int, str] = {}
+    for place, (member, name) in enumerate(zip(members, suffixes[0], strict=True)):
+        says = is_free_attribute(name) and not is_default_name(name) and name not in taken
+        if member.block is None and place in alike and says and suffixes[0].count(name) == 1:
+            given[place] = name
+            taken.add(name)
     wishes = [kind_of(member) for member in members]
-    many = Counter(wishes)
+    many = Counter(wish for place, wish in enumerate(wishes) if place not in given)
     counts: Counter[str] = Counter()
     names = []
-    for wish, member in zip(wishes, members, strict=True):
-        if member.block is not None:
-            names.append("")
+    for place, (wish, member) in enumerate(zip(wishes, members, strict=True)):
+        if place in given or member.block is not None:
+            names.append(given.get(place, ""))
             continue
         counts[wish] += 1
         name = f"{wish}{counts[wish]}" if many[wish] > 1 else wish

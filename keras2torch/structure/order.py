@@ -1,33 +1,74 @@
 """Puts the lines of a body in depth-first order: each branch is finished before the next one begins.
 
 Keras lists layers by their distance from the output, which interleaves the branches of a block. In depth-first order
-a block is a stretch of lines, and equal blocks are equal stretches.
+a block is a stretch of lines, and equal blocks are equal stretches. A call of a nested model stays together too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from keras2torch.emit.code import Value
 from keras2torch.structure.body import Line
+from keras2torch.structure.containers import Containers, depth
 
 
-def depth_first(lines: Sequence[Line], outputs: Sequence[Value]) -> list[Line]:
-    """The same lines, each behind those it reads, first operand first; what no output needs comes last."""
-    writer = {id(value): line for line in lines for value in line.targets}
-    done: dict[int, Line] = {}
+def depth_first(
+    lines: Sequence[Line], outputs: Sequence[Value], containers: Containers, level: int = 0
+) -> list[Line]:
+    """The same lines, each behind those it reads, first operand first; what no output needs comes last.
+
+    `level`: how deep the nested model stands whose lines these are; 0 for those of the whole model.
+    """
+
+    def unit_of(line: Line) -> Hashable:
+        place = line.container
+        if depth(place) <= level:
+            return id(line)
+        while depth(place) > level + 1:
+            place = containers.outer(place)
+        return place
+
+    units: dict[Hashable, list[Line]] = {}
+    for line in lines:
+        units.setdefault(unit_of(line), []).append(line)
+    writer = {id(value): unit_of(line) for line in lines for value in line.targets}
     roots = [writer[id(value)] for value in outputs if id(value) in writer]
-    for root in (*roots, *lines):
+    found: list[Line] = []
+    for unit in _in_order([*roots, *units], lambda unit: _needs(units[unit], writer, unit)):
+        own = units[unit]
+        if isinstance(unit, int):
+            found += own
+        else:
+            leaving = _read_elsewhere(own, lines, outputs)
+            found += depth_first(own, leaving, containers, level + 1)
+    return found
+
+
+def _in_order(
+    roots: Sequence[Hashable], needs: Callable[[Hashable], Sequence[Hashable]]
+) -> Sequence[Hashable]:
+    done: dict[Hashable, None] = {}
+    for root in roots:
         stack = [root]
         while stack:
-            line = stack[-1]
-            missing = [
-                writer[id(value)]
-                for value in line.reads
-                if id(value) in writer and id(writer[id(value)]) not in done
-            ]
-            if missing and id(line) not in done:
-                stack.append(missing[0])
+            missing = next((each for each in needs(stack[-1]) if each not in done), None)
+            if missing is None or stack[-1] in done:
+                done[stack.pop()] = None
             else:
-                done[id(stack.pop())] = line
-    return list(done.values())
+                stack.append(missing)
+    return list(done)
+
+
+def _needs(lines: Sequence[Line], writer: dict[int, Hashable], own: Hashable) -> list[Hashable]:
+    """What must stand before these lines, in the order in which they read it."""
+    found = (writer[id(value)] for line in lines for value in line.reads if id(value) in writer)
+    return [each for each in dict.fromkeys(found) if each != own]
+
+
+def _read_elsewhere(own: Sequence[Line], lines: Sequence[Line], outputs: Sequence[Value]) -> list[Value]:
+    """What some lines compute that others read, or that leaves."""
+    inside = {id(line) for line in own}
+    read = {id(value) for line in lines if id(line) not in inside for value in line.reads}
+    read |= {id(value) for value in outputs}
+    return [value for line in own for value in line.targets if id(value) in read]

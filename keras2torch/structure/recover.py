@@ -83,7 +83,7 @@ def recover(program: Program) -> Structure:
     members = _members(program)
     lines = lines_of(program.statements, program.inputs, members)
     containers = Containers(program.graph, lines)
-    lines = depth_first(lines, program.outputs)
+    lines = depth_first(lines, program.outputs, containers)
     blocks: list[Block] = []
     while True:
         blocks += _collapse_repeats(lines, program.outputs)
