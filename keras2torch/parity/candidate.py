@@ -63,7 +63,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     device = str(payload.get("device", "cpu"))
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
-    observer = Observer(_locators(manifest))
+    observer = Observer(locators_of(manifest))
     module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
     cases: dict[str, dict[str, int]] = {}
     for floats, where in (("float64", "cpu"), ("float32", device)):
@@ -143,7 +143,7 @@ def run_moved(payload: Mapping[str, Any]) -> dict[str, Any]:
     make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     expected = json.loads((workdir / "expected.json").read_text(encoding="utf-8"))["cases"]
-    observer = Observer(_locators(manifest))
+    observer = Observer(locators_of(manifest))
     module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
     model = loaded(module, workdir, "float64")
     (workdir / "moved64").mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ def run_given(payload: Mapping[str, Any]) -> dict[str, Any]:
     make_repeatable()
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     plan = json.loads((workdir / "plan.json").read_text(encoding="utf-8"))
-    observer = Observer(_locators(manifest))
+    observer = Observer(locators_of(manifest))
     module = load_instrumented(bundle / "model.py", MODULE_NAME, observer.observe)
     wanted = {trace_key(path, 0) for path in plan["given"]}
     refused: dict[str, str] = {}
@@ -270,7 +270,7 @@ def flatten(value: Any) -> list[torch.Tensor]:
 # ------------------------------------------------------------------------------------------------ observing
 
 
-def _locators(manifest: Mapping[str, Any]) -> list[Locator]:
+def locators_of(manifest: Mapping[str, Any]) -> list[Locator]:
     """Where layer outputs pass, and what goes into their activations."""
     locators = []
     for layer in manifest["layers"]:

@@ -16,7 +16,7 @@ class Containers:
     """The nested models of a graph, and how often each is called."""
 
     def __init__(self, graph: Graph, lines: Sequence[Line]) -> None:
-        self._paths = set(_paths(graph.tree, ""))
+        self._paths = set(_paths(graph.tree))
         calls: dict[str, set[int]] = {}
         for line in lines:
             calls.setdefault(line.layer, set()).add(line.call)
@@ -52,9 +52,8 @@ def depth(place: Place) -> int:
     return place[0].count("/") + 1 if place[0] else 0
 
 
-def _paths(tree: Container, prefix: str) -> Iterator[str]:
+def _paths(tree: Container) -> Iterator[str]:
     for child in tree.children:
         if isinstance(child, Container):
-            path = f"{prefix}{child.name}"
-            yield path
-            yield from _paths(child, f"{path}/")
+            yield child.name
+            yield from _paths(child)

@@ -21,8 +21,8 @@ _LEAST_SAVING = 4.0
 _LEAST_SAVING_OF_A_CHAIN = 12.0
 """Of a straight chain of plain layers, which `nn.Sequential` writes as well."""
 
-_LEAST_WITHIN = 3
-"""How often a stretch stands within another that is better understood by it."""
+_LEAST_JOINS_WITHIN, _LEAST_CHAINS_WITHIN = 2, 3
+"""How often a stretch stands in another that is better understood by it: one that joins branches, a straight one."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,19 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | Non
 
 
 def innermost_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> list[Occurrence]:
-    """As `best_repeat`; but where the best stretch holds one stretch three times, all of those instead."""
+    """As `best_repeat`; but where the best stretch holds one stretch several times, all of those instead."""
     best = best_repeat(lines, outputs)
     if best is None:
         return []
     first = best.occurrences[0]
     stretch = lines[first.start : first.stop]
     inner = best_repeat(stretch, first.outputs)
-    if inner is not None and len(inner.occurrences) >= _LEAST_WITHIN:
-        within = inner.occurrences[0]
-        forms = [line.form for line in stretch[within.start : within.stop]]
-        found = alike(lines, outputs, forms, within.signature)
-        if len(found) >= _LEAST_WITHIN:
+    if inner is not None:
+        within = stretch[inner.occurrences[0].start : inner.occurrences[0].stop]
+        joins = any(len(line.reads) > 1 for line in within)
+        least = _LEAST_JOINS_WITHIN if joins else _LEAST_CHAINS_WITHIN
+        found = alike(lines, outputs, [line.form for line in within], inner.occurrences[0].signature)
+        if len(inner.occurrences) >= least and len(found) >= least:
             return found
     return list(best.occurrences)
 

@@ -11,6 +11,7 @@ from keras2torch.structure.body import Line, Member, readers
 from keras2torch.structure.construction import Construction
 from keras2torch.structure.naming import kind_of
 from keras2torch.structure.plain import as_modules
+from keras2torch.structure.windows import extents
 
 _LEAST_BLOCKS = 2
 _LEAST_LAYERS = 12
@@ -99,7 +100,7 @@ def _split(run: Sequence[Line]) -> list[list[Line]]:
         return [list(run)]
     stages: list[list[Line]] = []
     for number, line in enumerate(run):
-        resized = line.reads[0].torch_shape[2:] != line.targets[0].torch_shape[2:]
+        resized = extents(line.reads[0]) != extents(line.targets[0])
         other = number > 0 and line.members[0].block is not run[number - 1].members[0].block
         if not stages or resized or (other and len(stages[-1]) > 1):
             stages.append([])

@@ -117,10 +117,10 @@ def _sums(numbers: Sequence[int]) -> Numbers:
 def _resizes(line: Line) -> bool:
     """Whether the extents of a picture or a sequence change, channels aside."""
     target = line.targets[0]
-    return any(value.rank == target.rank and _extents(value) != _extents(target) for value in line.reads)
+    return any(value.rank == target.rank and extents(value) != extents(target) for value in line.reads)
 
 
-def _extents(value: Value) -> tuple[int | None, ...]:
+def extents(value: Value) -> tuple[int | None, ...]:
     return value.torch_shape[1:-1] if value.axes[-1] == value.rank - 1 else value.torch_shape[2:]
 
 
