@@ -246,11 +246,11 @@ def _output_name(program: Program, number: int) -> str:
 
 
 def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
-    """One entry a Keras layer, with where each call's output can be seen when `forward` runs."""
+    """One entry a Keras layer, with where each call's output can be seen, in the order in which they pass."""
     entries: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, int]] = set()
     for record in program.records:
-        entry = entries.setdefault(
+        entries.setdefault(
             record.path,
             {
                 "keras_name": record.path,
@@ -259,6 +259,8 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
                 "outputs": [],
             },
         )
+    for record in sorted(program.records, key=lambda record: module.order.get(id(record.value), -1)):
+        entry = entries[record.path]
         seen_at = module.seen.get(id(record.value))
         # A layer that changes nothing, called twice: it is one value, and passes once.
         again = (record.path, id(record.value)) in seen

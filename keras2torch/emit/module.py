@@ -55,6 +55,8 @@ class ModuleSource:
     text: str
     class_name: str
     seen: Mapping[int, Seen]
+    order: Mapping[int, int]
+    """Which values, by their ids, are computed before which others."""
     parameters: tuple[str, ...]
 
 
@@ -112,7 +114,7 @@ def write_module(
         own_parts=program.own_parts.keys(),
         class_name=name,
     )
-    return ModuleSource(source, name, dict(_seen(structure, lines)), parameters)
+    return ModuleSource(source, name, dict(_seen(structure, lines)), structure.order, parameters)
 
 
 def _seen(structure: Structure, lines: Mapping[tuple[Block, int], int]) -> Iterator[tuple[int, Seen]]:

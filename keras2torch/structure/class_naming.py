@@ -11,6 +11,7 @@ from keras2torch.emit.names import class_name, is_free_class_name
 from keras2torch.structure.block import Block
 from keras2torch.structure.naming import kind_of
 
+_LONGEST = 50
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "conv_transpose"})
 _NORMS = frozenset({"bn", "norm"})
 _ACTIVATIONS = re.compile(
@@ -27,7 +28,7 @@ def name_classes(blocks: Sequence[Block], model: str, taken: Set[str]) -> None:
         name, number = wish, 1
         while name in used or not is_free_class_name(name):
             number += 1
-            name = f"{wish}{number}"
+            name = f"{wish[:_LONGEST]}{number}"
         used.add(name)
         block.name = name
 

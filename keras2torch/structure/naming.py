@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 
 from keras2torch.emit.names import identifier, is_free_attribute
 from keras2torch.structure.body import Member
 
+_LONGEST = 50
+"""Of a name that a number is to follow: what is longer than an identifier may be is cut, number and all."""
 _KINDS = (
     (re.compile(r"nn\.Conv\dd"), "conv"),
     (re.compile(r"nn\.ConvTranspose\dd"), "conv_transpose"),
@@ -48,12 +50,18 @@ def member_names(
             names.append(given.get(place, ""))
             continue
         counts[wish] += 1
-        name = f"{wish}{counts[wish]}" if many[wish] > 1 else wish
-        while name in taken or not is_free_attribute(name):
-            name += "_"
-        taken.add(name)
-        names.append(name)
+        names.append(free_name(f"{wish}{counts[wish]}" if many[wish] > 1 else wish, taken))
+        taken.add(names[-1])
     return names
+
+
+def free_name(wish: str, taken: Collection[str]) -> str:
+    """`wish`, with a number behind it where an attribute must not be called so."""
+    name, number = wish, 1
+    while name in taken or not is_free_attribute(name):
+        number += 1
+        name = f"{wish[:_LONGEST]}_{number}"
+    return name
 
 
 def _suffixes(names: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from keras2torch.structure.construction import parse_construction
 from keras2torch.structure.containers import Containers, depth
 from keras2torch.structure.joining import join_lines
 from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
-from keras2torch.structure.naming import kind_of, snake
+from keras2torch.structure.naming import free_name, kind_of, snake
 from keras2torch.structure.order import depth_first
 from keras2torch.structure.repeats import innermost_repeat
 from keras2torch.structure.residual import without_sum
@@ -49,6 +49,8 @@ class Structure:
     """Path of each attribute of the flat program."""
     places: Mapping[int, Place]
     """Where each value of the flat program is, by its id."""
+    order: Mapping[int, int]
+    """Which values, by their ids, are computed before which others."""
 
     def renamed(self, program: Program) -> Program:
         """The program with its weights and layers under the names that they have in the classes."""
@@ -75,7 +77,7 @@ def flat(program: Program) -> Structure:
     lines = lines_of(program.statements, program.inputs, members)
     main = Block(list(members.values()), lines, tuple(program.inputs), tuple(program.outputs), flat=True)
     main.values = tuple(value for line in lines for value in line.targets)
-    return Structure((main,), *_resolved(main))
+    return Structure((main,), *_resolved(main), _order(lines))
 
 
 def recover(program: Program) -> Structure:
@@ -84,6 +86,7 @@ def recover(program: Program) -> Structure:
     lines = lines_of(program.statements, program.inputs, members)
     containers = Containers(program.graph, lines)
     lines = depth_first(lines, program.outputs, containers)
+    order = _order(lines)
     blocks: list[Block] = []
     while True:
         blocks += _collapse_repeats(lines, program.outputs)
@@ -103,7 +106,12 @@ def recover(program: Program) -> Structure:
     parts = {part.name for part in with_needs(program.parts, program.own_parts)}
     name_classes(blocks, program.graph.name, parts | {"Path"})
     _name_instances([*blocks, main])
-    return Structure((*blocks, main), *_resolved(main))
+    return Structure((*blocks, main), *_resolved(main), order)
+
+
+def _order(lines: Sequence[Line]) -> dict[int, int]:
+    values = (value for line in lines for value in line.targets)
+    return {id(value): place for place, value in enumerate(values)}
 
 
 def _members(program: Program) -> dict[str, Member]:
@@ -207,11 +215,8 @@ def _name_instances(blocks: Sequence[Block]) -> None:
         wishes = [_wish(member) for member in unnamed]
         for number, (member, wish) in enumerate(zip(unnamed, wishes, strict=True)):
             alone = wishes.count(wish) == 1 and wish not in taken
-            name = wish if alone else f"{wish}{wishes[:number].count(wish) + 1}"
-            while name in taken or not is_free_attribute(name):
-                name += "_"
-            taken.add(name)
-            member.name = name
+            member.name = free_name(wish if alone else f"{wish}{wishes[:number].count(wish) + 1}", taken)
+            taken.add(member.name)
 
 
 def _wish(member: Member) -> str:

@@ -197,4 +197,4 @@ def test_convolutions_padded_as_only_theano_does(ordering: str, verifier: Verifi
     judge(verifier, tmp_path, config, weights, backend="theano")
     code = (tmp_path / "bundle" / "model.py").read_text()
     assert "nn.Conv2d(2, 4, (3, 2), stride=(2, 1), bias=False)" in code
-    assert "nn.Conv2d(4, 3, (1, 4), padding=(0, 3), stride=(1, 2), bias=False)" in code
+    assert "nn.Conv2d(4, 3, (1, 4), stride=(1, 2), padding=(0, 3), bias=False)" in code

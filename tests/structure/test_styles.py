@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from keras2torch.emit.names import is_free_attribute
+from keras2torch.structure.naming import free_name
 from tests.crafted import Config, call, functional, layer, nested
 from tests.emit.golden_models import source
 from tests.structure.styles import assert_same
@@ -334,3 +336,41 @@ def random_model(seed: int) -> Config:
 @pytest.mark.parametrize("seed", range(40))
 def test_random_models_compute_the_same(seed: int, tmp_path: Path) -> None:
     assert_same(random_model(seed), tmp_path / "m")
+
+
+def test_calls_are_told_apart_whatever_order_they_run_in(tmp_path: Path) -> None:
+    """What Keras calls first, the output needs last."""
+    layers = [
+        source("left", 4),
+        source("right", 4),
+        nested(tower("shared_tower"), call("left"), call("right")),
+        layer("Dense", "shared", call("left"), call("right"), units=3, activation="sigmoid"),
+        layer(
+            "Concatenate",
+            "all",
+            call(("shared_tower", 2), ("shared_tower", 1), ("shared", 1), ("shared", 0)),
+            axis=-1,
+        ),
+    ]
+    assert_same(model(layers, ["left", "right"], ["all"]), tmp_path / "m")
+
+
+@pytest.mark.parametrize("wish", ["conv", "half", "train", "type", "self", "forward", "class", "a" * 60])
+def test_a_name_is_found_whatever_is_wished(wish: str) -> None:
+    name = free_name(wish, {"conv", "conv_2", "a" * 60})
+    assert is_free_attribute(name)
+    assert name not in {"conv", "conv_2", "a" * 60}
+
+
+def test_two_nested_models_with_names_that_are_cut_alike(tmp_path: Path) -> None:
+    long = "t" * 70
+    layers = [
+        source("x", 4),
+        nested(tower(f"{long}_a"), call("x")),
+        nested(tower(f"{long}_b", width=6), call("x")),
+        layer("Add", "sum", call((f"{long}_a", 1), (f"{long}_b", 1))),
+    ]
+    # Of one form but for a number: made two classes by an activation more.
+    layers[2]["config"]["layers"][1]["config"]["activation"] = "relu"
+    text = assert_same(model(layers, ["x"], ["sum"]), tmp_path / "m")
+    assert len(re.findall(r"^class ", text, re.MULTILINE)) == 3
