@@ -21,7 +21,7 @@ from typing import Any
 from keras2torch._version import __version__
 from keras2torch.card import write_card
 from keras2torch.emit.code import Value
-from keras2torch.emit.module import ModuleSource
+from keras2torch.emit.module import ModuleSource, Seen
 from keras2torch.errors import CannotWrite, UsageError
 from keras2torch.options import ARCHITECTURE_FILE
 from keras2torch.precision import itemsize
@@ -249,6 +249,7 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
     """One entry a Keras layer, with where each call's output can be seen, in the order in which they pass."""
     entries: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, int]] = set()
+    passings: dict[Seen | None, dict[int, int]] = {}
     for record in program.records:
         entries.setdefault(
             record.path,
@@ -265,12 +266,14 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
         # A layer that changes nothing, called twice: it is one value, and passes once.
         again = (record.path, id(record.value)) in seen
         seen.add((record.path, id(record.value)))
+        passed = passings.setdefault(seen_at, {})
         if seen_at is not None and record.value.order is None and not again:
             entry["outputs"].append(
                 {
                     "call": record.call,
                     "module": seen_at.module,
                     "line": seen_at.line,
+                    "passing": passed.setdefault(id(record.value), len(passed)),
                     "axes": _axes(record.value),
                 }
             )

@@ -6,6 +6,7 @@ a call hands the value to us. Nothing else of the program changes, so what is ob
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Locator:
     module: str
     line: int | None
     axes: Sequence[int] | None
+    passing: int | None = None
+    """Which tensor that passes there it is, from 0. None: the one behind that of the layer's call before."""
 
 
 def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,29 +279,41 @@ def locators_of(manifest: Mapping[str, Any]) -> list[Locator]:
     for layer in manifest["layers"]:
         for place in layer.get("outputs", ()):
             name, call = layer["keras_name"], place["call"]
-            locators.append(Locator(trace_key(name, call), place["module"], place["line"], place["axes"]))
+            locators.append(
+                Locator(
+                    trace_key(name, call), place["module"], place["line"], place["axes"], place.get("passing")
+                )
+            )
             if must_show_logits(layer):
                 locators.append(Locator(logits_key(name, call), layer["torch_name"], None, None))
             elif place["line"] is not None:
                 line = before_activation(place["line"])
-                locators.append(Locator(logits_key(name, call), place["module"], line, place["axes"]))
+                locators.append(
+                    Locator(
+                        logits_key(name, call), place["module"], line, place["axes"], place.get("passing")
+                    )
+                )
     return locators
 
 
 class Observer:
     """Receives the values that pass the places the manifest names, and writes those that are wanted.
 
-    A place in a shared module is passed once a call: its n-th passing belongs to the n-th locator of each layer that
-    names it. Several layers do where some of them change nothing.
+    A place in a shared module is passed once a call. Several layers may name one passing, where some of them change
+    nothing, or passings of their own, where a block stands for each in turn.
     """
 
     def __init__(self, locators: Sequence[Locator]) -> None:
-        self._places: dict[tuple[str, int | None], dict[str, list[Locator]]] = {}
+        self._places: dict[tuple[str, int | None], dict[int, list[Locator]]] = {}
+        calls: Counter[tuple[str, int | None, str]] = Counter()
         for locator in locators:
-            layers = self._places.setdefault((locator.module, locator.line), {})
-            layers.setdefault(locator.key.rpartition(":")[0], []).append(locator)
+            place = (locator.module, locator.line)
+            layer = (*place, locator.key.rpartition(":")[0])
+            number = calls[layer] if locator.passing is None else locator.passing
+            calls[layer] += 1
+            self._places.setdefault(place, {}).setdefault(number, []).append(locator)
         self._paths: dict[int, str] = {}
-        self._queues: dict[tuple[str, int | None], list[Iterator[Locator]]] = {}
+        self._passed: Counter[tuple[str, int | None]] = Counter()
         self._take: Callable[[Locator, Any], None] | None = None
 
     @contextmanager
@@ -307,9 +322,7 @@ class Observer:
     ) -> Iterator[None]:
         """Write the tensors with the keys `wanted` while `model` runs: samples of them, or the `whole`."""
         self._paths = {id(module): path for path, module in model.named_modules()}
-        self._queues = {
-            place: [iter(locators) for locators in layers.values()] for place, layers in self._places.items()
-        }
+        self._passed = Counter()
 
         def take(locator: Locator, value: Any) -> None:
             if locator.key in wanted:
@@ -346,7 +359,8 @@ class Observer:
             handle.remove()
 
     def _passing(self, module: nn.Module, line: int | None, value: Any) -> None:
-        for queue in self._queues.get((self._paths.get(id(module), "?"), line), ()):
-            locator = next(queue, None)
-            if locator is not None and self._take is not None:
+        place = (self._paths.get(id(module), "?"), line)
+        for locator in self._places.get(place, {}).get(self._passed[place], ()):
+            if self._take is not None:
                 self._take(locator, value)
+        self._passed[place] += 1
