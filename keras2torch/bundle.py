@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
@@ -249,7 +250,7 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
     """One entry a Keras layer, with where each call's output can be seen, in the order in which they pass."""
     entries: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, int]] = set()
-    passings: dict[Seen | None, dict[int, int]] = {}
+    passings = _passings(module)
     for record in program.records:
         entries.setdefault(
             record.path,
@@ -266,18 +267,27 @@ def _layers(program: Program, module: ModuleSource) -> list[dict[str, Any]]:
         # A layer that changes nothing, called twice: it is one value, and passes once.
         again = (record.path, id(record.value)) in seen
         seen.add((record.path, id(record.value)))
-        passed = passings.setdefault(seen_at, {})
         if seen_at is not None and record.value.order is None and not again:
             entry["outputs"].append(
                 {
                     "call": record.call,
                     "module": seen_at.module,
                     "line": seen_at.line,
-                    "passing": passed.setdefault(id(record.value), len(passed)),
+                    "passing": passings[id(record.value)],
                     "axes": _axes(record.value),
                 }
             )
     return list(entries.values())
+
+
+def _passings(module: ModuleSource) -> dict[int, int]:
+    """Which of the values that are seen at its place each value is, by its id, in the order in which they pass."""
+    passed: Counter[Seen] = Counter()
+    found = {}
+    for key in sorted(module.seen.keys() & module.order.keys(), key=module.order.__getitem__):
+        found[key] = passed[module.seen[key]]
+        passed[module.seen[key]] += 1
+    return found
 
 
 def file_entry(path: Path) -> dict[str, Any]:

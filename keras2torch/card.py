@@ -111,7 +111,6 @@ def _verdict(parity: Mapping[str, Any] | None) -> list[str]:
             "After `keras2torch verify`, `parity.json` beside this file says how closely they compute what Keras",
             "computes.",
         ]
-    verdict = "passed" if parity["verdict"] == "passed" else "FAILED"
     errors = [f"{float(parity[tier]):.1e}" for tier in ("structure_error", "deployment_error")]
     verdict = "passed" if parity["verdict"] == "passed" else "FAILED"
     return [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from keras2torch.emit.code import Value
 from keras2torch.emit.forward import write_body
+from keras2torch.emit.names import numbered
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.graph.model import Shape
 from keras2torch.structure.block import Block
@@ -121,11 +122,7 @@ def _input_names(inputs: Sequence[Value]) -> list[str]:
     names: list[str] = []
     for value in inputs:
         wish = "mask" if value.dtype == "bool" else next((n for n in _INPUT_NAMES if n not in names), "w")
-        number, name = 1, wish
-        while name in names:
-            number += 1
-            name = f"{wish}{number}"
-        names.append(name)
+        names.append(numbered(wish, lambda name: name not in names))
     return names
 
 

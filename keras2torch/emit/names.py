@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from collections.abc import Callable
 
 # Attributes of torch.nn.Module (2.13) that a layer name could hide, written down so that naming needs no torch.
 _MODULE_ATTRIBUTES = frozenset(
@@ -34,6 +35,8 @@ _FILE_NAMES = frozenset(
 )  # fmt: skip
 _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _FILE_NAMES
 _LONGEST = 60
+_LONGEST_NUMBERED = 50
+"""Of a name that a number follows: what is longer than an identifier may be is cut, number and all."""
 
 
 class Names:
@@ -53,6 +56,15 @@ class Names:
         self._last[base] = number
         self._taken.add(name)
         return name
+
+
+def numbered(wish: str, is_free: Callable[[str], bool], joint: str = "") -> str:
+    """`wish`, or with the first number from 2 behind it that makes it free."""
+    name, number = wish, 1
+    while not is_free(name):
+        number += 1
+        name = f"{wish[:_LONGEST_NUMBERED]}{joint}{number}"
+    return name
 
 
 def attribute_names() -> Names:

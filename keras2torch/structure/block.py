@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from keras2torch.emit.code import Value
-from keras2torch.structure.body import Line, Member, Number, Piece
+from keras2torch.structure.body import Line, Member, Number, Piece, bound_by
 from keras2torch.structure.construction import Argument, Construction
 from keras2torch.structure.matching import Occurrence
 from keras2torch.structure.naming import member_names
@@ -85,7 +85,7 @@ def make_block(
     if bare:
         block.lines[-1] = _told_whether_to_add(block.lines[-1], first.inputs[0])
         block.kept.append(_RESIDUAL)
-    block.values = tuple(value for line in block.lines for value in line.targets)
+    block.values = bound_by(block.lines)
     required = sum(each.default is None for each in parameters)
     instances: dict[tuple[int, ...], Member] = {}
     result = []
@@ -104,9 +104,7 @@ def make_block(
         instance = instances.setdefault(
             key, Member("", Construction("", given), block=block, children=members[number])
         )
-        instance.calls.append([value for line in stretch for value in line.targets])
-        for _ in block.values[len(instance.calls[-1]) :]:
-            instance.calls[-1].append(Value((), "", ()))  # the sum, which it has not
+        instance.calls.append(bound_by(stretch))
         result.append(instance)
     return block, result
 

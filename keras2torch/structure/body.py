@@ -44,7 +44,7 @@ class Member:
     """The class it is an instance of, if that is one of ours."""
     children: Sequence[Member] = ()
     """Of an instance: what its attributes are, in the order of those of its class."""
-    calls: list[list[Value]] = field(default_factory=list)
+    calls: list[tuple[Value, ...]] = field(default_factory=list)
     """Of an instance: for each call of it, what its lines bind, in the order of those of its class."""
     items: list[Member] = field(default_factory=list)
     """Of a container: what it holds."""
@@ -181,6 +181,11 @@ def _pieces(text: str, operands: Sequence[Value], members: Mapping[str, Member])
     plain += text[position:]
     if plain:
         yield plain
+
+
+def bound_by(lines: Iterable[Line]) -> tuple[Value, ...]:
+    """All values that some lines bind, in order."""
+    return tuple(value for line in lines for value in line.targets)
 
 
 def readers(lines: Sequence[Line], outputs: Iterable[Value]) -> dict[int, list[int]]:

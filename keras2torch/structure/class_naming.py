@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from keras2torch.emit.code import Value
-from keras2torch.emit.names import class_name, is_free_class_name
+from keras2torch.emit.names import class_name, is_free_class_name, numbered
 from keras2torch.structure.block import Block
-from keras2torch.structure.naming import kind_of
+from keras2torch.structure.naming import kind_of, shared_words
 
-_LONGEST = 50
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "conv_transpose"})
 _NORMS = frozenset({"bn", "norm"})
 _ACTIVATIONS = re.compile(
@@ -25,10 +24,7 @@ def name_classes(blocks: Sequence[Block], model: str, taken: Set[str]) -> None:
     for block in blocks:
         wish = _by_nested_model(block.nested, model) if block.nested else _by_content(block)
         wish = wish if wish and is_free_class_name(wish) else "Block"
-        name, number = wish, 1
-        while name in used or not is_free_class_name(name):
-            number += 1
-            name = f"{wish[:_LONGEST]}{number}"
+        name = numbered(wish, lambda name: name not in used and is_free_class_name(name))
         used.add(name)
         block.name = name
 
@@ -37,9 +33,7 @@ def _by_nested_model(names: Sequence[str], model: str) -> str:
     """The words with which their names end, without that of the whole model in front and a number behind."""
     shorts = [re.sub(r"[\W_]*\d+$", "", name.removeprefix(f"{model}_")) for name in names]
     words = [short.split("_") for short in shorts]
-    common = 0
-    while common < min(map(len, words)) and len({each[-1 - common] for each in words}) == 1:
-        common += 1
+    common = shared_words([each[::-1] for each in words])
     short = "_".join(words[0][len(words[0]) - common :]) if common else shorts[0]
     return class_name(short if re.search("[A-Za-z]", short) else names[0])
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence, Set
+from itertools import takewhile
 
-from keras2torch.emit.names import identifier, is_free_attribute
+from keras2torch.emit.names import identifier, is_free_attribute, numbered
 from keras2torch.structure.body import Member
 
-_LONGEST = 50
-"""Of a name that a number is to follow: what is longer than an identifier may be is cut, number and all."""
 _KINDS = (
     (re.compile(r"nn\.Conv\dd"), "conv"),
     (re.compile(r"nn\.ConvTranspose\dd"), "conv_transpose"),
@@ -57,23 +56,13 @@ def member_names(
 
 def free_name(wish: str, taken: Collection[str]) -> str:
     """`wish`, with a number behind it where an attribute must not be called so."""
-    name, number = wish, 1
-    while name in taken or not is_free_attribute(name):
-        number += 1
-        name = f"{wish[:_LONGEST]}_{number}"
-    return name
+    return numbered(wish, lambda name: name not in taken and is_free_attribute(name), "_")
 
 
 def _suffixes(names: Sequence[str]) -> list[str]:
     """Each name without the words with which all begin; `1_conv` is `conv1`."""
     words = [name.split("_") for name in names]
-    common = 0
-    while (
-        len(names) > 1
-        and all(len(each) > common + 1 for each in words)
-        and len({each[common] for each in words}) == 1
-    ):
-        common += 1
+    common = min(shared_words(words), min(map(len, words)) - 1) if len(names) > 1 else 0
     found = []
     for each in words:
         rest = each[common:]
@@ -81,6 +70,11 @@ def _suffixes(names: Sequence[str]) -> list[str]:
             rest = [*rest[1:-1], rest[-1] + rest[0]] if not rest[-1][-1].isdigit() else [*rest[1:], rest[0]]
         found.append("_".join(rest).lower())
     return found
+
+
+def shared_words(names: Sequence[Sequence[str]]) -> int:
+    """With how many words all names begin."""
+    return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*names, strict=False)))
 
 
 def is_default_name(name: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras2torch.emit.names import numbered
+
 _CHANNELS = {
     "in_channels": "channels",
     "out_channels": "channels",
@@ -82,6 +84,10 @@ def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Argume
     named: dict[tuple[str, ...], str] = {}
     derived: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()
+
+    def is_free(name: str) -> bool:
+        return name not in taken
+
     for column, where in places.items():
         expression = next(
             (
@@ -94,7 +100,7 @@ def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Argume
         if expression is not None:
             derived[column] = expression
             continue
-        name = _unique(_name(sites, where), taken)
+        name = numbered(_name(sites, where), is_free)
         taken.add(name)
         named[column] = name
     parameters = [
@@ -107,9 +113,8 @@ def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Argume
     computed: dict[str, str] = {}
     for column, expression in derived.items():
         if len(places[column]) >= _OFTEN:
-            name = _unique(
-                "hidden" if _are_sizes(sites, places[column]) else _name(sites, places[column]), taken
-            )
+            size = _are_sizes(sites, places[column])
+            name = numbered("hidden" if size else _name(sites, places[column]), is_free)
             taken.add(name)
             computed[name] = expression
             derived[column] = name
@@ -175,14 +180,6 @@ def _name(sites: Sequence[Site], where: Sequence[int]) -> str:
     if first and last:
         return kind
     return f"in_{kind}" if first else f"out_{kind}" if last else "hidden"
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    number, wish = 1, name
-    while name in taken:
-        number += 1
-        name = f"{wish}{number}"
-    return name
 
 
 def _default(sites: Sequence[Site], column: Sequence[str]) -> str | None:

@@ -15,13 +15,13 @@ from keras2torch.emit.code import Value, render
 from keras2torch.emit.names import identifier, is_free_attribute
 from keras2torch.emit.parts import with_needs
 from keras2torch.structure.block import Block, fitting, make_block
-from keras2torch.structure.body import Line, Member, Piece, lines_of, readers, users_of
+from keras2torch.structure.body import Line, Member, Piece, bound_by, lines_of, readers, users_of
 from keras2torch.structure.class_naming import name_classes
 from keras2torch.structure.construction import parse_construction
 from keras2torch.structure.containers import Containers, depth
 from keras2torch.structure.joining import join_lines
 from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
-from keras2torch.structure.naming import free_name, kind_of, snake
+from keras2torch.structure.naming import free_name, kind_of, shared_words, snake
 from keras2torch.structure.order import depth_first
 from keras2torch.structure.repeats import innermost_repeat
 from keras2torch.structure.residual import without_sum
@@ -76,7 +76,7 @@ def flat(program: Program) -> Structure:
     members = _members(program)
     lines = lines_of(program.statements, program.inputs, members)
     main = Block(list(members.values()), lines, tuple(program.inputs), tuple(program.outputs), flat=True)
-    main.values = tuple(value for line in lines for value in line.targets)
+    main.values = bound_by(lines)
     return Structure((main,), *_resolved(main), _order(lines))
 
 
@@ -97,7 +97,7 @@ def recover(program: Program) -> Structure:
     main = Block([], lines, tuple(program.inputs), tuple(program.outputs))
     main.members = list(dict.fromkeys(member for line in lines for member in line.members))
     main.members += _unused(members.values(), main.members)
-    main.values = tuple(value for line in lines for value in line.targets)
+    main.values = bound_by(lines)
     for block in (*blocks, main):
         find_stages(block)
         if not blocks:
@@ -110,8 +110,7 @@ def recover(program: Program) -> Structure:
 
 
 def _order(lines: Sequence[Line]) -> dict[int, int]:
-    values = (value for line in lines for value in line.targets)
-    return {id(value): place for place, value in enumerate(values)}
+    return {id(value): place for place, value in enumerate(bound_by(lines))}
 
 
 def _members(program: Program) -> dict[str, Member]:
@@ -201,10 +200,7 @@ def _replace(lines: list[Line], found: Iterable[tuple[Occurrence, Member]]) -> N
 def _common_prefix(names: Sequence[str]) -> str:
     """The words with which all names begin."""
     words = [name.split("_") for name in names]
-    common = 0
-    while all(len(each) > common for each in words) and len({each[common] for each in words}) == 1:
-        common += 1
-    return "_".join(words[0][:common])
+    return "_".join(words[0][: shared_words(words)])
 
 
 def _name_instances(blocks: Sequence[Block]) -> None:
@@ -239,7 +235,8 @@ def _resolved(main: Block) -> tuple[dict[str, str], dict[int, Place]]:
                 continue
             walk(member.block, member.children, here)
             for call in member.calls:
-                for value, bound in zip(call, member.block.values, strict=True):
+                # Where a sum is left out, so are its values, which come last.
+                for value, bound in zip(call, member.block.values, strict=False):
                     places.setdefault(id(value), Place(here, member.block, bound))
 
     walk(main, main.members, "")

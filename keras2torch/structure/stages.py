@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from keras2torch.emit.names import numbered
 from keras2torch.structure.block import Block
 from keras2torch.structure.body import Line, Member, readers
 from keras2torch.structure.construction import Construction
@@ -58,10 +59,7 @@ def _free(block: Block, names: Sequence[str]) -> list[str]:
     taken = {member.name.split(".")[0] for member in (*block.members, *block.containers)}
     found = []
     for wish in names:
-        name, number = wish, 1
-        while name in taken:
-            number += 1
-            name = f"{wish}{number}"
+        name = numbered(wish, lambda name: name not in taken)
         taken.add(name)
         found.append(name)
     return found

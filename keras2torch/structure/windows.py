@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from keras2torch.emit.code import Value
 from keras2torch.structure.body import Line
-from keras2torch.structure.naming import is_default_name
+from keras2torch.structure.naming import is_default_name, shared_words
 
 Numbers = npt.NDArray[np.int64]
 
@@ -137,9 +137,4 @@ def _common(one: str, other: str) -> int:
     """How many words of two names agree from the front; a name agrees with itself in all."""
     if one == other:
         return 99
-    count = 0
-    for left, right in zip(one.split("_"), other.split("_"), strict=False):
-        if left != right:
-            break
-        count += 1
-    return count
+    return shared_words([one.split("_"), other.split("_")])
