@@ -89,7 +89,7 @@ def write_bundle(
         if source.architecture is not None:
             (folder / ARCHITECTURE_FILE).write_bytes(source.architecture)
             manifest["files"].append(file_entry(folder / ARCHITECTURE_FILE))
-        _write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
     return manifest
 
 
@@ -113,7 +113,7 @@ def extend_bundle(target: Path, complete: Complete) -> dict[str, Any]:
             manifest["files"] = list(
                 {**{entry["path"]: entry for entry in manifest["files"]}, **entries}.values()
             )
-            _write_manifest(folder, manifest)
+            write_manifest(folder, manifest)
             for path in (*entries, MANIFEST):
                 (folder / path).replace(target / path)
     except OSError as error:
@@ -121,7 +121,8 @@ def extend_bundle(target: Path, complete: Complete) -> dict[str, Any]:
     return manifest
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """The last file of a bundle: with it, the folder is one."""
     text = json.dumps(manifest, indent=1, ensure_ascii=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 

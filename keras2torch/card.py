@@ -15,13 +15,13 @@ from keras2torch.weight_kinds import explanations
 _MOST_NAMES = 4
 _LONGEST_TABLE = 100
 """Rows that a reader takes in at once."""
-_LOADING = ("from model import load_model", "", "model = load_model()  # eval mode, CPU, float32")
+LOADING = ("from model import load_model", "", "model = load_model()  # eval mode, CPU, float32")
 
 
 def write_card(
     manifest: Mapping[str, Any],
     *,
-    loading: Sequence[str] = _LOADING,
+    loading: Sequence[str] = LOADING,
     parity: Mapping[str, Any] | None = None,
 ) -> str:
     """The model card in Markdown, from the manifest: `loading` is the Python that makes `model`, `parity` a verdict."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from keras2torch._version import __version__
-from keras2torch.bundle import BUNDLE_FILES, MANIFEST, file_entry, read_manifest, replacing
-from keras2torch.card import write_card
+from keras2torch.bundle import BUNDLE_FILES, MANIFEST, file_entry, read_manifest, replacing, write_manifest
+from keras2torch.card import LOADING, write_card
 from keras2torch.errors import CannotWrite, UsageError, one_line
 
 CONFIG = "config.json"
@@ -68,8 +68,7 @@ def _write_layout(
     (folder / "README.md").write_text(_metadata(manifest, license_id) + card, encoding="utf-8")
     others = [entry for entry in manifest["files"] if entry["path"] not in ("README.md", CONFIG)]
     files = [*others, file_entry(folder / "README.md"), file_entry(folder / CONFIG)]
-    text = json.dumps({**manifest, "files": files}, indent=1, ensure_ascii=True) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    write_manifest(folder, {**manifest, "files": files})
 
 
 def _config(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +104,7 @@ def _loading(manifest: Mapping[str, Any], repository: str) -> list[str]:
             "",
             f'model = {name}.from_pretrained("{repository}")  # eval mode, CPU',
         ]
-    return [*lines, "from model import load_model", "", "model = load_model()  # eval mode, CPU, float32"]
+    return [*lines, *LOADING]
 
 
 def _upload(folder: Path, repository: str, *, private: bool) -> str:

@@ -27,6 +27,7 @@ _MODULE_ATTRIBUTES = frozenset(
     }
 )  # fmt: skip
 _MIXIN_ATTRIBUTES = frozenset({"from_pretrained", "generate_model_card", "push_to_hub", "save_pretrained"})
+_ATTRIBUTES = _MODULE_ATTRIBUTES | _MIXIN_ATTRIBUTES
 _FILE_NAMES = frozenset(
     {
         "Callable", "F", "Model", "Path", "PyTorchModelHubMixin", "Tensor", "load_file", "load_model", "math", "nn",
@@ -69,7 +70,7 @@ def numbered(wish: str, is_free: Callable[[str], bool], joint: str = "") -> str:
 
 def attribute_names() -> Names:
     """The scope of attributes of the emitted module."""
-    return Names(_MODULE_ATTRIBUTES | _MIXIN_ATTRIBUTES)
+    return Names(_ATTRIBUTES)
 
 
 def identifier(wish: str, fallback: str = "layer") -> str:
@@ -84,7 +85,7 @@ def identifier(wish: str, fallback: str = "layer") -> str:
 
 def is_free_attribute(name: str) -> bool:
     """Whether an attribute of an emitted module may be called so."""
-    return identifier(name) == name and name not in _RESERVED | _MODULE_ATTRIBUTES
+    return identifier(name) == name and name not in _RESERVED | _ATTRIBUTES
 
 
 def is_free_class_name(name: str) -> bool:

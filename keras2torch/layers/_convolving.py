@@ -35,10 +35,10 @@ def convolve(
     spatial = x.torch_shape[2:]
     out = tuple(window.output(n, i) for i, n in enumerate(spatial))
     x, padding = _padding.apply(layer, x, window)
-    if padding is not None:
-        settings = {"padding": padding, **settings}
     if any(n != 1 for n in window.strides):
         settings = {"stride": _padding.short(window.strides), **settings}
+    if padding is not None:
+        settings = {"padding": padding, **settings}
     if any(n != 1 for n in window.dilation):
         settings = {**settings, "dilation": _padding.short(window.dilation)}
     if use_bias:

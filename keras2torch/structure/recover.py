@@ -104,7 +104,7 @@ def recover(program: Program) -> Structure:
             find_sequences(block)
         join_lines(block)
     parts = {part.name for part in with_needs(program.parts, program.own_parts)}
-    name_classes(blocks, program.graph.name, parts | {"Path"})
+    name_classes(blocks, program.graph.name, parts)
     _name_instances([*blocks, main])
     return Structure((*blocks, main), *_resolved(main), order)
 

@@ -374,3 +374,7 @@ def test_two_nested_models_with_names_that_are_cut_alike(tmp_path: Path) -> None
     layers[2]["config"]["layers"][1]["config"]["activation"] = "relu"
     text = assert_same(model(layers, ["x"], ["sum"]), tmp_path / "m")
     assert len(re.findall(r"^class ", text, re.MULTILINE)) == 3
+
+
+def test_no_attribute_hides_a_method_of_the_hubs_mixin() -> None:
+    assert free_name("push_to_hub", ()) == "push_to_hub_2"
