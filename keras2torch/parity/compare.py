@@ -44,6 +44,9 @@ ROUNDING = 64 * 2.0**-24
 
 PLACES = "NaN or infinity in other places"
 
+LIKE = 16.0
+"""Tensors whose scales differ by less than this were rounded in sums of like size."""
+
 SMALLEST_SCALE = 1e-3
 """A tensor that is almost zero in one case is measured by this part of its largest scale in any case."""
 ZERO = 1e-30
@@ -206,24 +209,29 @@ def _scale(tensor: Array) -> float:
     return float(np.abs(finite).max()) if finite.size else 0.0
 
 
-def figures(differences: Sequence[_Difference], limits: Mapping[str, float]) -> list[Figure]:
-    """One tensor's differences, relative to its scale in each case, beside what each case allows (`limits`:
-    by case).
+def figures(differences: Sequence[_Difference], limits: Mapping[str, float] | None = None) -> list[Figure]:
+    """One tensor's differences, relative to its scale in each case, beside what each case allows (`limits`: by case;
+    without them any).
     """
-    largest_scale = max(d.scale for d in differences)
-    # A tensor that is zero in every case has no scale of its own: it is measured absolutely.
-    floor = SMALLEST_SCALE * largest_scale if largest_scale > ZERO else 1.0
     return [
         Figure(
-            error=d.largest / max(d.scale, floor),
-            rms=d.rms / max(d.scale, floor),
+            error=_relative(d.largest, d, differences),
+            rms=_relative(d.rms, d, differences),
             scale=d.scale,
             case=d.case,
-            limit=limits[d.case],
+            limit=math.inf if limits is None else limits[d.case],
             fault=d.fault,
         )
         for d in differences
     ]
+
+
+def _relative(distance: float, case: _Difference, every: Sequence[_Difference]) -> float:
+    """A distance by the scale of a tensor in one case of `every`."""
+    largest_scale = max(d.scale for d in every)
+    # A tensor that is zero in every case has no scale of its own: it is measured absolutely.
+    floor = SMALLEST_SCALE * largest_scale if largest_scale > ZERO else 1.0
+    return distance / max(case.scale, floor)
 
 
 def worst(differences: Sequence[_Difference], limits: Mapping[str, float]) -> Figure:
@@ -233,14 +241,31 @@ def worst(differences: Sequence[_Difference], limits: Mapping[str, float]) -> Fi
     return replace(furthest, failed_in=[figure.case for figure in every if not figure.passed])
 
 
-def deployment_limit(reference_error: float, depth: int) -> float:
-    """How far float32 may be off where Keras's own float32 is off by `reference_error`, in a model of `depth` calls.
+def deployment_limit(own: float, likely: float, depth: int) -> float:
+    """How far float32 may be off where Keras's own float32 is off by `own` in this case, and by `likely` at worst in
+    cases of like scale (both relative to the tensor's scale in this one), in a model of `depth` calls.
 
-    Eight times that, up to the ceiling: rounding differs with the order of sums, by luck as much as by skill. Beyond
-    it the model itself is ill-conditioned for this input, nobody computes it well, and four times must do.
+    Eight times the latter, up to the ceiling: rounding differs with the order of sums, by luck as much as by skill.
+    Beyond it the model itself is ill-conditioned for this input, nobody computes it well, and four times what Keras
+    loses there must do.
     """
     rounding = ROUNDING * math.sqrt(depth)
-    return max(min(max(8 * reference_error, rounding), DEPLOYMENT_CEILING), 4 * reference_error)
+    return max(min(max(8 * likely, rounding), DEPLOYMENT_CEILING), 4 * own)
+
+
+def deployment_limits(reference: Sequence[_Difference], depth: int) -> dict[str, float]:
+    """What each case allows, by the differences of Keras's own float32.
+
+    An output of a single number is one sample of rounding a case, which may be nothing by luck, and its scale is that
+    number, which may come out near zero of large sums. So a case is judged by the worst that Keras loses in any of
+    the cases whose values are not much larger.
+    """
+    limits = {}
+    for case, own in zip(reference, figures(reference), strict=True):
+        alike = [other for other in reference if other.scale <= LIKE * case.scale]
+        likely = max([own.error, *(_relative(other.largest, case, reference) for other in alike)])
+        limits[case.case] = deployment_limit(own.error, likely, depth)
+    return limits
 
 
 # --------------------------------------------------------------------------------------- outputs and layers
@@ -272,10 +297,8 @@ def _compare_outputs(evidence: _Evidence) -> list[OutputFigures]:
                 structure.append(difference(case, ours64, exact))
                 deployment.append(difference(case, ours32, exact, pattern=rounded))
                 reference.append(difference(case, rounded, exact, pattern=rounded))
-        own = {f.case: f.error for f in figures(reference, dict.fromkeys(accepted, 1.0))}
-        depth = evidence.plan["depth"]
-        limits = {case: deployment_limit(error, depth) for case, error in own.items()}
-        deployed = worst(deployment, limits)
+        own = {f.case: f.error for f in figures(reference)}
+        deployed = worst(deployment, deployment_limits(reference, evidence.plan["depth"]))
         compared.append(
             OutputFigures(
                 name=names[number] if number < len(names) else f"#{number}",
@@ -298,10 +321,7 @@ def _rounding_error(evidence: _Evidence, number: int) -> float:
         ):
             if output_key(number) in own:
                 differences.append(difference(case, rounded.get(output_key(number)), own[output_key(number)]))
-    unlimited = dict.fromkeys(evidence.accepted, math.inf)
-    return (
-        max((figure.error for figure in figures(differences, unlimited)), default=0.0) if differences else 0.0
-    )
+    return max((figure.error for figure in figures(differences)), default=0.0) if differences else 0.0
 
 
 def _tensors(workdir: Path, case: str, key: str) -> Iterator[Array | None]:
