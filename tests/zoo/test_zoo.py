@@ -16,7 +16,7 @@ import torch
 
 import keras2torch
 from keras2torch.errors import RefusedFile, UnsupportedModel
-from keras2torch.options import BACKENDS
+from keras2torch.options import BACKENDS, STYLES
 from keras2torch.parity.verify import Verifier
 
 ZOO = Path(os.environ["K2T_ZOO"])
@@ -24,16 +24,21 @@ CATALOG = json.loads((ZOO / "catalog.json").read_text())
 
 
 @pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry["file"])
-def test_file_is_proven_or_refused(entry: dict[str, Any], verifier: Verifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize("style", STYLES)
+def test_file_is_proven_or_refused(
+    style: str, entry: dict[str, Any], verifier: Verifier, tmp_path: Path
+) -> None:
     source = ZOO / entry["file"]
     try:
-        bundles = [keras2torch.convert(source, tmp_path / "bundle").path]
+        bundles = [keras2torch.convert(source, tmp_path / "bundle", style=style).path]
     except UnsupportedModel as refusal:
         print("refused:", *refusal.reasons, sep="\n  ")
         if not any("--backend" in reason.message for reason in refusal.reasons):
             return
         # Whoever knows which it was must be served: the evidence is against that backend's meaning, so either can hold.
-        bundles = [keras2torch.convert(source, tmp_path / name, backend=name).path for name in BACKENDS]
+        bundles = [
+            keras2torch.convert(source, tmp_path / name, backend=name, style=style).path for name in BACKENDS
+        ]
     except RefusedFile as refusal:
         print("refused:", refusal)
         return
