@@ -35,6 +35,20 @@ def with_options(command: Command) -> Command:
     return command
 
 
+def export_formats(text: str) -> tuple[str, ...]:
+    """The formats in `text`, as "pt2,onnx", in the one order they have.
+
+    Raises:
+        UsageError: a format that there is not, or one whose packages are not installed.
+    """
+    from keras2torch.exports import formats_of
+
+    try:
+        return formats_of([each.strip() for each in text.split(",") if each.strip()])
+    except errors.UsageError as error:
+        raise UsageError(str(error)) from error
+
+
 def conversion_options(**asked: Unpack[Asked]) -> ConversionOptions:
     """The options, with the architecture's file read.
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.queries import jobs as job_queries
 from db.states import JobState
 from fleet import browse, connect, places
-from fleet.asked import conversion_options, with_options
+from fleet.asked import conversion_options, export_formats, with_options
 from fleet.consoles import LogFormatter, console
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
@@ -48,6 +48,12 @@ def migrate(
         int | None,
         typer.Option(min=0, help="Conversions at once on this machine; default: one a processor."),
     ] = None,
+    export: Annotated[
+        str,
+        typer.Option(
+            metavar="pt2,onnx", help="Write model.pt2, model.onnx, or both, and compare what they compute."
+        ),
+    ] = "",
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -62,7 +68,8 @@ def migrate(
     _log_to_stderr(logging.WARNING)
     options = conversion_options(**asked)
     settings = load_settings(workers=workers)
-    with run(source, dest, options, settings, console(sys.stderr)) as migrated:
+    formats = export_formats(export)
+    with run(source, dest, options, settings, console(sys.stderr), export=formats) as migrated:
         if as_json:
             _print_json(report.document(migrated))
         else:

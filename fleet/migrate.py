@@ -7,7 +7,7 @@ converts. Only where database and broker live differs.
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,9 +58,16 @@ class Migrated:
 
 @contextlib.contextmanager
 def migrate(
-    source_url: str, dest_url: str, options: ConversionOptions, settings: Settings, console: Console
+    source_url: str,
+    dest_url: str,
+    options: ConversionOptions,
+    settings: Settings,
+    console: Console,
+    *,
+    export: Sequence[str] = (),
 ) -> Iterator[Migrated]:
-    """Convert every model in `source_url` into `dest_url` with `options`; the database stays open while the context is.
+    """Convert every model in `source_url` into `dest_url` with `options`, and export each bundle to the formats
+    `export`; the database stays open while the context is.
 
     Raises:
         UsageError: an address that is none.
@@ -87,7 +94,7 @@ def migrate(
                 source_url=source.url,
                 dest_url=dest.url,
                 converter_version=keras2torch.__version__,
-                options=recipe.options_of(options, dest),
+                options=recipe.options_of(options, dest, export=export),
             )
         installation = Installation(settings, state, sessions, database_url)
         reading = connect.sessions_of(engine, read_only=True)

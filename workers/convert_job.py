@@ -25,7 +25,7 @@ from db.states import AttemptOutcome, JobState
 from keras2torch.errors import one_line
 from storage.errors import StorageError
 from storage.store import ObjectStore
-from workers import devices, errors, isolation, proof, publish, recipe, verdict
+from workers import devices, errors, exports, isolation, proof, publish, recipe, verdict
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
@@ -124,6 +124,7 @@ class _Attempt:
         if (done := self.adopt(dest, content_key, reuse)) is not None:
             return done
         self.convert(dest)
+        self.export()
         parity = self.verify()
         return self.publish_bundle(dest, content_key, parity)
 
@@ -170,6 +171,11 @@ class _Attempt:
         if (refused := answer.get("refused")) is not None:
             reasons = tuple(Reason(**reason) for reason in refused["reasons"])
             raise errors.Refused(refused["kind"], refused["message"], reasons)
+
+    def export(self) -> None:
+        if formats := recipe.exports_of(self.claim.options):
+            self.enter("export")
+            exports.add_exports(self.run, self.bundle, formats, name=self.claim.key)
 
     def verify(self) -> ParityInfo:
         self.enter("verify")

@@ -4,7 +4,7 @@ A row says what was asked for and nothing else, so that the same work always has
 holds name and hash; the text, which may be megabytes, lies in the destination as everything does that is kept by hash.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,36 @@ from storage.store import ObjectStore
 from workers import publish
 
 _DEFAULTS = ConversionOptions().as_json()
+_EXPORT = "export"
 
 
-def options_of(asked: ConversionOptions, dest: ObjectStore) -> dict[str, Any]:
-    """What the row says; an architecture's text is put into `dest` first.
+def options_of(asked: ConversionOptions, dest: ObjectStore, *, export: Sequence[str] = ()) -> dict[str, Any]:
+    """What the row says of `asked` and of the formats to `export` to; an architecture's text is put into `dest` first.
 
     Raises: storage.errors.StorageError: `dest` does not take it.
     """
     if asked.architecture is not None and asked.architecture.text is not None:
         publish.put_content(dest, asked.architecture.text)
-    return {name: value for name, value in asked.as_json().items() if value != _DEFAULTS.get(name)}
+    options = {name: value for name, value in asked.as_json().items() if value != _DEFAULTS.get(name)}
+    return {**options, _EXPORT: list(export)} if export else options
+
+
+def exports_of(options: Mapping[str, Any]) -> Sequence[str]:
+    """The formats that a row's `options` ask for."""
+    return tuple(options.get(_EXPORT, ()))
 
 
 def arguments_of(options: Mapping[str, Any], dest: ObjectStore, folder: Path) -> dict[str, Any]:
-    """What `keras2torch.convert` is called with, for a row's `options`; an architecture is brought into `folder`.
+    """What a row's `options` ask of `keras2torch.convert`; an architecture is brought into `folder`.
+
+    Exports are another child's work (`workers.exports`).
 
     Raises: storage.errors.StorageError: `dest` does not have it, or not as it was.
     """
+    options = {name: value for name, value in options.items() if name != _EXPORT}
     architecture = options.get("architecture")
     if architecture is None:
-        return dict(options)
+        return options
     sha256 = architecture.get("sha256")
     if sha256 is None:
         return {**options, "architecture": architecture["name"]}
@@ -49,6 +59,9 @@ def as_text(options: Mapping[str, Any]) -> str:
     """A row's options as a person would have typed them; "" where none were asked for."""
     words = []
     for name, value in sorted(options.items()):
+        if name == _EXPORT:
+            words.append(f"--export {','.join(value)}")
+            continue
         flag = OPTIONS[name][0].dashed(name)
         values = value if isinstance(value, list) else [value]
         for each in values:

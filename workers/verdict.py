@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from db.queries.queue import Claim
 from db.records import ErrorInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
-from keras2torch.errors import one_line
+from keras2torch.errors import CannotWrite, one_line
 from keras2torch.sandbox import SandboxError
 from storage.errors import StorageError, StoreUnavailable
 from workers import errors, inbox
@@ -42,6 +42,7 @@ TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (errors.Refused, Class.PERMANENT),
     (errors.ParityFailed, Class.PERMANENT),
     (errors.ChildCannotWrite, Class.TRANSIENT),
+    (CannotWrite, Class.TRANSIENT),
     (errors.ChildFailed, Class.PERMANENT),
     (errors.DamagedResult, Class.PERMANENT),
     (errors.ChildDied, Class.DIED),

@@ -1,6 +1,6 @@
 """A workshop with real stores, a real database, and real sandboxes that all tests share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,12 @@ class Workshop:
     source: Path
     dest: Path
 
-    def plan(self, version: str = keras2torch.__version__, **asked: Any) -> dict[str, int]:
+    def plan(
+        self, version: str = keras2torch.__version__, *, export: Sequence[str] = (), **asked: Any
+    ) -> dict[str, int]:
         """List the source for a version of the converter, and options; returns the job of each key, the newest."""
         store, dest = open_store(str(self.source)), open_store(str(self.dest))
-        options = recipe.options_of(ConversionOptions.of(**asked), dest)
+        options = recipe.options_of(ConversionOptions.of(**asked), dest, export=export)
         with self.sessions.begin() as session:
             batch_id = inventory.create_batch(
                 session,

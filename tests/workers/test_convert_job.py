@@ -20,6 +20,7 @@ from storage import ObjectStore, open_store
 from storage.errors import StoreUnavailable
 from tests.crafted import call, functional, layer, numbers, sequential, write_model, write_weights
 from tests.db import zoo
+from tests.exports.export_models import write_export_model
 from tests.fleet import models
 from tests.workers.conftest import Workshop
 from workers import publish, recipe
@@ -71,6 +72,35 @@ def test_a_job_makes_of_a_model_what_its_recipe_asks_for(workshop: Make) -> None
     assert "PyTorchModelHubMixin" in (bundle / "model.py").read_text()
     weights = json.loads((bundle / "manifest.json").read_text())["weights"]
     assert {entry["dtype"] for entry in weights} == {"float16"}
+
+
+def test_a_job_exports_what_its_recipe_asks_for(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5")
+    job_id = shop.plan(export=["onnx"])["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    job = detail(shop, job_id)
+    assert recipe.as_text(job.options) == "--export onnx"
+    assert "export" in (job.attempts[0].stage_seconds or {})
+    bundle = shop.dest / "by-name" / "a"
+    (entry,) = json.loads((bundle / "manifest.json").read_text())["exports"]
+    assert entry["path"] == "model.onnx"
+    assert (bundle / "model.onnx").stat().st_size > 0
+
+
+def test_what_no_format_can_hold_is_the_end_of_a_job_that_asks_for_it(workshop: Make) -> None:
+    shop = workshop()
+    shop.source.mkdir()
+    write_export_model(shop.source, "stateful")
+    job_id = shop.plan(export=["pt2"])["stateful.h5"]
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    job = detail(shop, job_id)
+    assert job.error_kind == "cannot-export"
+    assert job.error_message is not None
+    assert job.error_message.endswith(
+        "pt2: layer 'lstm' (LSTM): keeps a state from call to call, which no export does"
+    )
+    assert not (shop.dest / "by-name").exists()
 
 
 def test_a_second_message_for_the_same_job_does_nothing(workshop: Make) -> None:
