@@ -16,7 +16,7 @@ from keras2torch.emit.names import numbered
 _CHANNELS = {
     "in_channels": "channels",
     "out_channels": "channels",
-    "num_features": "channels",
+    "num_features": "features",  # of a BatchNorm, which says nothing of what is before it
     "num_channels": "channels",
     "groups": "channels",
     "in_features": "features",

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from keras2torch import convert
+from keras2torch.emit.module import write_module
 from keras2torch.graph.build import build_graph
 from keras2torch.parity.arrays import trace_key
 from keras2torch.parity.candidate import Observer, flatten, locators_of
 from keras2torch.parity.instrument import load_instrumented
 from keras2torch.source.generation import generation_of
+from keras2torch.structure.recover import recover
 from keras2torch.translate import translate
 from tests.crafted import Config, numbers, write_model
 
@@ -90,3 +93,17 @@ def assert_same(config: Config, folder: Path) -> str:
     for key, array in flat_layers.items():
         assert np.array_equal(array, block_layers[key]), key
     return text
+
+
+def text_in_blocks(config: Config) -> str:
+    """The classes that are written of `config`, without a file, weights or a run."""
+    program = translate(build_graph(config, generation_of("2.15.0", config)))
+    structure = recover(program)
+    source = write_module(
+        structure.renamed(program), structure, source_name="model.h5", keras_version=None
+    ).text
+    return source[source.index("\nclass ") : source.index("\nModel = ")]
+
+
+def classes_in(text: str) -> list[str]:
+    return re.findall(r"^class (\w+)", text, re.MULTILINE)
