@@ -18,10 +18,11 @@ from keras2torch.conversion import read_model, translated
 from keras2torch.emit.module import write_module
 from keras2torch.graph.build import build_graph
 from keras2torch.options import ConversionOptions
+from keras2torch.program import Program
 from keras2torch.source.limits import Limits
 from keras2torch.source.model import Generation
 from keras2torch.structure.recover import Structure, flat, recover
-from keras2torch.translate import Program, translate
+from keras2torch.translate import translate
 
 _DEPTHS = (500, 1000, 2000, 5000)
 _BLOCK = 5

@@ -26,10 +26,10 @@ from keras2torch.emit.module import ModuleSource, Seen
 from keras2torch.errors import CannotWrite, UsageError
 from keras2torch.options import ARCHITECTURE_FILE
 from keras2torch.precision import itemsize
+from keras2torch.program import Program
 from keras2torch.source.model import SourceModel
 from keras2torch.tensors import stored_dtype, write_safetensors
 from keras2torch.training import training_notes
-from keras2torch.translate import Program
 from keras2torch.weights import Lookup
 
 Complete = Callable[[Path, Path, dict[str, Any]], None]

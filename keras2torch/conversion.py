@@ -17,6 +17,7 @@ from keras2torch.graph.build import build_graph
 from keras2torch.graph.model import Graph
 from keras2torch.layers._plugins import rules_of
 from keras2torch.options import Asked, ConversionOptions
+from keras2torch.program import Program
 from keras2torch.resolve import paired, resolve
 from keras2torch.soundness import check_numbers
 from keras2torch.source.dialects import in_one_spelling, reasons_of
@@ -25,7 +26,7 @@ from keras2torch.source.model import Array, SourceModel
 from keras2torch.source.opening import Unwritten
 from keras2torch.source.reading import read_source
 from keras2torch.structure.recover import Structure, flat, recover
-from keras2torch.translate import Program, translate
+from keras2torch.translate import translate
 
 _HASH_BLOCK = 4 << 20
 

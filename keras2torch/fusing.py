@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, values_in
+from keras2torch.program import Program
 from keras2torch.source.model import Array
-from keras2torch.translate import Program
 from keras2torch.weights import Lookup, Weight
 
 _TAKER = re.compile(r"nn\.(Conv[123]d|ConvTranspose[123]d|Linear)")

@@ -9,29 +9,31 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from keras2torch.arguments import Values, has_missing, has_tensor, pick, resolved
+from keras2torch.dtype_policy import mixed_precision
 from keras2torch.emit.code import Code, ModuleDecl, Raw, Statement, Value, call, render, values_in
 from keras2torch.emit.in_place import overwrite
 from keras2torch.emit.names import attribute_names
-from keras2torch.emit.parts import Part, never_trained
+from keras2torch.emit.parts import never_trained
 from keras2torch.errors import (
     LayerRefused,
     Reason,
     UnsupportedMask,
     UnsupportedModel,
     UnsupportedOption,
-    UsageError,
 )
 from keras2torch.graph.build import build_graph
-from keras2torch.graph.model import Graph, Layer, Node, Shape, TensorRef
+from keras2torch.graph.model import Graph, Layer, Node, Shape
 from keras2torch.graph.passes.fold_flatten import flattens_that_fold
 from keras2torch.layers import _registry
 from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import FeatureAxis, Masks
-from keras2torch.layers._replacement import parts_of, replaced
+from keras2torch.layers._replacement import parts_of, replaced, replacements_by_path
 from keras2torch.options import Replacement
+from keras2torch.program import LayerRecord, Program
 from keras2torch.source.limits import DEFAULT, Limits
 from keras2torch.source.model import Array
 from keras2torch.weights import Weight, WeightKey
@@ -39,66 +41,8 @@ from keras2torch.weights import Weight, WeightKey
 StoredNames = Mapping[str, Sequence[tuple[str, tuple[int, ...]]]]
 """Top-level layer -> name and shape of each of its weights, in stored order."""
 _WORD = re.compile(r"\w+")
-_MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 """Tensors of torch's own modules that are no parameters."""
-_DTYPES = frozenset(
-    {
-        "float32",
-        "float64",
-        "infer",
-        "_infer",
-        "bool",
-        "uint8",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint16",
-        "uint32",
-    }
-)
-
-
-@dataclass(frozen=True)
-class LayerRecord:
-    """One call of a layer: what Keras calls its output, and the value that is it. None: an input, or fused away."""
-
-    path: str
-    class_name: str
-    call: int
-    value: Value
-    torch_name: str | None
-
-
-@dataclass
-class Program:
-    """The module to be written: declarations, body, weights, and where every Keras layer went."""
-
-    graph: Graph
-    inputs: list[Value]
-    outputs: list[Value]
-    modules: list[ModuleDecl] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
-    state: dict[str, Weight] = field(default_factory=dict)
-    trained: dict[str, bool | None] = field(default_factory=dict)
-    """Parameters of the module, by their names in `state`, without buffers: whether Keras trains them; None for no,
-    where the class of their module says so itself."""
-    expected: dict[str, list[WeightKey]] = field(default_factory=dict)
-    """Variables of each layer, by path, in the order in which Keras creates them."""
-    records: list[LayerRecord] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    own_parts: dict[str, Part] = field(default_factory=dict)
-    """Classes and functions of the caller's, by name."""
-    warnings: list[str] = field(default_factory=list)
-    options_read: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Option names that the rules read, by layer path (nested layers included): an allow-list for rewriting configs."""
-    stand_ins: dict[str, str] = field(default_factory=dict)
-    """Layers, by path, that no class of a library of today computes, and the stand-in that does."""
-    fused: dict[str, str] = field(default_factory=dict)
-    """Normalizations, by path, that are in the weights of another module, and its name."""
-    given: list[str] = field(default_factory=list)
-    """Layers, by path, of which only the caller knows what they compute: their own rules or replacements."""
 
 
 def translate(
@@ -135,7 +79,7 @@ class Translator:
         self.keras_version = keras_version
         self._limits = limits
         self._io_layout = io_layout
-        self._replacements = _by_path(graph, replace)
+        self._replacements = replacements_by_path(graph, replace)
         self._stored = stored
         self._program = Program(graph, [], [])
         self._names = attribute_names()
@@ -168,7 +112,7 @@ class Translator:
         for ref in self.graph.outputs:
             layer = self.graph.layers[self.graph.nodes[ref.node].layer]
             try:
-                value = _pick(values[ref.node], ref)
+                value = pick(values[ref.node], ref)
             except LayerRefused as refusal:
                 self._refuse(layer, refusal)
             else:
@@ -288,13 +232,13 @@ class Translator:
             inner = replace(
                 found, path=layer.path, group=layer.group, trainable=layer.trainable and found.trainable
             )
-            given = [value for ref in node.inputs if (value := _pick(values[ref.node], ref))]
-            kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
+            given = [value for ref in node.inputs if (value := pick(values[ref.node], ref))]
+            kwargs = {key: resolved(value, values) for key, value in node.kwargs.items()}
             outputs = self.apply_rule(inner, given, kwargs, role_prefix=f"{role_prefix}{found.path}/")
             for output in outputs:
                 self._bind(output)
             values[number] = outputs
-        return [value for ref in graph.outputs if (value := _pick(values[ref.node], ref))]
+        return [value for ref in graph.outputs if (value := pick(values[ref.node], ref))]
 
     def close(self, call: LayerCall, layer: Layer) -> None:
         """Refuse what the layer asks for and nobody read; remember what was read."""
@@ -308,17 +252,15 @@ class Translator:
 
     # ------------------------------------------------------------------------------------------------- the walk
 
-    def _call(
-        self, layer: Layer, node: Node, values: Mapping[int, list[Value] | None], *, stays: bool
-    ) -> list[Value] | None:
+    def _call(self, layer: Layer, node: Node, values: Values, *, stays: bool) -> list[Value] | None:
         """What one call yields, or None where something before it was refused."""
-        inputs = [_pick(values[ref.node], ref) for ref in node.inputs]
-        kwargs = {key: _resolve(value, values) for key, value in node.kwargs.items()}
+        inputs = [pick(values[ref.node], ref) for ref in node.inputs]
+        kwargs = {key: resolved(value, values) for key, value in node.kwargs.items()}
         given = [value for value in inputs if value is not None]
-        if len(given) < len(inputs) or _has_missing(kwargs):
+        if len(given) < len(inputs) or has_missing(kwargs):
             self._check_class_only(layer)
             return None
-        if not given and layer.class_name != "InputLayer" and not _has_tensor(kwargs):
+        if not given and layer.class_name != "InputLayer" and not has_tensor(kwargs):
             self._check_class_only(layer)
             raise LayerRefused("called on no tensor")
         return self.apply_rule(layer, given, kwargs, stays=stays)
@@ -341,7 +283,8 @@ class Translator:
             raise LayerRefused(refusal or layer.class_name)
         if rule.custom and not role_prefix:
             self._give(layer)
-        self._check_dtype(layer)
+        if (policy := mixed_precision(layer.config)) is not None:
+            self.warn(layer, f"computed in {policy} in Keras; converted as float32")
         if any(0 in value.shape[1:] for value in inputs):
             raise LayerRefused("reads a tensor without elements")
         if rule.masks is Masks.REFUSE and any(value.mask for value in inputs):
@@ -412,19 +355,6 @@ class Translator:
             return channels_first_axes(rank, "channels_last")
         return tuple(range(rank))
 
-    def _check_dtype(self, layer: Layer) -> None:
-        """Weights are converted as float32 whatever precision the model computed in; quantised ones are no weights."""
-        dtype = layer.config.get("dtype", layer.config.get("input_dtype"))
-        if isinstance(dtype, Mapping):
-            config = dtype.get("config")
-            dtype = config.get("name") if isinstance(config, Mapping) else None
-        if dtype is None or (isinstance(dtype, str) and dtype in _DTYPES | {"string"}):
-            return
-        if isinstance(dtype, str) and dtype in _MIXED:
-            self.warn(layer, f"computed in {dtype} in Keras; converted as float32")
-            return
-        raise UnsupportedOption(f"dtype policy {dtype!r} is not supported", "dtype")
-
     def _refuse(self, layer: Layer, refusal: LayerRefused) -> None:
         reason = Reason(refusal.kind, layer.path, layer.class_name, refusal.message, refusal.option)
         self._reasons[reason] = None
@@ -452,64 +382,12 @@ class Translator:
         return "x" if self.is_bound(value) or value.code is None else None
 
 
-def _by_path(graph: Graph, replace: Sequence[Replacement]) -> dict[str, Replacement]:
-    """Replacements by the path of the layer that each names, by its path or by its name alone."""
-    found = {}
-    for replacement in replace:
-        paths = [path for path in graph.layers if path == replacement.layer] or [
-            path for path, layer in graph.layers.items() if layer.name == replacement.layer
-        ]
-        if len(paths) != 1:
-            what = "several layers have" if paths else "no layer has"
-            raise UsageError(f"{what} the name {replacement.layer!r} that is to be replaced")
-        found[paths[0]] = replacement
-    return found
-
-
 def _with_mask(value: Value, mask: Value | None) -> Value:
     # Identity layers return the very value they got: that one must keep the mask it has.
     if value.mask is mask:
         return value
     value.mask = mask
     return value
-
-
-def _pick(outputs: list[Value] | None, ref: TensorRef) -> Value | None:
-    if outputs is None:
-        return None
-    if ref.output >= len(outputs):
-        raise LayerRefused(f"output {ref.output} of a layer that has {len(outputs)}")
-    return outputs[ref.output]
-
-
-_MISSING = object()
-
-
-def _resolve(value: Any, values: Mapping[int, list[Value] | None]) -> Any:
-    if isinstance(value, TensorRef):
-        found = _pick(values[value.node], value)
-        return _MISSING if found is None else found
-    if isinstance(value, list | tuple):
-        return [_resolve(item, values) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _resolve(item, values) for key, item in value.items()}
-    return value
-
-
-def _has_tensor(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_tensor(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_tensor(item) for item in value)
-    return isinstance(value, Value)
-
-
-def _has_missing(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_missing(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_missing(item) for item in value)
-    return value is _MISSING
 
 
 def _is_channels_first(graph: Graph) -> bool:

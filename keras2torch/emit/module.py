@@ -15,9 +15,9 @@ from keras2torch.emit.names import class_name
 from keras2torch.emit.parts import with_needs
 from keras2torch.errors import UsageError, one_line
 from keras2torch.graph.model import Shape
+from keras2torch.program import Program
 from keras2torch.structure.block import Block
 from keras2torch.structure.recover import Structure, flat
-from keras2torch.translate import Program
 
 _ALWAYS_IMPORTED = (
     "from pathlib import Path",

@@ -7,13 +7,14 @@ are the layer's weights, under their Keras names and in their Keras shapes. Its 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras2torch.emit.code import Value
 from keras2torch.emit.names import is_free_class_name
 from keras2torch.emit.parts import Part, parts_in
 from keras2torch.errors import LayerRefused, UsageError
+from keras2torch.graph.model import Graph
 from keras2torch.layers import _plugins
 from keras2torch.layers._call import LayerCall
 from keras2torch.options import Replacement
@@ -81,3 +82,17 @@ def replaced(layer: LayerCall, replacement: Replacement, stored: Stored) -> list
     if len(values) > 1:
         layer.bind(values[0], ", ".join(["{}"] * len(values)), *values[1:])
     return values
+
+
+def replacements_by_path(graph: Graph, replace: Sequence[Replacement]) -> dict[str, Replacement]:
+    """Replacements by the path of the layer that each names, by its path or by its name alone."""
+    found = {}
+    for replacement in replace:
+        paths = [path for path in graph.layers if path == replacement.layer] or [
+            path for path, layer in graph.layers.items() if layer.name == replacement.layer
+        ]
+        if len(paths) != 1:
+            what = "several layers have" if paths else "no layer has"
+            raise UsageError(f"{what} the name {replacement.layer!r} that is to be replaced")
+        found[paths[0]] = replacement
+    return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.names import identifier, is_free_attribute
 from keras2torch.emit.parts import with_needs
+from keras2torch.program import Program
 from keras2torch.structure.block import Block, fitting, make_block
 from keras2torch.structure.body import Line, Member, Piece, bound_by, lines_of, readers, users_of
 from keras2torch.structure.class_naming import name_classes
@@ -26,7 +27,6 @@ from keras2torch.structure.order import depth_first
 from keras2torch.structure.repeats import innermost_repeat
 from keras2torch.structure.residual import without_sum
 from keras2torch.structure.stages import find_sequences, find_stages
-from keras2torch.translate import Program
 
 _ANY = 1 << 30
 

@@ -10,8 +10,9 @@ from keras2torch.graph.build import build_graph
 from keras2torch.operations import Dialect, find, names
 from keras2torch.operations._signature import spellings
 from keras2torch.parity.canonical import canonical_model
+from keras2torch.program import Program
 from keras2torch.source.model import Generation
-from keras2torch.translate import Program, translate
+from keras2torch.translate import translate
 from tests.crafted import Config, call3, functional, layer, tensor3
 
 BACKWARDS = {"start": None, "stop": None, "step": -1}

@@ -11,8 +11,9 @@ from keras2torch.graph.build import build_graph
 from keras2torch.layers import _registry
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._registry import Example, converts, converts_all, example, find, rules
+from keras2torch.program import Program
 from keras2torch.source.model import Generation
-from keras2torch.translate import Program, translate
+from keras2torch.translate import translate
 from tests.crafted import Config, layer, sequential
 
 

@@ -8,8 +8,9 @@ import pytest
 from keras2torch.emit.module import write_module
 from keras2torch.errors import UnsupportedModel
 from keras2torch.graph.build import build_graph
+from keras2torch.program import Program
 from keras2torch.source.model import Generation
-from keras2torch.translate import Program, translate
+from keras2torch.translate import translate
 
 LSTM = {"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
 GRU = {**LSTM, "reset_after": True}
