@@ -59,7 +59,9 @@ def write_class(
     bound: dict[int, int] = {}
     shape: Shape | None = block.inputs[0].torch_shape if block.inputs else None
     lines = list(body.lines)
-    returned = lines.pop() if lines and not whole and block.outputs == (lines[-1].value,) else None
+    # A statement that takes a tuple apart yields more than what it binds.
+    last_alone = bool(lines) and block.outputs == (lines[-1].value,) and statements[-1].pattern == "{}"
+    returned = lines.pop() if last_alone and not whole else None
     for line in lines:
         bound[id(line.value)] = len(out)
         comment = ""

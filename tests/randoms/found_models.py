@@ -196,3 +196,20 @@ def equal_parts_of_an_open_axis(k: Any) -> Any:
     x = k.Input((None, 4))
     first, *_, last = tf.split(x, 3, 1)
     return k.Model(x, [first, last])
+
+
+@model()
+def nested_model_that_ends_in_a_recurrence(k: Any) -> Any:
+    """What is called yields states too, which the class that the model becomes must not hand on."""
+    x, y = k.Input((9, 4)), k.Input((9, 4))
+    cells = [k.layers.LSTMCell(4), k.layers.LSTMCell(4)]
+    pictures, stacked = (
+        k.layers.ConvLSTM1D(2, 3, return_sequences=True),
+        k.layers.RNN(cells, return_sequences=True),
+    )
+    first, second, of_both = k.Input((9, 4)), k.Input((9, 4)), k.Input((9, 4, 1))
+    inner = k.Model(first, stacked(first))
+    once = k.layers.LSTM(3, return_sequences=True)
+    plain = k.Model(second, once(k.layers.Dense(3)(second)))
+    frames = k.Model(of_both, pictures(of_both))
+    return k.Model([x, y], [inner(x), plain(y), frames(k.layers.Reshape((9, 4, 1))(inner(y)))])
