@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         self.z_mean = nn.Linear(16, 2)
         self.z_log_var = nn.Linear(16, 2)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = F.relu(self.conv1(F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = F.relu(self.conv2(F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = x.flatten(1)
@@ -59,7 +59,7 @@ class Vae(nn.Module):
         self.encoder = Encoder()
         self.decoder = Decoder()
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         x, y = self.encoder(image)  # (2,)
         z = self.decoder(x)  # (1, 28, 28)
         return z, x, y

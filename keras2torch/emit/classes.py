@@ -15,6 +15,8 @@ from keras2torch.structure.block import Block
 from keras2torch.structure.body import Member, items_source
 
 _INPUT_NAMES = ("x", "y", "z")
+_FEW = 3
+"""How many outputs the annotation of a `forward` counts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def write_class(
         block.inputs, statements, block.outputs, reserved, parameters=names, skips=not block.flat
     )
     parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
-    returns = "torch.Tensor" if len(block.outputs) == 1 else "tuple[torch.Tensor, ...]"
+    returns = _returned(len(block.outputs))
     out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
     bound: dict[int, int] = {}
     shape: Shape | None = block.inputs[0].torch_shape if block.inputs else None
@@ -76,6 +78,13 @@ def write_class(
     else:
         out.append(f"        return {body.returns}")
     return ClassText(tuple(out), bound, body.parameters)
+
+
+def _returned(outputs: int) -> str:
+    if outputs == 1:
+        return "torch.Tensor"
+    words = ["torch.Tensor"] * outputs if 1 < outputs <= _FEW else ["torch.Tensor", "..."]
+    return f"tuple[{', '.join(words)}]"
 
 
 def _declared(block: Block) -> list[Member]:

@@ -70,6 +70,8 @@ class _Content:
     convs: int
     linears: int
     adds: bool
+    gates: bool
+    """Whether it, or a block in it, multiplies by a sigmoid what a tanh yields."""
     shortcut: bool
     """Whether what it adds to is what went in."""
     text: str
@@ -82,8 +84,9 @@ class _Content:
             sum(kind in _CONVOLUTIONS for kind in kinds),
             kinds.count("linear"),
             bool(sums),
+            _gates(block),
             any(value in block.inputs for values in sums for value in values),
-            "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines),
+            _text(block),
         )
 
     @property
@@ -99,9 +102,23 @@ class _Content:
         return bool({"conv_transpose", "upsample"} & self.kinds) or "F.interpolate(" in self.text
 
 
+def _text(block: Block) -> str:
+    """Its lines, a dot for each value, attribute and number."""
+    return "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines)
+
+
+def _gates(block: Block) -> bool:
+    text = _text(block)
+    return (". * ." in text and "torch.tanh(" in text and "torch.sigmoid(" in text) or any(
+        _gates(member.block) for member in block.members if member.block is not None
+    )
+
+
 _NAMES: tuple[tuple[str, Callable[[_Content], bool]], ...] = (
     ("EncoderBlock", lambda c: "attention" in c.kinds and c.norms),
     ("AttentionBlock", lambda c: "attention" in c.kinds),
+    ("GatedResidualBlock", lambda c: c.gates and c.adds and c.convs > 1),
+    ("GatedConv", lambda c: c.gates and c.convs > 1),
     ("InvertedResidual", lambda c: c.shortcut and "depthwise" in c.kinds and c.convs > 2),
     ("ResidualBlock", lambda c: c.adds and "depthwise" in c.kinds),
     ("ProjectionBlock", lambda c: c.adds and not c.shortcut and c.convs > 2),

@@ -21,7 +21,7 @@ class Occurrence:
     inputs: tuple[Value, ...]
     """What it reads from outside, in the order in which it does."""
     outputs: tuple[Value, ...]
-    """What is read outside, in the order in which it is computed."""
+    """What is read outside, in the order in which it is computed, or what its last line computes before the others."""
     members: tuple[Member, ...]
     """Its attributes, in the order in which they are used."""
     signature: object
@@ -35,8 +35,12 @@ def occurrence(
     *,
     most_inputs: int = _MOST_INPUTS,
     most_outputs: int = _MOST_OUTPUTS,
+    last_first: bool = False,
 ) -> Occurrence | None:
-    """The stretch, or None where it takes or yields too much for a class. `reading`: see `body.readers`."""
+    """The stretch, or None where it takes or yields too much for a class.
+
+    `reading`: see `body.readers`; `last_first`: whether the output of its last line is the first of its outputs.
+    """
     inside: dict[int, int] = {}
     inputs: dict[Value, int] = {}
     members: dict[Member, int] = {}
@@ -59,9 +63,10 @@ def occurrence(
                     words.append(piece)
         for value in line.targets:
             inside[id(value)] = len(inside)
+    order = (stop - 1, *range(start, stop - 1)) if last_first else range(start, stop)
     outputs = tuple(
         value
-        for line in lines[start:stop]
+        for line in map(lines.__getitem__, order)
         for value in line.targets
         if any(not start <= reader < stop for reader in reading.get(id(value), ()))
     )
@@ -94,7 +99,9 @@ def alike(
     signature: object,
     taken: Iterable[Occurrence] = (),
 ) -> list[Occurrence]:
-    """All stretches of that signature, whose lines have those `forms`, apart from each other and from those `taken`."""
+    """All stretches of that signature with one output, whose lines have those `forms`, apart from each other and from
+    those `taken`.
+    """
     reading, length = readers(lines, outputs), len(forms)
     own = [line.form for line in lines]
     free = [True] * len(lines)

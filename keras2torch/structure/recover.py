@@ -24,7 +24,7 @@ from keras2torch.structure.joining import join_lines
 from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
 from keras2torch.structure.naming import free_name, kind_of, shared_words, snake
 from keras2torch.structure.order import depth_first
-from keras2torch.structure.repeats import innermost_repeat
+from keras2torch.structure.repeats import innermost_repeat, repeat_with_two_outputs
 from keras2torch.structure.residual import without_sum
 from keras2torch.structure.stages import find_sequences, find_stages
 
@@ -136,7 +136,7 @@ def _unused(members: Iterable[Member], used: Iterable[Member]) -> list[Member]:
 
 
 def _collapse_repeats(lines: list[Line], outputs: Sequence[Value]) -> Iterator[Block]:
-    while found := innermost_repeat(lines, outputs):
+    while found := innermost_repeat(lines, outputs) or repeat_with_two_outputs(lines, outputs):
         bare = fitting(lines, found, without_sum(lines, outputs, found))
         block, instances = make_block(lines, found, bare)
         _replace(lines, zip((*found, *bare), instances, strict=True))

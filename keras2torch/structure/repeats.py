@@ -20,6 +20,8 @@ from keras2torch.structure.windows import SHORTEST, Candidate, Windows
 _LEAST_SAVING = 4.0
 _LEAST_SAVING_OF_A_CHAIN = 12.0
 """Of a straight chain of plain layers, which `nn.Sequential` writes as well."""
+_LEAST_SAVING_OF_TWO_OUTPUTS = 8.0
+"""Of a stretch with two outputs, which is harder to read."""
 
 _LEAST_JOINS_WITHIN, _LEAST_CHAINS_WITHIN = 2, 3
 """How often a stretch stands in another that is better understood by it: one that joins branches, a straight one."""
@@ -33,18 +35,21 @@ class Repeat:
     saving: float
 
 
-def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | None:
-    """The stretches that save most lines as one class, or None where no class is worth its lines."""
+def best_repeat(lines: Sequence[Line], outputs: Sequence[Value], aside: int = 0) -> Repeat | None:
+    """The stretches that save most lines as one class, or None where no class is worth its lines.
+
+    `aside`: how many values they yield beside what their last lines compute.
+    """
     if len(lines) < 2 * SHORTEST:
         return None
     straight = not any(len(line.reads) > 1 or any(each.block for each in line.members) for line in lines)
     reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines)
     windows = Windows(lines, reading)
     best: Repeat | None = None
-    for candidate in sorted(windows.candidates(), key=lambda each: (-each.bound, each.length)):
+    for candidate in sorted(windows.candidates(aside), key=lambda each: (-each.bound, each.length)):
         if best is not None and candidate.bound <= best.saving:
             break
-        for group in _groups(lines, candidate, reading, users, staged):
+        for group in _groups(lines, candidate, reading, users, staged, aside):
             saving = windows.saving(candidate.length, np.array([each.start for each in group]))
             first = group[0]
             plain = all(as_modules(line) is not None for line in lines[first.start : first.stop])
@@ -54,6 +59,12 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> Repeat | Non
             if worth and (best is None or saving > best.saving):
                 best = Repeat(tuple(group), saving)
     return best
+
+
+def repeat_with_two_outputs(lines: Sequence[Line], outputs: Sequence[Value]) -> list[Occurrence]:
+    """As `best_repeat`, of stretches that yield a value beside that of their last line: a skip connection, a state."""
+    best = best_repeat(lines, outputs, aside=1)
+    return list(best.occurrences) if best is not None and best.saving >= _LEAST_SAVING_OF_TWO_OUTPUTS else []
 
 
 def innermost_repeat(lines: Sequence[Line], outputs: Sequence[Value]) -> list[Occurrence]:
@@ -80,13 +91,18 @@ def _groups(
     reading: Mapping[int, Sequence[int]],
     users: Mapping[int, set[int]],
     staged: Sequence[bool],
+    aside: int,
 ) -> Iterator[list[Occurrence]]:
     """The stretches by their exact structure; of those that overlap the earlier ones."""
     groups: dict[object, list[Occurrence]] = {}
     for start in candidate.starts.tolist():
         stop = start + candidate.length
         cuts = any(staged[start:stop]) or all(_applies_block(line) for line in lines[start:stop])
-        found = None if cuts else occurrence(lines, start, stop, reading)
+        found = (
+            occurrence(lines, start, stop, reading, most_outputs=1 + aside, last_first=True)
+            if not cuts
+            else None
+        )
         if found is not None:
             group = groups.setdefault(found.signature, [])
             if not group or group[-1].stop <= found.start:

@@ -63,23 +63,31 @@ class Windows:
         names = _group_names(lines)
         self._common = np.array([0, *(_common(*pair) for pair in pairwise(names)), 0], dtype=np.int64)
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Windows whose lines have the forms of another's, in which nothing is computed that others read."""
+    def candidates(self, aside: int = 0) -> Iterator[Candidate]:
+        """Windows whose lines have the forms of another's, in which what others read is computed by the last line and
+        by `aside` (0 or 1) lines before it.
+        """
         digest = np.zeros(self._count, dtype=np.uint64)
         latest = np.full(self._count, -1, dtype=np.int64)
+        second = latest.copy()
         within = np.full(self._count, 1 << 30, dtype=np.int64)
         for length in range(1, min(LONGEST, self._count // 2) + 1):
             windows = self._count - length + 1
             digest = digest[:windows] * np.uint64(0x100000001B3) + self._mixed[length - 1 :]
             if length > 1:
-                latest = np.maximum(latest[:windows], self._last_read[length - 2 : length - 2 + windows])
+                newest = self._last_read[length - 2 : length - 2 + windows]
+                second = np.maximum(second[:windows], np.minimum(latest[:windows], newest))
+                latest = np.maximum(latest[:windows], newest)
                 within = np.minimum(within[:windows], self._common[length - 1 : length - 1 + windows])
             if length < SHORTEST:
                 continue
             starts = np.arange(windows)
-            allowed = (latest <= starts + length - 1) & (
-                self._moves[length - 1 : length - 1 + windows] == self._moves[:windows]
-            )
+            last = starts + length - 1
+            allowed = self._moves[length - 1 : length - 1 + windows] == self._moves[:windows]
+            if aside:
+                allowed &= (second <= last) & (latest > last) & (self._last_read[last] > last)
+            else:
+                allowed &= latest <= last
             starts = starts[allowed]
             order = np.argsort(digest[starts], kind="stable")
             keys = digest[starts][order]
