@@ -62,8 +62,8 @@ class BilstmTagger(nn.Module):
         self.bilstm2_backward.bias_hh_l0.requires_grad_(False)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
-        x = self.embedding(words)  # (?, 128)
         mask = words != 0
+        x = self.embedding(words)  # (?, 128)
         x = valid_first(x, mask)
         y, _ = self.bilstm1_forward(x)
         x = reverse_valid(x, mask)

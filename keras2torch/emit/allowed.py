@@ -48,7 +48,7 @@ _IN_PARTS = (
 _BUILTINS = frozenset(
     {
         "NotImplementedError", "ValueError", "abs", "bool", "enumerate", "float", "int", "isinstance", "len", "list",
-        "max", "min", "ord", "range", "str", "super", "tuple", "zip", "__file__",
+        "max", "min", "ord", "range", "str", "sum", "super", "tuple", "zip", "__file__",
     }
 )  # fmt: skip
 _TORCH = frozenset(
@@ -99,12 +99,12 @@ _MEMBERS = {
 """What may be asked of other modules."""
 _METHODS = frozenset(
     {
-        "abs", "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "bool", "ceil", "chunk", "clamp", "clone",
-        "contiguous", "cos", "cumprod", "cumsum", "detach", "device", "diagonal", "dim", "double", "dtype", "eval",
-        "exp", "expand", "expand_as", "flatten", "flip", "float", "floor", "fmod", "gather", "imag", "index_select",
-        "int", "is_floating_point", "load_state_dict", "log", "logsumexp", "long", "masked_fill", "max", "mean", "min",
-        "movedim", "mul", "narrow", "new_empty", "new_full", "new_ones", "new_tensor", "new_zeros", "norm", "permute",
-        "pow",
+        "abs", "all", "amax", "amin", "any", "append", "argmax", "argmin", "argsort", "bool", "ceil", "chunk", "clamp",
+        "clone", "contiguous", "cos", "cumprod", "cumsum", "detach", "device", "diagonal", "dim", "double", "dtype",
+        "eval", "exp", "expand", "expand_as", "flatten", "flip", "float", "floor", "fmod", "gather", "imag",
+        "index_select", "int", "is_floating_point", "load_state_dict", "log", "logsumexp", "long", "masked_fill",
+        "max", "mean", "min", "movedim", "mul", "narrow", "new_empty", "new_full", "new_ones",
+        "new_tensor", "new_zeros", "norm", "permute", "pow",
         "prod", "real", "relu", "remainder", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll", "round",
         "rsqrt", "scatter", "scatter_add", "select", "shape", "sigmoid", "sign", "sin", "size", "softmax", "sort",
         "split", "sqrt", "square", "squeeze", "std", "sub", "sum", "swapaxes", "t", "tanh", "tile", "to", "topk",
@@ -189,7 +189,7 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
     }
     bases = definition.bases if isinstance(definition, ast.ClassDef) else []
     known_by_place = freezing | {id(base) for base in bases if ast.unparse(base) == HUB_MIXIN}
-    series = set() if in_part else set(_series(definition))
+    series = set() if in_part else {*_series(definition), *_loops(definition)}
     for node in ast.walk(definition):
         if id(node) in known_by_place:
             continue
@@ -213,6 +213,26 @@ def _series(definition: ast.ClassDef | ast.FunctionDef) -> Iterator[ast.AST]:
                 (each,) = node.generators
                 if re.fullmatch(r"for [i_] in range\([0-9]+\)", ast.unparse(each).strip()):
                     yield from (node, each)
+
+
+def _loops(definition: ast.ClassDef | ast.FunctionDef) -> Iterator[ast.For]:
+    """Of a `forward`: each `for block in self.blocks:` whose body calls the block, and puts aside what it yields."""
+    for method in definition.body:
+        if not (isinstance(method, ast.FunctionDef) and method.name == "forward"):
+            continue
+        for node in method.body:
+            match node:
+                case ast.For(
+                    target=ast.Name(id=name),
+                    iter=ast.Attribute(value=ast.Name(id="self")),
+                    body=[ast.Assign(value=ast.Call(func=ast.Name(id=called))), *more],
+                    orelse=[],
+                ) if name == called and all(_appends(each) for each in more):
+                    yield node
+
+
+def _appends(node: ast.stmt) -> bool:
+    return re.fullmatch(r"\w+\.append\(\w+\)", ast.unparse(node)) is not None
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -65,12 +65,13 @@ def write_class(
     last_alone = bool(lines) and block.outputs == (lines[-1].value,) and statements[-1].pattern == "{}"
     returned = lines.pop() if last_alone and not whole else None
     for line in lines:
-        bound[id(line.value)] = len(out)
         comment = ""
-        if whole and line.value.dtype != "bool" and line.value.torch_shape != shape:
-            shape = line.value.torch_shape
-            comment = f"  # {_shape_text(shape)}"
-        text = f"        {line.text}"
+        if (value := line.value) is not None:
+            bound[id(value)] = len(out)
+            if whole and value.dtype != "bool" and value.torch_shape != shape:
+                shape = value.torch_shape
+                comment = f"  # {_shape_text(shape)}"
+        text = f"        {'    ' * line.depth}{line.text}"
         out += [text + comment] if len(text + comment) <= WIDTH else wrapped(text)
     if returned is not None:
         bound[id(returned.value)] = len(out)
@@ -111,8 +112,13 @@ def _init_head(block: Block) -> list[str]:
 def _declaration(member: Member) -> list[str]:
     if not member.items:
         return wrapped(f"        self.{member.name} = {member.source}")
-    items = [piece for item in items_source(member.items) for piece in _item(item)]
-    return [f"        self.{member.name} = {member.construction.function}(", *items, "        )"]
+    function, sources = member.construction.function, items_source(member.items)
+    if member.is_list and len(sources) == 1:
+        return wrapped(f"        self.{member.name} = {function}({sources[0].removeprefix('*')})")
+    items = [piece for item in sources for piece in _item(item)]
+    if member.is_list:
+        items = ["            [", *(f"    {item}" for item in items), "            ]"]
+    return [f"        self.{member.name} = {function}(", *items, "        )"]
 
 
 def _item(source: str) -> list[str]:

@@ -76,6 +76,19 @@ class Value:
         return tuple(self.shape[axis] for axis in self.axes)
 
 
+@dataclass(frozen=True)
+class Loop:
+    """`for block in self.<over>:` round a statement that calls `block`: its code begins behind that name."""
+
+    over: str
+    starts: tuple[Value, ...]
+    """What it goes on from, one value for each that the statement binds; its code speaks of these."""
+    asides: tuple[Value, ...]
+    """What it puts aside, one value a round, in order."""
+    results: tuple[int | None, ...]
+    """Which of the values each output of a block goes on as; None if it is put aside."""
+
+
 @dataclass(eq=False)
 class Statement:
     """`target = code` in the emitted forward. `pattern` shows where the values stand in a tuple target."""
@@ -91,6 +104,7 @@ class Statement:
     """Path of the Keras layer whose rule wrote it."""
     call: int = 0
     """Which call of that layer it belongs to."""
+    loop: Loop | None = None
 
 
 @dataclass

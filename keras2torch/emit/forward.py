@@ -5,10 +5,11 @@ A chain lives in one variable; a new one is taken only while the old is still ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from keras2torch.emit.code import Statement, Value, render, values_in
+from keras2torch.emit.code import Loop, Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
 
 _POOL = ("x", "y", "z")
@@ -21,10 +22,11 @@ _KEPT_NAMES = frozenset({"mask", "h", "c"})
 
 @dataclass(frozen=True)
 class Line:
-    """One statement as text, and the value it binds."""
+    """One statement as text, the value it binds, and how many loops it stands in."""
 
     text: str
-    value: Value
+    value: Value | None
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def write_body(
     scope = Names(reserved | frozenset((*_POOL, *_MORE)) | _KEPT_NAMES)
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
-    bound |= {id(value) for statement in statements for value in (statement.value, *statement.also)}
+    bound |= {id(value) for statement in statements for value in _bound_by(statement)}
     for number, value in enumerate(inputs):
         name = parameters[number] if parameters is not None else scope.unique(value.hint or "x", "x")
         variables[id(value)] = name
@@ -69,14 +71,21 @@ def write_body(
 
     lines: list[Line] = []
     live = {id(value) for value in inputs}
+    loops = _Loops(scope, variables)
     for number, statement in enumerate(statements):
-        text = render(statement.code, lambda value: variables.get(id(value)) if id(value) in bound else None)
         dying = [value for value in reads[number] if last_read[id(value)] == number]
         live -= {id(value) for value in dying}
         in_use = {variables[key] for key in live} | kept
+        if statement.loop is not None:
+            lines += loops.lines(statement, statement.loop, dying, in_use)
+            written = (statement.value, *statement.also, *statement.loop.asides)
+            live |= {id(value) for value in written if id(value) in last_read}
+            continue
+        text = render(statement.code, lambda value: variables.get(id(value)) if id(value) in bound else None)
+        text = loops.spelled(text)
         names = []
         for value in (statement.value, *statement.also):
-            free = [variables[id(v)] for v in dying if variables[id(v)] not in in_use]
+            free = [name for v in dying if (name := variables[id(v)]) not in in_use and name.isidentifier()]
             read = first_read.get(id(value), len(statements))
             named = skips and identifier(value.hint or "x", "x") not in _KEPT_NAMES
             if named and read < len(statements) and last_read[id(value)] - read > _LONG:
@@ -92,6 +101,62 @@ def write_body(
         lines.append(Line(f"{statement.pattern.format(*names)} = {text}", statement.value))
     results = [variables[id(value)] for value in outputs]
     return Body(names_of_inputs, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
+
+
+def _bound_by(statement: Statement) -> tuple[Value, ...]:
+    asides = statement.loop.asides if statement.loop is not None else ()
+    return (statement.value, *statement.also, *asides)
+
+
+class _Loops:
+    """Writes loops: what goes on stays in its variable, what is put aside goes into a list."""
+
+    def __init__(self, scope: Names, variables: dict[int, str]) -> None:
+        self._scope, self._variables = scope, variables
+        self._lists: dict[str, int] = {}
+
+    def lines(
+        self, statement: Statement, loop: Loop, dying: Sequence[Value], in_use: set[str]
+    ) -> Iterator[Line]:
+        """The lines of a loop. `dying`: values read here for the last time; `in_use`: names of those that are not."""
+        variables = self._variables
+        used = in_use | {variables[id(value)] for value in statement.code.values()}
+        values = (statement.value, *statement.also)
+        entered: dict[int, str] = {}
+        for value, start in zip(values, loop.starts, strict=True):
+            had = variables[id(start)]
+            name = had
+            if had in in_use or start not in dying or not had.isidentifier():
+                name = _choose(value, (), used, self._scope, (*_POOL, *_MORE))
+                yield Line(f"{name} = {had}", None)
+            used.add(name)
+            entered[id(start)] = name
+        code = render(statement.code, lambda value: entered.get(id(value)) or variables[id(value)])
+        for value, start in zip(values, loop.starts, strict=True):
+            variables[id(value)] = entered[id(start)]
+        item, aside, many = self._scope.unique("block"), "", ""
+        if loop.asides:
+            aside, many = self._scope.unique("skip"), self._scope.unique("skips")
+            self._lists[many] = len(loop.asides)
+            variables.update({id(value): f"{many}[{n}]" for n, value in enumerate(loop.asides)})
+            yield Line(f"{many} = []", None)
+        yield Line(f"for {item} in self.{loop.over}:", None)
+        left = (variables[id(value)] for value in values)
+        names = [aside if number is None else next(left) for number in loop.results]
+        yield Line(f"{', '.join(names)} = {item}{code}", statement.value, 1)
+        if loop.asides:
+            yield Line(f"{many}.append({aside})", None, 1)
+
+    def spelled(self, text: str) -> str:
+        """An expression in which whole lists stand for all that was put into them."""
+        for name, length in self._lists.items():
+            items = [f"{name}[{number}]" for number in range(length)]
+            text = text.replace(", ".join(items), f"*{name}")
+            more = rf"(?<![^(]){re.escape(' + '.join(items))}"
+            text = re.sub(rf"{more}(?= \+ )", f"sum({name})", text)
+            # So that what the sum starts from is a tensor.
+            text = re.sub(rf"{more}(?![^)])", f"sum({name}[1:], {name}[0])", text)
+        return text
 
 
 def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names, pool: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from keras2torch.emit.code import Code, Statement, Value, render
+from keras2torch.emit.code import Code, Loop, Statement, Value, render
 from keras2torch.structure.construction import Construction
 
 if TYPE_CHECKING:
@@ -55,10 +55,16 @@ class Member:
         return f"{id(self.block) if self.block else ''}{self.construction.form}"
 
     @property
+    def is_list(self) -> bool:
+        """Of a container: whether it takes what it holds as a list."""
+        return self.construction.function == "nn.ModuleList"
+
+    @property
     def source(self) -> str:
         """The expression that makes it."""
         if self.items:
-            return f"{self.construction.function}({', '.join(items_source(self.items))})"
+            inner = ", ".join(items_source(self.items))
+            return f"{self.construction.function}({f'[{inner}]' if self.is_list else inner})"
         return self.construction.source(self.block.name if self.block else self.construction.function)
 
 
@@ -70,6 +76,16 @@ class Number:
 
 
 Piece = str | Value | Member | Number
+
+
+@dataclass(frozen=True)
+class Around:
+    """A loop over the instances that a container holds, round one line; see `emit.code.Loop`."""
+
+    container: Member
+    starts: tuple[Value, ...]
+    asides: tuple[Value, ...]
+    results: tuple[int | None, ...]
 
 
 @dataclass(eq=False)
@@ -85,6 +101,7 @@ class Line:
     """Which call of that layer."""
     container: tuple[str, int] = ("", 0)
     """Path of the nested model it stands in, and which call of that."""
+    around: Around | None = None
 
     @property
     def reads(self) -> list[Value]:
@@ -131,7 +148,13 @@ class Line:
                 case _:
                     parts.append(piece)
         value, *also = self.targets
-        return Statement(value, Code(tuple(parts)), self.pattern, also=tuple(also), layer=self.layer)
+        loop = None
+        if (around := self.around) is not None:
+            also = also[: len(around.starts) - 1]
+            loop = Loop(around.container.name, around.starts, around.asides, around.results)
+        return Statement(
+            value, Code(tuple(parts)), self.pattern, also=tuple(also), layer=self.layer, loop=loop
+        )
 
 
 def lines_of(

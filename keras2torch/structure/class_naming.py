@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keras2torch.emit.code import Value
 from keras2torch.emit.names import class_name, is_free_class_name, numbered
 from keras2torch.structure.block import Block
+from keras2torch.structure.body import Line
 from keras2torch.structure.naming import kind_of, shared_words
 
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "conv_transpose"})
@@ -70,6 +71,8 @@ class _Content:
     convs: int
     linears: int
     adds: bool
+    crosses: bool
+    """Whether it attends to another value than the one that asks, a mask aside."""
     gates: bool
     """Whether it, or a block in it, multiplies by a sigmoid what a tanh yields."""
     shortcut: bool
@@ -84,6 +87,7 @@ class _Content:
             sum(kind in _CONVOLUTIONS for kind in kinds),
             kinds.count("linear"),
             bool(sums),
+            any(_crosses(line) for line in block.lines),
             _gates(block),
             any(value in block.inputs for values in sums for value in values),
             _text(block),
@@ -107,6 +111,12 @@ def _text(block: Block) -> str:
     return "\n".join("".join(p if isinstance(p, str) else "." for p in line.pieces) for line in block.lines)
 
 
+def _crosses(line: Line) -> bool:
+    """Whether a line calls an attention on several values, masks aside."""
+    asked = [value for value in line.reads if value.dtype != "bool"]
+    return len(asked) > 1 and any(kind_of(member) == "attention" for member in line.members)
+
+
 def _gates(block: Block) -> bool:
     text = _text(block)
     return (". * ." in text and "torch.tanh(" in text and "torch.sigmoid(" in text) or any(
@@ -115,6 +125,8 @@ def _gates(block: Block) -> bool:
 
 
 _NAMES: tuple[tuple[str, Callable[[_Content], bool]], ...] = (
+    ("DecoderBlock", lambda c: c.crosses and c.norms),
+    ("CrossAttentionBlock", lambda c: c.crosses),
     ("EncoderBlock", lambda c: "attention" in c.kinds and c.norms),
     ("AttentionBlock", lambda c: "attention" in c.kinds),
     ("GatedResidualBlock", lambda c: c.gates and c.adds and c.convs > 1),

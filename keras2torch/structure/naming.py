@@ -18,7 +18,7 @@ _KINDS = (
     (re.compile(r"nn\.Linear"), "linear"),
     (re.compile(r"nn\.\w*Dropout\w*"), "dropout"),
     (re.compile(r"nn\.(Max|Avg|AdaptiveAvg|AdaptiveMax)Pool\dd"), "pool"),
-    (re.compile(r"nn\.MultiheadAttention"), "attention"),
+    (re.compile(r"nn\.MultiheadAttention|MultiHeadAttention"), "attention"),
     (re.compile(r"nn\.Buffer|nn\.Parameter"), "constant"),
 )
 

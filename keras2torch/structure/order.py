@@ -1,16 +1,19 @@
 """Puts the lines of a body in depth-first order: each branch is finished before the next one begins.
 
 Keras lists layers by their distance from the output, which interleaves the branches of a block. In depth-first order
-a block is a stretch of lines, and equal blocks are equal stretches. A call of a nested model stays together too.
+a block is a stretch of lines, and equal blocks are equal stretches. A call of a nested model stays together too. What
+many blocks read comes before all of them (`contexts`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 from keras2torch.emit.code import Value
 from keras2torch.structure.body import Line
 from keras2torch.structure.containers import Containers, depth
+from keras2torch.structure.contexts import contexts_first
 
 
 def depth_first(
@@ -35,7 +38,14 @@ def depth_first(
     writer = {id(value): unit_of(line) for line in lines for value in line.targets}
     roots = [writer[id(value)] for value in outputs if id(value) in writer]
     found: list[Line] = []
-    for unit in _in_order([*roots, *units], lambda unit: _needs(units[unit], writer, unit)):
+    needs = {unit: _needs(own, writer, unit) for unit, own in units.items()}
+    ordered = _in_order([*roots, *units], needs.__getitem__)
+    number = {unit: place for place, unit in enumerate(ordered)}
+    numbers = contexts_first(
+        [[number[each] for each in needs[unit]] for unit in ordered],
+        Counter(number[root] for root in roots),
+    )
+    for unit in map(ordered.__getitem__, numbers):
         own = units[unit]
         if isinstance(unit, int):
             found += own

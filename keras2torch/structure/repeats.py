@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras2torch.emit.code import Value
-from keras2torch.structure.body import Line, readers, users_of
+from keras2torch.structure.block import Block
+from keras2torch.structure.body import Line, Member, readers, users_of
+from keras2torch.structure.loops import goes_on
 from keras2torch.structure.matching import Occurrence, alike, occurrence, with_own_members
 from keras2torch.structure.plain import as_modules
 from keras2torch.structure.windows import SHORTEST, Candidate, Windows
@@ -43,7 +45,7 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value], aside: int = 0)
     if len(lines) < 2 * SHORTEST:
         return None
     straight = not any(len(line.reads) > 1 or any(each.block for each in line.members) for line in lines)
-    reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines)
+    reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines, readers(lines, outputs))
     windows = Windows(lines, reading)
     best: Repeat | None = None
     for candidate in sorted(windows.candidates(aside), key=lambda each: (-each.bound, each.length)):
@@ -117,17 +119,20 @@ def _applies_block(line: Line) -> bool:
     return applied is not None and applied[0].block is not None
 
 
-def _staged(lines: Sequence[Line]) -> list[bool]:
+def _staged(lines: Sequence[Line], reading: Mapping[int, Sequence[int]]) -> list[bool]:
     """Which lines stand in a run of blocks of one class that join branches: a stage, which no class should cut."""
     found = [False] * len(lines)
     for number in range(1, len(lines)):
-        before, after = lines[number - 1].applied(), lines[number].applied()
-        if (
-            before is not None
-            and after is not None
-            and before[0].block is not None
-            and before[0].block is after[0].block
-            and before[0].block.joins
+        before, after = lines[number - 1], lines[number]
+        if _are_of_one_class(before, after) and (
+            (before.applied() and after.applied()) or goes_on(before, after, reading) is not None
         ):
             found[number - 1] = found[number] = True
     return found
+
+
+def _are_of_one_class(before: Line, after: Line) -> bool:
+    match before.pieces, after.pieces:
+        case (Member(block=Block() as one), "(", *_), (Member(block=Block() as other), "(", *_):
+            return one is other and one.joins
+    return False

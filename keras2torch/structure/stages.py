@@ -1,4 +1,6 @@
-"""Straight chains within a body: runs of blocks become stages, runs of plain layers an `nn.Sequential`."""
+"""Straight chains within a body: runs of blocks become stages, runs of plain layers an `nn.Sequential`, and runs of
+blocks that take more than one value an `nn.ModuleList` with a loop over it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from keras2torch.emit.names import numbered
 from keras2torch.structure.block import Block
 from keras2torch.structure.body import Line, Member, readers
 from keras2torch.structure.construction import Construction
+from keras2torch.structure.loops import LEAST_CALLS, Run, loop_runs
 from keras2torch.structure.naming import kind_of
 from keras2torch.structure.plain import as_modules
 from keras2torch.structure.windows import extents
@@ -20,12 +23,18 @@ _LEAST_LAYERS = 12
 
 
 def find_stages(block: Block) -> None:
-    """Put runs of blocks that follow one another into `nn.Sequential` attributes of `block`."""
-    runs = [stage for run in _runs(block, _is_block) for stage in _split(run) if len(stage) >= _LEAST_BLOCKS]
-    apart = len({id(run[0].reads[0]) for run in runs}) == len(runs)
+    """Put runs of blocks that follow one another into attributes of `block`: `nn.Sequential`, or `nn.ModuleList`."""
+    chains = [Run(run, {0: 0}) for run in _runs(block, _is_block)]
+    stages = [each for run in chains for each in _split(run) if len(each.lines) >= _LEAST_BLOCKS]
+    loops = [each for run in loop_runs(block) for each in _split(run) if len(each.lines) >= LEAST_CALLS]
+    runs = sorted((*stages, *loops), key=lambda run: block.lines.index(run.lines[0]))
+    apart = len({id(run.value_in(run.lines[0])) for run in runs}) == len(runs)
     kind = "stage" if apart else "branch"
-    names = ["blocks"] if len(runs) == 1 else [f"{kind}{number}" for number in range(1, len(runs) + 1)]
-    _contain(block, runs, _free(block, names))
+    wishes = ["blocks"] if len(runs) == 1 else [f"{kind}{number}" for number in range(1, len(runs) + 1)]
+    names = dict(zip(map(id, runs), _free(block, wishes), strict=True))
+    _contain(block, [run.lines for run in stages], [names[id(run)] for run in stages])
+    for run in loops:
+        _loop(block, run, names[id(run)])
 
 
 def find_sequences(block: Block) -> None:
@@ -90,20 +99,20 @@ def _follows(line: Line, before: Line, reading: Mapping[int, Sequence[int]]) -> 
     return line.reads == list(before.targets) and len(reading[id(before.targets[0])]) == 1
 
 
-def _split(run: Sequence[Line]) -> list[list[Line]]:
+def _split(run: Run) -> list[Run]:
     """A run of blocks, cut where the extents of the tensor change, or where another class begins; but the first of a
     stage may be of a class of its own. A run of nothing but straight chains stays whole.
     """
-    if not any(member.block and member.block.joins for line in run for member in line.members):
-        return [list(run)]
+    if not any(member.block and member.block.joins for line in run.lines for member in line.members):
+        return [run]
     stages: list[list[Line]] = []
-    for number, line in enumerate(run):
-        resized = extents(line.reads[0]) != extents(line.targets[0])
-        other = number > 0 and line.members[0].block is not run[number - 1].members[0].block
+    for number, line in enumerate(run.lines):
+        resized = extents(run.value_in(line)) != extents(run.value_out(line))
+        other = number > 0 and line.members[0].block is not run.lines[number - 1].members[0].block
         if not stages or resized or (other and len(stages[-1]) > 1):
             stages.append([])
         stages[-1].append(line)
-    return stages
+    return [Run(stage, run.moves) for stage in stages]
 
 
 def _contain(block: Block, runs: Sequence[Sequence[Line]], names: Sequence[str]) -> None:
@@ -119,5 +128,19 @@ def _contain(block: Block, runs: Sequence[Sequence[Line]], names: Sequence[str])
         block.containers.append(container)
         first, last = run[0], run[-1]
         whole = replace(first, targets=last.targets, pieces=(container, "(", first.reads[0], ")"))
-        start = block.lines.index(first)
-        block.lines[start : start + len(run)] = [whole]
+        _replace(block, run, whole)
+
+
+def _loop(block: Block, run: Run, name: str) -> None:
+    """Replace a run by a loop over a list of its modules."""
+    items = [line.members[0] for line in run.lines]
+    container = Member(name, Construction("nn.ModuleList"), items=items)
+    for number, item in enumerate(items):
+        item.name = f"{name}.{number}"
+    block.containers.append(container)
+    _replace(block, run.lines, run.looped(container))
+
+
+def _replace(block: Block, run: Sequence[Line], whole: Line) -> None:
+    start = block.lines.index(run[0])
+    block.lines[start : start + len(run)] = [whole]
