@@ -45,7 +45,7 @@ def reverse_valid(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return take_steps(x, (mask.sum(dim=1, keepdim=True) - 1 - steps) % x.shape[1])
 
 
-class BilstmTagger(nn.Module):
+class BiLSTMTagger(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(20000, 128)
@@ -77,11 +77,10 @@ class BilstmTagger(nn.Module):
         x = torch.cat([x, y], dim=-1)  # (?, 256)
         x = spread_valid(x, mask, zero_masked=True)
         x = self.dropout(x)
-        x = torch.softmax(self.tags(x), dim=-1)  # (?, 17)
-        return x
+        return torch.softmax(self.tags(x), dim=-1)  # (?, 17)
 
 
-Model = BilstmTagger
+Model = BiLSTMTagger
 
 
 def load_model(

@@ -1,7 +1,7 @@
 """convnext_tiny, converted from ConvNeXtTiny.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -113,7 +113,7 @@ class DownsamplingBlock2(nn.Module):
         return self.conv(x.permute(0, 3, 1, 2))
 
 
-class ConvnextTiny(nn.Module):
+class ConvNeXtTiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convnext_tiny_prestem_normalization = Normalization((3, 1, 1))
@@ -136,19 +136,18 @@ class ConvnextTiny(nn.Module):
         self.convnext_tiny_head_layernorm = nn.LayerNorm(768, eps=1e-6)
         self.convnext_tiny_head_dense = nn.Linear(768, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = self.convnext_tiny_prestem_normalization(input_layer)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.convnext_tiny_prestem_normalization(x)
         x = self.stage1(x)  # (56, 56, 96)
         x = self.stage2(x)  # (192, 28, 28)
         x = self.stage3(x)  # (384, 14, 14)
         x = self.stage4(x)  # (768, 7, 7)
         x = x.mean(dim=(2, 3))  # (768,)
         x = self.convnext_tiny_head_layernorm(x)
-        x = torch.softmax(self.convnext_tiny_head_dense(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.convnext_tiny_head_dense(x), dim=-1)  # (1000,)
 
 
-Model = ConvnextTiny
+Model = ConvNeXtTiny
 
 
 def load_model(

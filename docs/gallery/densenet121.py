@@ -1,7 +1,7 @@
 """densenet121, converted from DenseNet121.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -31,38 +31,30 @@ class DenseLayer(nn.Module):
         return torch.cat([x, y], dim=1)
 
 
-class Densenet121(nn.Module):
+class DenseNet121(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
         self.pool1 = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stage1 = nn.Sequential(
-            *[DenseLayer(64 + 32 * i) for i in range(6)],
-        )
+        self.stage1 = nn.Sequential(*[DenseLayer(64 + 32 * i) for i in range(6)])
         self.pool2_bn = nn.BatchNorm2d(256, eps=1.001e-5, momentum=0.01)
         self.pool2_conv = nn.Conv2d(256, 128, 1, bias=False)
         self.pool2_pool = nn.AvgPool2d(2)
-        self.stage2 = nn.Sequential(
-            *[DenseLayer(128 + 32 * i) for i in range(12)],
-        )
+        self.stage2 = nn.Sequential(*[DenseLayer(128 + 32 * i) for i in range(12)])
         self.pool3_bn = nn.BatchNorm2d(512, eps=1.001e-5, momentum=0.01)
         self.pool3_conv = nn.Conv2d(512, 256, 1, bias=False)
         self.pool3_pool = nn.AvgPool2d(2)
-        self.stage3 = nn.Sequential(
-            *[DenseLayer(256 + 32 * i) for i in range(24)],
-        )
+        self.stage3 = nn.Sequential(*[DenseLayer(256 + 32 * i) for i in range(24)])
         self.pool4_bn = nn.BatchNorm2d(1024, eps=1.001e-5, momentum=0.01)
         self.pool4_conv = nn.Conv2d(1024, 512, 1, bias=False)
         self.pool4_pool = nn.AvgPool2d(2)
-        self.stage4 = nn.Sequential(
-            *[DenseLayer(512 + 32 * i) for i in range(16)],
-        )
+        self.stage4 = nn.Sequential(*[DenseLayer(512 + 32 * i) for i in range(16)])
         self.bn = nn.BatchNorm2d(1024, eps=1.001e-5, momentum=0.01)
         self.predictions = nn.Linear(1024, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.conv1_bn(self.conv1_conv(input_layer)), inplace=True)  # (64, 112, 112)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.conv1_bn(self.conv1_conv(x)), inplace=True)  # (64, 112, 112)
         x = self.pool1(x)  # (64, 56, 56)
         x = self.stage1(x)  # (256, 56, 56)
         x = F.relu(self.pool2_bn(x), inplace=True)
@@ -79,11 +71,10 @@ class Densenet121(nn.Module):
         x = self.stage4(x)  # (1024, 7, 7)
         x = F.relu(self.bn(x), inplace=True)
         x = x.mean(dim=(2, 3))  # (1024,)
-        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 
 
-Model = Densenet121
+Model = DenseNet121
 
 
 def load_model(

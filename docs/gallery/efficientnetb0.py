@@ -1,7 +1,7 @@
 """efficientnetb0, converted from EfficientNetB0.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -114,7 +114,7 @@ class InvertedBlock(nn.Module):
         return self.project_bn(self.project_conv(x))
 
 
-class Efficientnetb0(nn.Module):
+class EfficientNetB0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.normalization = Normalization((3, 1, 1))
@@ -154,8 +154,8 @@ class Efficientnetb0(nn.Module):
         self.top_dropout = nn.Dropout(0.2)
         self.predictions = nn.Linear(1280, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = input_layer * 0.00392156862745098
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x * 0.00392156862745098
         x = self.normalization(x)
         x = F.pad(x, (0, 1, 0, 1))  # (3, 225, 225)
         x = F.silu(self.stem_bn(self.stem_conv(x)), inplace=True)  # (32, 112, 112)
@@ -173,11 +173,10 @@ class Efficientnetb0(nn.Module):
         x = F.silu(self.top_bn(self.top_conv(x)), inplace=True)  # (1280, 7, 7)
         x = x.mean(dim=(2, 3))  # (1280,)
         x = self.top_dropout(x)
-        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 
 
-Model = Efficientnetb0
+Model = EfficientNetB0
 
 
 def load_model(

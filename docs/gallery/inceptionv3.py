@@ -1,7 +1,7 @@
 """inception_v3, converted from InceptionV3.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 299, 299), in Keras (N, 299, 299, 3)
+    x: float32 (N, 3, 299, 299), in Keras (N, 299, 299, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -176,8 +176,8 @@ class InceptionV3(nn.Module):
         )
         self.predictions = nn.Linear(2048, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = self.branch1(input_layer)  # (64, 147, 147)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.branch1(x)  # (64, 147, 147)
         x = self.max_pooling2d(x)  # (64, 73, 73)
         x = self.branch2(x)  # (192, 71, 71)
         x = self.max_pooling2d_1(x)  # (192, 35, 35)
@@ -193,8 +193,7 @@ class InceptionV3(nn.Module):
         x = torch.cat([x, z, y], dim=1)  # (1280, 8, 8)
         x = self.branch8(x)  # (2048, 8, 8)
         x = x.mean(dim=(2, 3))  # (2048,)
-        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 
 
 Model = InceptionV3

@@ -1,7 +1,7 @@
 """mobilenetv2_1.00_224, converted from MobileNetV2.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -53,7 +53,7 @@ class InvertedBlock(nn.Module):
         return self.project_bn(self.project(x))
 
 
-class Mobilenetv2100224(nn.Module):
+class MobileNetV2(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.Conv1 = nn.Conv2d(3, 32, 3, stride=2, bias=False)
@@ -88,8 +88,8 @@ class Mobilenetv2100224(nn.Module):
         self.Conv_1_bn = nn.BatchNorm2d(1280, eps=0.001, momentum=0.001)
         self.predictions = nn.Linear(1280, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = self.Conv1(F.pad(input_layer, (0, 1, 0, 1)))  # (32, 112, 112)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.Conv1(F.pad(x, (0, 1, 0, 1)))  # (32, 112, 112)
         x = F.relu6(self.bn_Conv1(x), inplace=True)
         x = F.relu6(self.expanded_conv_depthwise_BN(self.expanded_conv_depthwise(x)), inplace=True)
         x = self.expanded_conv_project_BN(self.expanded_conv_project(x))  # (16, 112, 112)
@@ -99,11 +99,10 @@ class Mobilenetv2100224(nn.Module):
         x = self.stage4(x)  # (320, 7, 7)
         x = F.relu6(self.Conv_1_bn(self.Conv_1(x)), inplace=True)  # (1280, 7, 7)
         x = x.mean(dim=(2, 3))  # (1280,)
-        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 
 
-Model = Mobilenetv2100224
+Model = MobileNetV2
 
 
 def load_model(

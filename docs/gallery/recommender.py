@@ -42,8 +42,7 @@ class Recommender(nn.Module):
         x = self.dropout1(x)
         x = F.relu(self.dense2(x))  # (64,)
         x = self.dropout2(x)
-        x = torch.sigmoid(self.score(x))  # (1,)
-        return x
+        return torch.sigmoid(self.score(x))  # (1,)
 
 
 Model = Recommender

@@ -1,7 +1,7 @@
 """resnet50, converted from ResNet50.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -57,7 +57,7 @@ class ProjectionBlock(nn.Module):
         return F.relu(y, inplace=True)
 
 
-class Resnet50(nn.Module):
+class ResNet50(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
@@ -83,19 +83,18 @@ class Resnet50(nn.Module):
         )
         self.predictions = nn.Linear(2048, 1000)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.conv1_bn(self.conv1_conv(input_layer)), inplace=True)  # (64, 112, 112)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.conv1_bn(self.conv1_conv(x)), inplace=True)  # (64, 112, 112)
         x = self.pool1_pool(x)  # (64, 56, 56)
         x = self.stage1(x)  # (256, 56, 56)
         x = self.stage2(x)  # (512, 28, 28)
         x = self.stage3(x)  # (1024, 14, 14)
         x = self.stage4(x)  # (2048, 7, 7)
         x = x.mean(dim=(2, 3))  # (2048,)
-        x = torch.softmax(self.predictions(x), dim=-1)  # (1000,)
-        return x
+        return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 
 
-Model = Resnet50
+Model = ResNet50
 
 
 def load_model(

@@ -41,17 +41,14 @@ class TransformerEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(20000, 256)
-        self.blocks = nn.Sequential(
-            *[EncoderBlock() for _ in range(4)],
-        )
+        self.blocks = nn.Sequential(*[EncoderBlock() for _ in range(4)])
         self.label = nn.Linear(256, 2)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
         x = self.embedding(words)  # (128, 256)
         x = self.blocks(x)
         x = x.mean(dim=1)  # (256,)
-        x = torch.softmax(self.label(x), dim=-1)  # (2,)
-        return x
+        return torch.softmax(self.label(x), dim=-1)  # (2,)
 
 
 Model = TransformerEncoder

@@ -1,7 +1,7 @@
 """digits, converted from two_conv_classifier.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 1, 28, 28), in Keras (N, 28, 28, 1)
+    x: float32 (N, 1, 28, 28), in Keras (N, 28, 28, 1)
 Outputs:
     float32 (N, 10)
 """
@@ -26,15 +26,14 @@ class Digits(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.dense = nn.Linear(1600, 10)
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.conv2d(input_layer), inplace=True)  # (32, 26, 26)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.conv2d(x), inplace=True)  # (32, 26, 26)
         x = self.max_pooling2d(x)  # (32, 13, 13)
         x = F.relu(self.conv2d_1(x), inplace=True)  # (64, 11, 11)
         x = self.max_pooling2d_1(x)  # (64, 5, 5)
         x = x.flatten(1)  # (1600,)
         x = self.dropout(x)
-        x = torch.softmax(self.dense(x), dim=-1)  # (10,)
-        return x
+        return torch.softmax(self.dense(x), dim=-1)  # (10,)
 
 
 Model = Digits

@@ -57,7 +57,7 @@ class DownBlock(nn.Module):
         return self.blocks(x)
 
 
-class Unet(nn.Module):
+class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
@@ -75,20 +75,19 @@ class Unet(nn.Module):
         self.mask = nn.Conv2d(32, 1, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        skip = self.blocks(image)  # (32, 128, 128)
-        skip_2 = self.down_block1(skip)  # (64, 64, 64)
-        x = self.down_block2(skip_2)  # (128, 32, 32)
-        y = self.down_block3(x)  # (256, 16, 16)
-        z = self.down_block4(y)  # (512, 8, 8)
-        z = self.up_block1(z, y)  # (256, 16, 16)
-        z = self.up_block2(z, x)  # (128, 32, 32)
-        z = self.up_block3(z, skip_2)  # (64, 64, 64)
-        z = self.up_block4(z, skip)  # (32, 128, 128)
-        mask = torch.sigmoid(self.mask(z))  # (1, 128, 128)
-        return mask
+        skip1 = self.blocks(image)  # (32, 128, 128)
+        skip2 = self.down_block1(skip1)  # (64, 64, 64)
+        skip3 = self.down_block2(skip2)  # (128, 32, 32)
+        skip4 = self.down_block3(skip3)  # (256, 16, 16)
+        x = self.down_block4(skip4)  # (512, 8, 8)
+        x = self.up_block1(x, skip4)  # (256, 16, 16)
+        x = self.up_block2(x, skip3)  # (128, 32, 32)
+        x = self.up_block3(x, skip2)  # (64, 64, 64)
+        x = self.up_block4(x, skip1)  # (32, 128, 128)
+        return torch.sigmoid(self.mask(x))  # (1, 128, 128)
 
 
-Model = Unet
+Model = UNet
 
 
 def load_model(

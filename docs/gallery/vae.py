@@ -32,9 +32,9 @@ class Encoder(nn.Module):
         x = F.relu(self.conv2(F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = x.flatten(1)
         x = F.relu(self.linear(x))
-        y = self.z_mean(x)
-        x = self.z_log_var(x)
-        return y, x
+        z_mean = self.z_mean(x)
+        z_log_var = self.z_log_var(x)
+        return z_mean, z_log_var
 
 
 class Decoder(nn.Module):
@@ -53,19 +53,19 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.conv_transpose3(x))
 
 
-class Vae(nn.Module):
+class VAE(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
         self.decoder = Decoder()
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        x, y = self.encoder(image)  # (2,)
-        z = self.decoder(x)  # (1, 28, 28)
-        return z, x, y
+        z_mean, z_log_var = self.encoder(image)  # (2,)
+        x = self.decoder(z_mean)  # (1, 28, 28)
+        return x, z_mean, z_log_var
 
 
-Model = Vae
+Model = VAE
 
 
 def load_model(

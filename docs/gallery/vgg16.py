@@ -1,7 +1,7 @@
 """vgg16, converted from VGG16.h5 (Keras 3.15.1).
 
 Inputs:
-    input_layer: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
+    x: float32 (N, 3, 224, 224), in Keras (N, 224, 224, 3)
 Outputs:
     float32 (N, 1000)
 """
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 
-class Vgg16(nn.Module):
+class VGG16(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
@@ -61,13 +61,12 @@ class Vgg16(nn.Module):
             nn.Softmax(dim=-1),
         )
 
-    def forward(self, input_layer: torch.Tensor) -> torch.Tensor:
-        x = self.features(input_layer)  # (512, 7, 7)
-        x = self.classifier(x)  # (1000,)
-        return x
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.features(x)  # (512, 7, 7)
+        return self.classifier(x)  # (1000,)
 
 
-Model = Vgg16
+Model = VGG16
 
 
 def load_model(

@@ -53,18 +53,24 @@ def write_class(
     statements = [line.statement() for line in block.lines]
     names = None if whole else _input_names(block.inputs)
     body = write_body(
-        block.inputs, statements, block.outputs, reserved, parameters=names, skips=not block.flat
+        block.inputs,
+        statements,
+        block.outputs,
+        reserved,
+        parameters=names,
+        plain=block.flat,
+        named_outputs=whole or bool(block.nested),
     )
     parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
     returns = _returned(len(block.outputs))
     out += wrapped(f"    def forward(self, {parameters}) -> {returns}:")
     bound: dict[int, int] = {}
     shape: Shape | None = block.inputs[0].torch_shape if block.inputs else None
-    lines = list(body.lines)
     # A statement that takes a tuple apart yields more than what it binds.
-    last_alone = bool(lines) and block.outputs == (lines[-1].value,) and statements[-1].pattern == "{}"
-    returned = lines.pop() if last_alone and not whole else None
-    for line in lines:
+    last_line = body.lines[-1] if body.lines and not block.flat else None
+    alone = bool(statements) and statements[-1].pattern == "{}" and statements[-1].loop is None
+    returned = last_line if last_line and alone and block.outputs == (last_line.value,) else None
+    for line in body.lines:
         comment = ""
         if (value := line.value) is not None:
             bound[id(value)] = len(out)
@@ -72,11 +78,10 @@ def write_class(
                 shape = value.torch_shape
                 comment = f"  # {_shape_text(shape)}"
         text = f"        {'    ' * line.depth}{line.text}"
+        if line is returned:
+            text = f"        return {line.text.partition(' = ')[2]}"
         out += [text + comment] if len(text + comment) <= WIDTH else wrapped(text)
-    if returned is not None:
-        bound[id(returned.value)] = len(out)
-        out += wrapped(f"        return {returned.text.partition(' = ')[2]}")
-    else:
+    if returned is None:
         out.append(f"        return {body.returns}")
     return ClassText(tuple(out), bound, body.parameters)
 
@@ -115,6 +120,9 @@ def _declaration(member: Member) -> list[str]:
     function, sources = member.construction.function, items_source(member.items)
     if member.is_list and len(sources) == 1:
         return wrapped(f"        self.{member.name} = {function}({sources[0].removeprefix('*')})")
+    line = f"        self.{member.name} = {function}({', '.join(sources)})"
+    if len(sources) == 1 and len(line) <= WIDTH:
+        return [line]
     items = [piece for item in sources for piece in _item(item)]
     if member.is_list:
         items = ["            [", *(f"    {item}" for item in items), "            ]"]

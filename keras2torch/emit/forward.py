@@ -11,13 +11,7 @@ from dataclasses import dataclass
 
 from keras2torch.emit.code import Loop, Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
-
-_POOL = ("x", "y", "z")
-_MORE = ("u", "v", "w")
-_LONG = 4
-"""Over how many statements a value is kept that deserves a name: a skip connection."""
-# What a reader looks for by name, wherever it stands in a chain.
-_KEPT_NAMES = frozenset({"mask", "h", "c"})
+from keras2torch.emit.wishes import KEPT_NAMES, POOL, VARIABLES, input_names, output_names, skip_names
 
 
 @dataclass(frozen=True)
@@ -45,31 +39,31 @@ def write_body(
     reserved: frozenset[str] = frozenset(),
     *,
     parameters: Sequence[str] | None = None,
-    skips: bool = False,
+    plain: bool = False,
+    named_outputs: bool = False,
 ) -> Body:
     """Name every value and render the statements; `reserved` are names of the file that a variable would hide.
 
     `parameters`: names for the inputs, which are then variables like others; without, each has the name of its layer
-    and keeps it. `skips`: whether a value that is needed much later than at first has a name that says so.
+    and keeps it, but a single one that nobody named is `x`, or `inputs` if several statements read it. What is needed
+    much later than at first is a `skip`. `named_outputs`: whether each of several outputs has the name of its layer.
+    `plain`: nothing of this, only names of layers and variables as they are free.
     """
-    scope = Names(reserved | frozenset((*_POOL, *_MORE)) | _KEPT_NAMES)
+    scope = Names(reserved | frozenset(VARIABLES) | KEPT_NAMES)
     variables: dict[int, str] = {}
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in _bound_by(statement)}
-    for number, value in enumerate(inputs):
-        name = parameters[number] if parameters is not None else scope.unique(value.hint or "x", "x")
-        variables[id(value)] = name
-    names_of_inputs = tuple(variables[id(value)] for value in inputs)
-    kept = set() if parameters is not None else set(names_of_inputs)
     reads = [list(values_in(statement.code, lambda value: id(value) in bound)) for statement in statements]
+    given = list(parameters) if parameters is not None else input_names(inputs, reads, scope, plain=plain)
+    variables.update(zip(map(id, inputs), given, strict=True))
+    kept = {name for name in given if name not in VARIABLES} if parameters is None else set()
     last_read = {id(value): number for number, values in enumerate(reads) for value in values}
     last_read.update({id(value): len(statements) for value in outputs})
-    first_read: dict[int, int] = {}
-    for number, values in enumerate(reads):
-        for value in values:
-            first_read.setdefault(id(value), number)
+    wishes = {} if plain else skip_names(statements, reads, outputs)
+    wishes |= output_names(outputs) if named_outputs and not plain else {}
 
     lines: list[Line] = []
+    named: set[str] = set()
     live = {id(value) for value in inputs}
     loops = _Loops(scope, variables)
     for number, statement in enumerate(statements):
@@ -77,7 +71,7 @@ def write_body(
         live -= {id(value) for value in dying}
         in_use = {variables[key] for key in live} | kept
         if statement.loop is not None:
-            lines += loops.lines(statement, statement.loop, dying, in_use)
+            lines += loops.lines(statement, statement.loop, dying, in_use | named)
             written = (statement.value, *statement.also, *statement.loop.asides)
             live |= {id(value) for value in written if id(value) in last_read}
             continue
@@ -85,14 +79,13 @@ def write_body(
         text = loops.spelled(text)
         names = []
         for value in (statement.value, *statement.also):
-            free = [name for v in dying if (name := variables[id(v)]) not in in_use and name.isidentifier()]
-            read = first_read.get(id(value), len(statements))
-            named = skips and identifier(value.hint or "x", "x") not in _KEPT_NAMES
-            if named and read < len(statements) and last_read[id(value)] - read > _LONG:
-                name = scope.unique("skip")
+            if id(value) in wishes:
+                name = scope.unique(wishes[id(value)])
+                named.add(name)
             else:
-                spare = [name for name in free if not name.startswith("skip")]
-                name = _choose(value, spare, in_use, scope, (*_POOL, *_MORE) if skips else _POOL)
+                free = [variables[id(v)] for v in dying]
+                spare = [name for name in free if name not in in_use | named and name.isidentifier()]
+                name = _choose(value, spare, in_use, scope, POOL if plain else VARIABLES)
             variables[id(value)] = name
             names.append(name)
             in_use.add(name)
@@ -100,7 +93,7 @@ def write_body(
                 live.add(id(value))
         lines.append(Line(f"{statement.pattern.format(*names)} = {text}", statement.value))
     results = [variables[id(value)] for value in outputs]
-    return Body(names_of_inputs, tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
+    return Body(tuple(given), tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
 
 
 def _bound_by(statement: Statement) -> tuple[Value, ...]:
@@ -127,7 +120,7 @@ class _Loops:
             had = variables[id(start)]
             name = had
             if had in in_use or start not in dying or not had.isidentifier():
-                name = _choose(value, (), used, self._scope, (*_POOL, *_MORE))
+                name = _choose(value, (), used, self._scope, VARIABLES)
                 yield Line(f"{name} = {had}", None)
             used.add(name)
             entered[id(start)] = name
@@ -162,8 +155,8 @@ class _Loops:
 def _choose(value: Value, free: Sequence[str], in_use: set[str], scope: Names, pool: Sequence[str]) -> str:
     """A variable for `value`; `free` are those whose value is read here for the last time."""
     wish = identifier(value.hint or "x", "x")
-    if wish in _KEPT_NAMES:
+    if wish in KEPT_NAMES:
         candidates = [wish, *(name for name in free if name.split("_")[0] == wish)]
     else:
-        candidates = [*(name for name in free if name.split("_")[0] not in _KEPT_NAMES), *pool]
+        candidates = [*(name for name in free if name.split("_")[0] not in KEPT_NAMES), *pool]
     return next((name for name in candidates if name not in in_use), None) or scope.unique(wish)

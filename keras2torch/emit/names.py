@@ -93,10 +93,57 @@ def is_free_class_name(name: str) -> bool:
     return identifier(name) == name and name not in _RESERVED
 
 
+_SPELLINGS = {
+    spelling.lower(): spelling
+    for spelling in (
+        "BiGRU", "BiLSTM", "CNN", "ConvNeXt", "DCGAN", "DenseNet", "DNN", "EfficientNet", "GAN", "GRU",
+        "InceptionResNet", "LeNet", "LSTM", "MLP", "MnasNet", "MobileNet", "NASNet", "RegNetX", "RegNetY", "ResNet",
+        "ResNetRS", "ResNeXt", "RNN", "SqueezeNet", "UNet", "VAE", "VGG",
+    )
+}  # fmt: skip
+"""How people write the names of well-known nets, which Keras keeps in lower case."""
+_WIDTH_AND_SIZE = re.compile(r"_[01]\.\d+_\d+$")
+"""What `mobilenetv2_1.00_224` says of its channels and images: no part of the name of a class."""
+
+
 def class_name(wish: str) -> str:
-    """PascalCase for the module class; capitals that are there stay (`ResNet50` stays `ResNet50`)."""
-    words = [word for word in re.split(r"[^0-9A-Za-z]+", wish[:_LONGEST]) if word]
-    name = "".join(word[0].upper() + word[1:] for word in words)
+    """PascalCase for the module class; capitals that are there stay, and known nets are spelled as people do:
+    `resnet50` is `ResNet50`.
+    """
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", _WIDTH_AND_SIZE.sub("", wish)[:_LONGEST]) if word]
+    name = ""
+    for word in map(_pascal, words):
+        name += f"_{word}" if name[-1:].isdigit() and word[0].isdigit() else word
     if not name or name[0].isdigit():
         name = f"Model{name}"
     return f"{name}Net" if name in _RESERVED - {"Model"} else name
+
+
+def _pascal(word: str) -> str:
+    known = re.fullmatch(r"([a-z]+?)((?:v?\d|b\d).*)?", word.lower())
+    spelling = _SPELLINGS.get(known[1]) if known else None
+    if spelling is None:
+        return word[0].upper() + word[1:]
+    version = word[len(spelling) :]
+    return spelling + re.sub(r"(?<![A-Za-z])[a-z]", lambda letter: letter[0].upper(), version)
+
+
+def is_default_name(name: str) -> bool:
+    """Whether Keras named the layer: `conv2d_17` and `dense` say no more than the class does."""
+    return re.sub(r"_\d+$", "", name) in _DEFAULTS or name.startswith(("tf.", "tf_op_layer_", "tf_"))
+
+
+_DEFAULTS = frozenset(
+    {
+        "activation", "add", "average", "average_pooling2d", "batch_normalization", "bidirectional", "concatenate",
+        "conv1d", "conv2d", "conv2d_transpose", "conv3d", "dense", "depthwise_conv2d", "dot", "dropout", "embedding",
+        "flatten", "global_average_pooling2d", "gru", "input", "input_layer", "lambda", "layer_normalization",
+        "leaky_re_lu", "lstm", "max_pooling1d", "max_pooling2d", "maximum", "multi_head_attention", "multiply",
+        "permute", "re_lu", "reshape", "separable_conv2d", "softmax", "subtract", "up_sampling2d", "zero_padding2d",
+    }
+)  # fmt: skip
+
+
+def says_nothing(name: str) -> bool:
+    """Whether an input is called so because nobody named it: `input_1`, or `conv2d_input` for a first layer."""
+    return is_default_name(name) or is_default_name(name.removesuffix("_input"))

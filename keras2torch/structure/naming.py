@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence, Set
 from itertools import takewhile
 
-from keras2torch.emit.names import identifier, is_free_attribute, numbered
+from keras2torch.emit.names import identifier, is_default_name, is_free_attribute, numbered
 from keras2torch.structure.body import Member
 
 _KINDS = (
@@ -75,22 +75,6 @@ def _suffixes(names: Sequence[str]) -> list[str]:
 def shared_words(names: Sequence[Sequence[str]]) -> int:
     """With how many words all names begin."""
     return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*names, strict=False)))
-
-
-def is_default_name(name: str) -> bool:
-    """Whether Keras named the layer: `conv2d_17` and `dense` say no more than the class does."""
-    return re.sub(r"_\d+$", "", name) in _DEFAULTS or name.startswith(("tf.", "tf_op_layer_", "tf_"))
-
-
-_DEFAULTS = frozenset(
-    {
-        "activation", "add", "average", "average_pooling2d", "batch_normalization", "bidirectional", "concatenate",
-        "conv1d", "conv2d", "conv2d_transpose", "conv3d", "dense", "depthwise_conv2d", "dot", "dropout", "embedding",
-        "flatten", "global_average_pooling2d", "gru", "input_layer", "lambda", "layer_normalization", "leaky_re_lu",
-        "lstm", "max_pooling1d", "max_pooling2d", "maximum", "multi_head_attention", "multiply", "permute", "re_lu",
-        "reshape", "separable_conv2d", "softmax", "subtract", "up_sampling2d", "zero_padding2d",
-    }
-)  # fmt: skip
 
 
 def kind_of(member: Member) -> str:

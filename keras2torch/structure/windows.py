@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from keras2torch.emit.code import Value
+from keras2torch.emit.names import is_default_name
 from keras2torch.structure.body import Line
-from keras2torch.structure.naming import is_default_name, shared_words
+from keras2torch.structure.naming import shared_words
 
 Numbers = npt.NDArray[np.int64]
 

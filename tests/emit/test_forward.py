@@ -22,8 +22,8 @@ def test_a_chain_lives_in_one_variable() -> None:
     second = step(call("g", first.value))
     third = step(call("h", second.value))
     written = body([source], [first, second, third], [third.value])
-    assert written.parameters == ("input_1",)
-    assert [line.text for line in written.lines] == ["x = f(input_1)", "x = g(x)", "x = h(x)"]
+    assert written.parameters == ("x",)  # nobody named it
+    assert [line.text for line in written.lines] == ["x = f(x)", "x = g(x)", "x = h(x)"]
     assert written.returns == "x"
     assert [line.value for line in written.lines] == [first.value, second.value, third.value]
 
@@ -44,10 +44,10 @@ def test_a_tensor_that_is_still_needed_keeps_its_variable() -> None:
 
 
 def test_more_live_tensors_than_short_names_take_their_hints() -> None:
-    source = value("x")
+    source = value("image")
     steps = [step(call(f"f{i}", source), hint=f"branch/{i}") for i in range(5)]
     total = step(call("cat", *(each.value for each in steps)))
-    written = body([source], [*steps, total], [total.value])
+    written = write_body([source], [*steps, total], [total.value], plain=True)
     assert [line.text.split(" = ")[0] for line in written.lines[:5]] == [
         "x",
         "y",
@@ -55,8 +55,45 @@ def test_more_live_tensors_than_short_names_take_their_hints() -> None:
         "branch_3",
         "branch_4",
     ]
-    assert written.parameters == ("x_2",)  # x is taken for the chain
     assert written.lines[-1].text == "x = cat(x, y, z, branch_3, branch_4)"
+
+
+def test_an_input_that_is_called_as_a_variable_is_one() -> None:
+    sources = [value("y"), value("x")]
+    first = step(call("f", sources[1]))
+    second = step(call("g", *sources))
+    last = step(call("h", first.value, second.value))
+    written = body(sources, [first, second, last], [last.value])
+    assert written.parameters == ("y", "x")
+    assert [line.text for line in written.lines] == ["z = f(x)", "y = g(y, x)", "z = h(z, y)"]
+
+
+def test_what_is_kept_for_later_is_a_skip_and_so_is_what_is_read_in_the_same_way() -> None:
+    source = value("image")
+    steps = [step(call("self.enter", source))]
+    for number in range(3):
+        steps.append(step(call(f"self.down{number}", steps[-1].value)))
+    x = steps.pop()
+    lines = [*steps, x]
+    for number, kept in enumerate(reversed(steps)):
+        lines.append(step(call(f"self.up{number}", lines[-1].value, kept.value)))
+    written = write_body([source], lines, [lines[-1].value])
+    assert [line.text for line in written.lines] == [
+        "skip1 = self.enter(image)",
+        "skip2 = self.down0(skip1)",
+        "skip3 = self.down1(skip2)",
+        "x = self.down2(skip3)",
+        "x = self.up0(x, skip3)",
+        "x = self.up1(x, skip2)",
+        "x = self.up2(x, skip1)",
+    ]
+
+
+def test_several_outputs_have_the_names_that_somebody_gave_their_layers() -> None:
+    source = value("image")
+    mean, spread = step(call("f", source), "z_mean"), step(call("g", source), "dense_3")
+    written = write_body([source], [mean, spread], [mean.value, spread.value], named_outputs=True)
+    assert written.returns == "z_mean, x"
 
 
 def test_an_input_is_never_overwritten() -> None:

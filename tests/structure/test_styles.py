@@ -242,7 +242,7 @@ def test_the_classes_that_a_person_would_write(name: str, tmp_path: Path) -> Non
 
 def test_what_grows_evenly_is_a_series(tmp_path: Path) -> None:
     text = assert_same(growing(), tmp_path / "growing")
-    assert "*[DenseLayer(3 + 2 * i) for i in range(5)]," in text
+    assert "*[DenseLayer(3 + 2 * i) for i in range(5)]" in text
 
 
 def test_a_block_is_told_whether_to_add(tmp_path: Path) -> None:
