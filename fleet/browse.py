@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from db.queries import jobs, reports, workers
+from db.queries import audit, jobs, reports, workers
 from db.queries.job_detail import JobDetail, job_detail
-from db.states import JobState
+from db.states import JobState, WorkerState
 from fleet.consoles import plain
 from fleet.errors import FleetError
 from workers.recipe import as_text
@@ -41,13 +41,7 @@ def show_status(found: dict[str, Any], console: Console) -> None:
     lately = ", ".join(f"{count} {outcome}" for outcome, count in found["last_ten_minutes"].items())
     console.print(f"lately   {lately or 'no attempt ended'} in the last ten minutes")
     if found["workers"]:
-        table = _table("worker", "state", "slots", "running", "device", "last heard")
-        for worker in found["workers"]:
-            busy, slots = str(worker.running), str(worker.slots)
-            table.add_row(
-                worker.id, str(worker.state), slots, busy, worker.device, _moment(worker.heartbeat_at)
-            )
-        console.print(table)
+        show_workers(found["workers"], console)
     if found["running"]:
         table = _table("job", "stage", "since", "model")
         for job in found["running"]:
@@ -68,6 +62,32 @@ def show_status(found: dict[str, Any], console: Console) -> None:
                 plain(as_text(batch.options)),
             )
         console.print(table)
+
+
+def show_workers(found: list[workers.WorkerRow], console: Console) -> None:
+    """One line a worker."""
+    table = _table("worker", "state", "slots", "running", "device", "version", "last heard")
+    for worker in found:
+        asked = worker.drain_requested_at is not None and worker.state is WorkerState.ACTIVE
+        table.add_row(
+            worker.id,
+            "asked to drain" if asked else str(worker.state),
+            str(worker.slots),
+            str(worker.running),
+            plain(worker.device),
+            plain(str(worker.versions.get("keras2torch", ""))),
+            _moment(worker.heartbeat_at),
+        )
+    console.print(table)
+
+
+def show_audit(found: list[audit.AuditRow], console: Console) -> None:
+    """One line an act."""
+    table = _table("act", "when", "who", "what", "to", "jobs")
+    for act in found:
+        what, jobs = plain(act.action), str(act.jobs or "")
+        table.add_row(str(act.id), _moment(act.at), plain(act.actor), what, plain(act.subject), jobs)
+    console.print(table)
 
 
 def show_jobs(page: jobs.Page, console: Console) -> None:

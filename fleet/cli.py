@@ -1,24 +1,21 @@
 """The operator's command. Every command can answer in JSON; every failure is one line and an exit code."""
 
-import json
 import logging
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
 
 from db.queries import jobs as job_queries
+from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, connect, places
+from fleet import browse, connect, operate
+from fleet.answering import AsJson, Dest, answer, given_database, print_json, sessions_of
 from fleet.asked import conversion_options, export_formats, with_options
 from fleet.consoles import LogFormatter, console
-from fleet.errors import FleetError, UsageError
-from fleet.settings import Settings, load_settings
+from fleet.errors import FleetError
+from fleet.settings import load_settings
 from keras2torch.errors import one_line
 from storage.errors import StorageError
 
@@ -30,12 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_T = TypeVar("_T")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
-Dest = Annotated[
-    str | None, typer.Option(help="Destination whose embedded database to read; default: the one used last.")
-]
 INTERRUPTED = 130
 
 
@@ -71,7 +62,7 @@ def migrate(
     formats = export_formats(export)
     with run(source, dest, options, settings, console(sys.stderr), export=formats) as migrated:
         if as_json:
-            _print_json(report.document(migrated))
+            print_json(report.document(migrated))
         else:
             report.show(migrated, console())
     if not migrated.finished:
@@ -83,13 +74,14 @@ def migrate(
 @app.command()
 def status(dest: Dest = None, as_json: AsJson = False) -> None:
     """Jobs by state, workers, what runs now, the newest batches."""
-    with _reading(dest)() as session:
+    with sessions_of(dest)() as session:
         found = browse.status(session)
-    _answer(found, browse.show_status, as_json)
+    answer(found, browse.show_status, as_json)
 
 
-@app.command()
+@app.command(context_settings=operate.NEGATIONS)
 def jobs(
+    words: operate.Filter = None,
     dest: Dest = None,
     state: Annotated[list[JobState] | None, typer.Option(help="Only these states; may be repeated.")] = None,
     error: Annotated[
@@ -102,12 +94,16 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, by number."""
-    wanted = job_queries.JobFilter(
-        batch_id=batch, states=tuple(state or ()), error_kind=error, key_contains=key
-    )
-    with _reading(dest)() as session:
+    given = {Field.STATE: state, Field.ERROR: error, Field.KEY: key, Field.BATCH: batch}
+    terms = [
+        Term(field, tuple(value) if isinstance(value, list) else (value,))
+        for field, value in given.items()
+        if value is not None
+    ]
+    wanted = Search((*operate.search_of(words).terms, *joined(terms).terms))
+    with sessions_of(dest)() as session:
         page = job_queries.list_jobs(session, wanted, after=after, limit=limit)
-    _answer(page, browse.show_jobs, as_json)
+    answer(page, browse.show_jobs, as_json)
 
 
 @app.command()
@@ -115,9 +111,9 @@ def job(
     job_id: Annotated[int, typer.Argument(metavar="ID")], dest: Dest = None, as_json: AsJson = False
 ) -> None:
     """Everything known of one job: attempts, reasons, parity, files, events."""
-    with _reading(dest)() as session:
+    with sessions_of(dest)() as session:
         found = browse.detail(session, job_id)
-    _answer(found, browse.show_job, as_json)
+    answer(found, browse.show_job, as_json)
 
 
 @app.command()
@@ -153,7 +149,16 @@ def up(workers: Annotated[int | None, typer.Option(min=1, help="Conversions at o
 @app.command()
 def upgrade() -> None:
     """Create the schema in FLEET_DATABASE_URL, or bring it up to date."""
-    connect.open_database(_given_database(load_settings()), create=True).dispose()
+    connect.open_database(given_database(load_settings()), create=True).dispose()
+
+
+app.command(context_settings=operate.NEGATIONS)(operate.retry)
+app.command(context_settings=operate.NEGATIONS)(operate.cancel)
+app.command()(operate.hold)
+app.command()(operate.release)
+app.command()(operate.workers)
+app.command()(operate.drain)
+app.command("audit")(operate.history)
 
 
 def main() -> None:
@@ -171,43 +176,6 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     print(f"fleet: {one_line(message, 4000)}", file=sys.stderr)
     sys.exit(code)
-
-
-def _reading(dest: str | None) -> sessionmaker[Session]:
-    settings = load_settings()
-    if dest is not None:
-        url = _embedded_url(places.state_dir(connect.open_store(dest, settings), settings))
-    elif settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-    else:
-        url = _embedded_url(places.last_used())
-    return connect.sessions_of(connect.open_database(url, create=False), read_only=True)
-
-
-def _embedded_url(state: Path) -> str:
-    from fleet.embedded import StateDir
-
-    if not (state / "fleet.db").is_file():
-        raise UsageError(f"no fleet database in {state}")
-    return StateDir(state).database_url
-
-
-def _given_database(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise UsageError("set FLEET_DATABASE_URL")
-    return settings.database_url.get_secret_value()
-
-
-def _answer(value: _T, show: Callable[[_T, Console], None], as_json: bool) -> None:
-    if as_json:
-        _print_json(browse.as_json(value))
-    else:
-        show(value, console())
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=1)
-    sys.stdout.write("\n")
 
 
 def _log_to_stderr(level: int = logging.INFO) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from db.queries import jobs, reports
+from db.search import Field, Search, Term
 from db.states import JobState
 from fleet.consoles import plain
 from fleet.migrate import Migrated
@@ -62,7 +63,12 @@ def show(migrated: Migrated, console: Console) -> None:
         summary = _summary(session, migrated)
         problems = jobs.list_jobs(
             session,
-            jobs.JobFilter(batch_id=migrated.batch_id, states=(JobState.FAILED, JobState.QUARANTINED)),
+            Search(
+                (
+                    Term(Field.BATCH, (migrated.batch_id,)),
+                    Term(Field.STATE, (JobState.FAILED, JobState.QUARANTINED)),
+                )
+            ),
             limit=_PROBLEMS_READ,
         )
     console.print(Group(*_tables(summary)))
@@ -138,7 +144,9 @@ def _summary(session: Session, migrated: Migrated) -> reports.BatchSummary:
 def _all_jobs(session: Session, batch_id: int, limit: int) -> Iterator[jobs.JobRow]:
     after: int | None = None
     while limit > 0:
-        page = jobs.list_jobs(session, jobs.JobFilter(batch_id=batch_id), after=after, limit=min(limit, 1000))
+        page = jobs.list_jobs(
+            session, Search((Term(Field.BATCH, (batch_id,)),)), after=after, limit=min(limit, 1000)
+        )
         yield from page.jobs
         limit -= len(page.jobs)
         after = page.next_after

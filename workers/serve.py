@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import platform
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -106,16 +107,22 @@ def _on_the_books(
         )
     closed = threading.Event()
 
-    def say(state: WorkerState) -> None:
+    def say(state: WorkerState) -> bool:
+        """Whether somebody wants this worker to stop."""
         try:
             with sessions.begin() as session:
-                rows.beat(session, worker_id, state)
+                return rows.beat(session, worker_id, state).drain
         except SQLAlchemyError as error:
             log.warning("worker row not renewed: %s", str(error).splitlines()[0])
+            return False
 
     def beat() -> None:
         while not closed.wait(settings.heartbeat_seconds):
-            say(WorkerState.DRAINING if leases.draining else WorkerState.ACTIVE)
+            asked = say(WorkerState.DRAINING if leases.draining else WorkerState.ACTIVE)
+            if asked and not leases.draining:
+                log.info("asked to drain")
+                # The way a process supervisor stops it; a second way to stop would need a second set of proofs.
+                os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=beat, name="worker-row", daemon=True)
     thread.start()

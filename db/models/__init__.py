@@ -2,6 +2,7 @@
 
 from db.models.artifact import Artifact, JobArtifact
 from db.models.attempt import Attempt
+from db.models.audit import Audit
 from db.models.base import Base
 from db.models.batch import Batch, BatchJob
 from db.models.event import Event
@@ -16,6 +17,7 @@ from db.models.worker import Worker
 __all__ = [
     "Artifact",
     "Attempt",
+    "Audit",
     "Base",
     "Batch",
     "BatchJob",

@@ -23,5 +23,7 @@ class Worker(Base):
     """`cpu`, or the name and UUID of its GPU."""
     versions: Mapped[dict[str, Any]]
     state: Mapped[WorkerState] = mapped_column(default=WorkerState.ACTIVE)
+    drain_requested_at: Mapped[datetime | None]
+    """When somebody asked it to take nothing more, finish or hand back what it has, and stop."""
     started_at: Mapped[datetime] = mapped_column(default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(default=now())

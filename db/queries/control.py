@@ -51,6 +51,11 @@ def cancel(session: Session, job_ids: Sequence[int]) -> Cancelled:
     return Cancelled(cancelled=cancelled, requested=requested)
 
 
+def batch_state(session: Session, batch_id: int) -> BatchState | None:
+    """Where a batch stands, which it stays until the transaction ends; None if there is no such batch."""
+    return session.scalars(select(Batch.state).where(Batch.id == batch_id).with_for_update()).one_or_none()
+
+
 def hold(session: Session, batch_id: int) -> list[int]:
     """Pauses a batch: nothing of it starts any more; what runs may finish. Returns the jobs held."""
     _set_batch(session, batch_id, BatchState.HELD, BatchState.PLANNING, BatchState.RUNNING)

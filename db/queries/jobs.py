@@ -1,29 +1,18 @@
 """Which jobs there are and what they do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVarTuple
+from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, BatchJob, Job, Parity, Recipe, Source
+from db.models import Attempt, Job, Parity, Recipe, Source
+from db.queries.matching import matching
 from db.queries.predicates import in_state
+from db.search import Search
 from db.states import JobState
-
-_Columns = TypeVarTuple("_Columns")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobFilter:
-    """Which jobs to list; every field narrows."""
-
-    batch_id: int | None = None
-    states: Sequence[JobState] = ()
-    error_kind: str | None = None
-    key_contains: str | None = None
-    """Part of the source's key, whatever the case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +62,10 @@ class Running:
 
 
 def list_jobs(
-    session: Session, wanted: JobFilter | None = None, *, after: int | None = None, limit: int = 100
+    session: Session, wanted: Search | None = None, *, after: int | None = None, limit: int = 100
 ) -> Page:
     """A page of jobs by number, beginning behind job `after`. As fast on the last page as on the first."""
-    query = _narrowed(
+    query = (
         select(
             Job.id,
             Source.key,
@@ -96,8 +85,8 @@ def list_jobs(
         )
         .join(Source, Source.id == Job.source_id)
         .join(Recipe, Recipe.id == Job.recipe_id)
-        .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence)),
-        wanted or JobFilter(),
+        .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence))
+        .where(*matching(wanted or Search()))
     )
     if after is not None:
         query = query.where(Job.id > after)
@@ -126,15 +115,3 @@ def running(session: Session) -> list[Running]:
         .order_by(Attempt.started_at, Attempt.job_id)
     )
     return [Running(**row._mapping) for row in rows]
-
-
-def _narrowed(query: Select[*_Columns], wanted: JobFilter) -> Select[*_Columns]:
-    if wanted.batch_id is not None:
-        query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == wanted.batch_id)
-    if wanted.states:
-        query = query.where(Job.state.in_(wanted.states))
-    if wanted.error_kind is not None:
-        query = query.where(Job.error_kind == wanted.error_kind)
-    if wanted.key_contains is not None:
-        query = query.where(Source.key.icontains(wanted.key_contains, autoescape=True))
-    return query

@@ -25,6 +25,7 @@ class WorkerRow:
     device: str
     versions: Mapping[str, Any]
     state: WorkerState
+    drain_requested_at: datetime | None
     started_at: datetime
     heartbeat_at: datetime
     running: int
@@ -49,16 +50,38 @@ def register(
     )
 
 
-def beat(session: Session, worker_id: str, state: WorkerState = WorkerState.ACTIVE) -> bool:
-    """Says that the worker lives; False if nobody knows it."""
-    known = session.scalars(
+@dataclass(frozen=True)
+class Heard:
+    """Answer to a worker that said that it lives."""
+
+    known: bool
+    """False: there is no such worker."""
+    drain: bool
+    """Somebody wants it to stop."""
+
+
+def beat(session: Session, worker_id: str, state: WorkerState = WorkerState.ACTIVE) -> Heard:
+    """Says that the worker lives."""
+    row = session.execute(
         update(Worker)
         .where(Worker.id == worker_id)
         .values(heartbeat_at=now(), state=state)
+        .returning(Worker.drain_requested_at)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    return Heard(known=row is not None, drain=row is not None and row.drain_requested_at is not None)
+
+
+def request_drain(session: Session, worker_id: str) -> bool:
+    """Asks a worker to stop, which it hears at its next heartbeat; False if it is not there, or gone."""
+    asked = session.scalars(
+        update(Worker)
+        .where(Worker.id == worker_id, Worker.state != WorkerState.GONE)
+        .values(drain_requested_at=now())
         .returning(Worker.id)
         .execution_options(synchronize_session=False)
     ).one_or_none()
-    return known is not None
+    return asked is not None
 
 
 def mark_gone(session: Session, *, silent_for_s: float) -> list[str]:

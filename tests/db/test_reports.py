@@ -3,6 +3,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db.queries import control, job_detail, jobs, queue, reports
 from db.records import ArtifactInfo, ErrorInfo, Reason
+from db.search import parse
 from db.states import TERMINAL, AttemptOutcome, BatchState, JobState
 from tests.db import zoo
 
@@ -106,7 +107,7 @@ def test_pages_are_complete_and_do_not_overlap(
     after: int | None = None
     while True:
         with sessions() as session:
-            page = jobs.list_jobs(session, jobs.JobFilter(batch_id=batch_id), after=after, limit=limit)
+            page = jobs.list_jobs(session, parse(f"batch:{batch_id}"), after=after, limit=limit)
         assert len(page.jobs) <= limit
         seen += [row.id for row in page.jobs]
         after = page.next_after
@@ -118,21 +119,36 @@ def test_pages_are_complete_and_do_not_overlap(
 @pytest.mark.parametrize(
     ("wanted", "keys"),
     [
-        (jobs.JobFilter(states=[JobState.RUNNING]), {"runs.h5"}),
-        (jobs.JobFilter(states=[JobState.RUNNING, JobState.QUEUED]), {"runs.h5", "Waits_100%.h5"}),
-        (jobs.JobFilter(error_kind="not-hdf5"), {"broken.h5"}),
-        (jobs.JobFilter(key_contains="BAD"), {"bad1.h5", "bad2.h5"}),
-        (jobs.JobFilter(key_contains="%"), {"Waits_100%.h5"}),
-        (jobs.JobFilter(key_contains="_"), {"Waits_100%.h5"}),
-        (jobs.JobFilter(key_contains="bad", states=[JobState.RUNNING]), set()),
-        (jobs.JobFilter(batch_id=999), set()),
+        ("state:running", {"runs.h5"}),
+        ("state:running,queued", {"runs.h5", "Waits_100%.h5"}),
+        ("error:not-hdf5", {"broken.h5"}),
+        ("key:BAD", {"bad1.h5", "bad2.h5"}),
+        ("key:%", {"Waits_100%.h5"}),
+        ("key:_", {"Waits_100%.h5"}),
+        ("key:bad state:running", set()),
+        ("state:running state:queued", {"runs.h5", "Waits_100%.h5"}),
+        ("state:failed -error:hdf5", {"bad1.h5", "bad2.h5", "worse.h5"}),
+        ("-error:unsupported -state:queued", {"ok.h5", "copy.h5", "broken.h5", "runs.h5"}),
+        ("layer:foo", {"bad1.h5", "bad2.h5", "worse.h5"}),
+        ("layer:Foo layer:Bar", {"worse.h5"}),
+        ("layer:Fo", set()),
+        ("key:bad?.h5", {"bad1.h5", "bad2.h5"}),
+        ("key:*100%.H5", {"Waits_100%.h5"}),
+        ("key:ok*", {"ok.h5"}),
+        ("bad1 unsupported", set()),
+        ("worker:w9", {"runs.h5"}),
+        ("converter:1 state:running", {"runs.h5"}),
+        ("converter:2", set()),
+        ("created-after:1h state:running", {"runs.h5"}),
+        ("created-before:1h", set()),
+        ("finished-after:2026-01-01 error:hdf5", {"broken.h5"}),
+        ("-finished-after:2026-01-01", {"runs.h5", "Waits_100%.h5"}),
+        ("batch:999", set()),
     ],
 )
-def test_filters_narrow(
-    sessions: sessionmaker[Session], batch_id: int, wanted: jobs.JobFilter, keys: set[str]
-) -> None:
+def test_filters_narrow(sessions: sessionmaker[Session], batch_id: int, wanted: str, keys: set[str]) -> None:
     with sessions() as session:
-        assert {row.key for row in jobs.list_jobs(session, wanted).jobs} == keys
+        assert {row.key for row in jobs.list_jobs(session, parse(wanted)).jobs} == keys
 
 
 def test_a_listed_job_shows_its_parity_and_its_error(sessions: sessionmaker[Session], batch_id: int) -> None:

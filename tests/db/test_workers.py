@@ -35,11 +35,21 @@ def test_a_beat_is_remembered_and_says_the_state(sessions: sessionmaker[Session]
     register(sessions, "w1")
     silence(sessions, "w1", 500)
     with sessions.begin() as session:
-        assert workers.beat(session, "w1", WorkerState.DRAINING)
-        assert not workers.beat(session, "stranger")
+        assert workers.beat(session, "w1", WorkerState.DRAINING) == workers.Heard(known=True, drain=False)
+        assert workers.beat(session, "stranger") == workers.Heard(known=False, drain=False)
         assert workers.mark_gone(session, silent_for_s=90) == []
         (row,) = workers.list_workers(session)
     assert row.state is WorkerState.DRAINING
+
+
+def test_a_worker_hears_at_its_next_beat_that_it_is_to_stop(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    with sessions.begin() as session:
+        assert workers.request_drain(session, "w1")
+        assert not workers.request_drain(session, "stranger")
+        assert workers.beat(session, "w1").drain
+        workers.beat(session, "w1", WorkerState.GONE)
+        assert not workers.request_drain(session, "w1"), "it has stopped"
 
 
 def test_silent_workers_are_marked_once(sessions: sessionmaker[Session]) -> None:
