@@ -18,6 +18,8 @@ from keras2torch.structure.plain import as_modules
 from keras2torch.structure.windows import extents
 
 _LEAST_BLOCKS = 2
+_ANSWERS = frozenset({"nn.LogSoftmax", "nn.Sigmoid", "nn.Softmax"})
+"""With which the part behind the features ends that says which class it is."""
 _LEAST_LAYERS = 12
 """Fewer are as well read by their names."""
 
@@ -60,7 +62,10 @@ def _content(run: Sequence[Line]) -> str:
     kinds = {kind_of(member) for line in run for member in line.members}
     if kinds & {"conv", "depthwise", "conv_transpose"}:
         return "features"
-    return "classifier" if "linear" in kinds else "layers"
+    made = [module.construction.function for line in run for module in as_modules(line) or ()]
+    if made[0] != "nn.Flatten":
+        return "layers"
+    return "classifier" if made[-1] in _ANSWERS else "head"
 
 
 def _free(block: Block, names: Sequence[str]) -> list[str]:

@@ -9,9 +9,9 @@ import pytest
 
 from keras2torch.emit.names import is_free_attribute
 from keras2torch.structure.naming import free_name
-from tests.crafted import Config, call, functional, layer, nested
+from tests.crafted import Config, call, functional, layer, nested, sequential
 from tests.emit.golden_models import source
-from tests.structure.styles import assert_same
+from tests.structure.styles import assert_same, classes_in, text_in_blocks
 
 
 def model(layers: list[Config], inputs: list[str], outputs: list[str], name: str = "net") -> Config:
@@ -378,3 +378,39 @@ def test_two_nested_models_with_names_that_are_cut_alike(tmp_path: Path) -> None
 
 def test_no_attribute_hides_a_method_of_the_hubs_mixin() -> None:
     assert free_name("push_to_hub", ()) == "push_to_hub_2"
+
+
+def straight(*layers: Config) -> Config:
+    first, *rest = layers
+    first["config"]["batch_input_shape"] = [None, 16, 16, 3] if first["class_name"] == "Conv2D" else [None, 9]
+    return sequential(first, *rest, name="net")
+
+
+def dense(count: int) -> list[Config]:
+    return [layer("Dense", f"dense_{number}", units=8, activation="tanh") for number in range(count)]
+
+
+def picture(*head: Config) -> Config:
+    pictures = [
+        layer("Conv2D", f"conv_{number}", filters=4, kernel_size=3, activation="relu") for number in range(4)
+    ]
+    return straight(*pictures, layer("Flatten", "flatten"), *head)
+
+
+def last(activation: str) -> Config:
+    return layer("Dense", "last", units=3, activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        (straight(*dense(3)), []),
+        (straight(*dense(7)), ["layers"]),
+        (picture(*dense(2), last("softmax")), ["features", "classifier"]),
+        (picture(*dense(2), last("linear")), ["features", "head"]),
+    ],
+)
+def test_long_chains_of_layers_are_called_what_they_do(config: Config, names: list[str]) -> None:
+    text = text_in_blocks(config)
+    assert re.findall(r"self\.(\w+) = nn\.Sequential\(", text) == names
+    assert len(classes_in(text)) == 1
