@@ -88,11 +88,12 @@ class InvertedResidual(nn.Module):
 
 
 class InvertedBlock(nn.Module):
-    def __init__(self, in_channels: int, kernel_size: int, out_channels: int, size: int) -> None:
+    def __init__(
+        self, in_channels: int, kernel_size: int, out_channels: int, pad: tuple[int, int, int, int]
+    ) -> None:
         super().__init__()
         hidden = 6 * in_channels
-        self.size = size
-        self.kernel_size = kernel_size
+        self.pad = pad
         self.expand_conv = nn.Conv2d(in_channels, hidden, 1, bias=False)
         self.expand_bn = nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01)
         self.dwconv = nn.Conv2d(hidden, hidden, kernel_size, stride=2, groups=hidden, bias=False)
@@ -104,7 +105,7 @@ class InvertedBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.silu(self.expand_bn(self.expand_conv(x)), inplace=True)
-        x = F.pad(x, (self.size, self.kernel_size // 2, self.size, self.kernel_size // 2))
+        x = F.pad(x, self.pad)
         x = F.silu(self.bn(self.dwconv(x)), inplace=True)
         y = x.mean(dim=(2, 3))
         y = y[:, :, None, None]
@@ -127,15 +128,15 @@ class EfficientNetB0(nn.Module):
         self.block1a_project_conv = nn.Conv2d(32, 16, 1, bias=False)
         self.block1a_project_bn = nn.BatchNorm2d(16, eps=0.001, momentum=0.01)
         self.stage1 = nn.Sequential(
-            InvertedBlock(16, 3, 24, size=0),
+            InvertedBlock(16, 3, 24, pad=(0, 1, 0, 1)),
             InvertedResidual(24, 3, 24, rate=0.025),
         )
         self.stage2 = nn.Sequential(
-            InvertedBlock(24, 5, 40, size=1),
+            InvertedBlock(24, 5, 40, pad=(1, 2, 1, 2)),
             InvertedResidual(40, 5, 40, rate=0.05),
         )
         self.stage3 = nn.Sequential(
-            InvertedBlock(40, 3, 80, size=0),
+            InvertedBlock(40, 3, 80, pad=(0, 1, 0, 1)),
             InvertedResidual(80, 3, 80, rate=0.07500000000000001),
             InvertedResidual(80, 3, 80, rate=0.08750000000000001),
             InvertedResidual(80, 5, 112, rate=0.0, residual=False),
@@ -143,7 +144,7 @@ class EfficientNetB0(nn.Module):
             InvertedResidual(112, 5, 112, rate=0.125),
         )
         self.stage4 = nn.Sequential(
-            InvertedBlock(112, 5, 192, size=1),
+            InvertedBlock(112, 5, 192, pad=(1, 2, 1, 2)),
             InvertedResidual(192, 5, 192, rate=0.15000000000000002),
             InvertedResidual(192, 5, 192, rate=0.1625),
             InvertedResidual(192, 5, 192, rate=0.17500000000000002),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ from keras2torch.structure.matching import Occurrence
 from keras2torch.structure.naming import member_names
 from keras2torch.structure.parameters import Parameter, Site, arguments_of
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _RESIDUAL = "residual"
 _IDLE = {"p": "0.0", "rate": "0.0"}
 """With which arguments a dropout does nothing."""
@@ -131,7 +133,11 @@ def _table(
         Site(argument.name, member.construction.function, argument.default)
         for member in first.members
         for argument in member.construction.literals()
-    ] + [Site("size", "", None) for line in lines[first.start : first.stop] for _ in line.numbers]
+    ] + [
+        Site("pad" if text.startswith("(") else "size", "", None)
+        for line in lines[first.start : first.stop]
+        for text in line.numbers
+    ]
     # Where the sum is missing, the dropout before it may be too.
     idle = first.members[len(bare[0].members) :] if bare else ()
     members = [each.members for each in found] + [(*each.members, *idle) for each in bare]
@@ -174,12 +180,14 @@ def _template(
                     pieces.append(replaced[piece])
                 case Number():
                     text = next(left)
-                    word = next((name for name in names if name in text.replace("(", " ").split()), None)
-                    if word is not None:
-                        kept[word] = None
-                        text = text.replace(word, f"self.{word}")
+                    words = [word for word in _WORD.findall(text) if word in names]
+                    if words:
+                        kept |= dict.fromkeys(words)
+                        text = _WORD.sub(
+                            lambda word: f"self.{word[0]}" if word[0] in names else word[0], text
+                        )
                         text = f"({text})" if " " in text and not _alone(line.pieces, place) else text
-                    pieces.append(text if word is not None else Number(text))
+                    pieces.append(text if words else Number(text))
                 case _:
                     pieces.append(piece)
         lines.append(replace(line, pieces=tuple(pieces)))

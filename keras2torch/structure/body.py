@@ -21,9 +21,12 @@ _TOKEN = re.compile(
     r'(?P<text>"(?:[^"\\]|\\.)*")'
     r"|self\.(?P<attribute>[A-Za-z_]\w*)"
     r"|(?P<value>\x00\d+\x00)"
+    r"|\x01(?P<pad>[^\x01]+)\x01"
     r"|(?P<word>[A-Za-z_]\w*)"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 )
+
+_TUPLE = re.compile(r"\((?:\d+, )+\d+\)")
 
 _INTEGER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 _LEAST_SERIES = 3
@@ -70,7 +73,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Number:
-    """A numeric literal in a line; one in another line of the same form may differ."""
+    """A number in a line, or all those of a padding; one in another line of the same form may differ."""
 
     text: str
 
@@ -168,6 +171,7 @@ def lines_of(
     for each in statements:
         operands: list[Value] = []
         text = render(each.code, lambda value: _placeholder(value, operands) if id(value) in bound else None)  # noqa: B023
+        text = _TUPLE.sub(lambda match: f"\x01{match[0]}\x01" if _is_padding(match) else match[0], text)
         pieces = tuple(_pieces(text, operands, members))
         for piece in pieces:
             if isinstance(piece, Member):
@@ -181,6 +185,16 @@ def _placeholder(value: Value, operands: list[Value]) -> str:
     return f"\x00{len(operands) - 1}\x00"
 
 
+def _is_padding(match: re.Match[str]) -> bool:
+    """Whether a tuple is what `F.pad` gets."""
+    before, depth = match.string[: match.start()], 0
+    for place in range(len(before) - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(before[place], 0)
+        if depth < 0:
+            return before.endswith("F.pad", 0, place)
+    return False
+
+
 def _pieces(text: str, operands: Sequence[Value], members: Mapping[str, Member]) -> Iterator[Piece]:
     plain = ""
     position = 0
@@ -192,8 +206,8 @@ def _pieces(text: str, operands: Sequence[Value], members: Mapping[str, Member])
             piece = members[match["attribute"]]
         elif match["value"]:
             piece = operands[int(match["value"][1:-1])]
-        elif match["number"]:
-            piece = Number(match["number"])
+        elif match["pad"] or match["number"]:
+            piece = Number(match["pad"] or match["number"])
         if piece is None:
             plain += match[0]
             continue

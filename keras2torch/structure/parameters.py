@@ -147,17 +147,18 @@ def _expression(column: Sequence[str], base: Sequence[str], name: str, sizes: bo
 
 
 def _tuple_expression(column: Sequence[str], base: Sequence[str], name: str) -> str | None:
-    """A tuple in which some elements are the parameter and the others always the same."""
+    """A tuple in which some elements are the parameter, or a multiple of a dilation, and the others always the same."""
     given = _integers(base)
     rows = [_value(text) for text in column]
     if given is None or len({len(row) for row in rows}) != 1:
         return None
     words = []
     for elements in zip(*rows, strict=True):
-        if list(elements) == given:
-            words.append(name)
-        elif len(set(elements)) == 1:
+        factor = elements[0] // given[0] if name == "dilation" and given[0] else 1
+        if len(set(elements)) == 1:
             words.append(str(elements[0]))
+        elif list(elements) == [factor * number for number in given]:
+            words.append(name if factor == 1 else f"{factor} * {name}")
         else:
             return None
     return f"({', '.join(words)}{',' if len(words) == 1 else ''})"

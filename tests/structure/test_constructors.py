@@ -116,6 +116,41 @@ def test_tuples_are_parameters_too(tmp_path: Path) -> None:
     assert re.findall(r"ResidualBlock\(\(1, (\d)\)", text) == ["3", "5", "3", "7"]
 
 
+def test_a_padding_that_differs_is_one_parameter(tmp_path: Path) -> None:
+    """What Keras pads before a stride of two is not the same at both ends."""
+
+    def step(prefix: str, before: str, number: int) -> list[Config]:
+        kernel = (3, 5, 3)[number]
+        return [
+            conv(f"{prefix}_a", before, 4, 1, activation="relu"),
+            conv(f"{prefix}_b", f"{prefix}_a", 4, kernel, strides=2, activation="relu"),
+            conv(f"{prefix}_c", f"{prefix}_b", 4, kernel, activation="tanh"),
+            layer("Conv2D", f"{prefix}_d", call(f"{prefix}_c"), filters=4, kernel_size=1),
+            *summed(prefix, f"{prefix}_c", conv(f"{prefix}_e", f"{prefix}_d", 4)),
+        ]
+
+    text = assert_same(chain(3, step, 32, 32, 4), tmp_path / "m")
+    assert "def __init__(self, kernel_size: int, pad: tuple[int, int, int, int]) -> None:" in text
+    assert text.count("F.pad(x, self.pad)") == 1
+    given = re.findall(r"\w+\((\d, \(.*\))\)", text)
+    assert given == ["3, (0, 1, 0, 1)", "5, (1, 2, 1, 2)", "3, (0, 1, 0, 1)"]
+
+
+def test_a_causal_padding_follows_from_the_dilation(tmp_path: Path) -> None:
+    def step(prefix: str, before: str, number: int) -> list[Config]:
+        causal = {"kernel_size": 3, "padding": "causal", "dilation_rate": 2**number}
+        return summed(
+            prefix,
+            before,
+            layer("Conv1D", f"{prefix}_a", call(before), filters=4, activation="relu", **causal),
+            layer("Conv1D", f"{prefix}_b", call(f"{prefix}_a"), filters=4, activation="relu", **causal),
+        )
+
+    text = assert_same(chain(4, step, 9, 4), tmp_path / "m")
+    assert "F.pad(x.transpose(1, 2), (2 * self.dilation, 0))" in text
+    assert re.findall(r"ResidualBlock\((.*)\)[,\n]", text) == ["", *(f"dilation={n}" for n in (2, 4, 8))]
+
+
 def test_the_default_of_torch_is_that_of_the_parameter(tmp_path: Path) -> None:
     def step(prefix: str, before: str, number: int) -> list[Config]:
         stride = 2 if number == 2 else 1

@@ -44,7 +44,8 @@ def test_a_block_returns_what_goes_on_and_what_is_put_aside(tmp_path: Path) -> N
     # The last block yields no more than its skip: it is not one of them.
     assert classes_in(text) == ["GatedConv", "GatedResidualBlock", "Net"]
     assert "def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:" in text
-    assert re.findall(r"GatedResidualBlock\((\d)\)", text) == ["1", "2", "4", "1", "2"]
+    given = ["", "dilation=2", "dilation=4", "", "dilation=2"]
+    assert re.findall(r"GatedResidualBlock\((.*)\),", text) == given
 
 
 def two_states(steps: int = 5) -> Config:
