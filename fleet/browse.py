@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from db.queries import audit, jobs, reports, workers
-from db.queries.job_detail import JobDetail, job_detail
+from db.queries.job_detail import AttemptRow, JobDetail, job_detail
 from db.states import JobState, WorkerState
 from fleet.consoles import plain
 from fleet.errors import FleetError
@@ -150,7 +150,7 @@ def show_job(job: JobDetail, console: Console) -> None:
         peak = f"{attempt.max_rss_bytes / 1e6:.0f} MB" if attempt.max_rss_bytes else ""
         table.add_row(
             str(attempt.fence),
-            str(attempt.outcome or attempt.stage or "running"),
+            str(attempt.outcome or _stage(attempt)),
             _moment(attempt.started_at),
             f"{took.total_seconds():.2f}",
             stages,
@@ -163,6 +163,9 @@ def show_job(job: JobDetail, console: Console) -> None:
         console.print(
             plain(f"file     {artifact.name} ({artifact.size} bytes) {artifact.key}"), soft_wrap=True
         )
+    for attempt in job.attempts:
+        if attempt.log_key:
+            console.print(plain(f"log      of try {attempt.fence}: {attempt.log_key}"), soft_wrap=True)
     for event in job.events:
         data = json.dumps(event.data) if event.data else ""
         console.print(plain(f"event    {_moment(event.at)} {event.type} {data}"), soft_wrap=True)
@@ -194,6 +197,11 @@ def _table(*headers: str) -> Table:
 
 def _moment(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _stage(attempt: AttemptRow) -> str:
+    done = "" if attempt.progress is None else f" {attempt.progress:.0%}"
+    return f"{attempt.stage or 'running'}{done}"
 
 
 def _figure(error: float | None) -> str:

@@ -26,6 +26,7 @@ from keras2torch.errors import one_line
 from storage.errors import StorageError
 from storage.store import ObjectStore
 from workers import devices, errors, exports, isolation, proof, publish, recipe, verdict
+from workers.child_log import ChildLog
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
@@ -38,8 +39,6 @@ _RECORD_RETRY_SECONDS = 1.0
 _NOTHING = Usage()
 #: Object stores allow longer names than file systems; the end of a name holds its suffix.
 _NAME_LENGTH = 60
-#: Of a child's log, which may hold names out of the file.
-_LONGEST_LINE = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +102,7 @@ class _Attempt:
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
         self.peak_bytes = 0
         self.walls: dict[str, tuple[str, ...]] = {}
+        self.log = ChildLog()
 
     def work(self, desk: Path) -> Done:
         """Every stage up to what is to be recorded; `desk` is an empty folder of its own."""
@@ -217,7 +217,7 @@ class _Attempt:
         """Record anything but a success; None: the lease was lost, and nothing is ours to record."""
         if isinstance(error, LeaseLost) or self.lease.reason is Stop.LOST:
             return None
-        if isinstance(error, errors.Stopped):
+        if self.lease.reason is not None and isinstance(error, (errors.Stopped, errors.ChildDied)):
             if self.lease.reason is Stop.CANCELLED:
                 return self.finish(AttemptOutcome.CANCELLED, JobState.CANCELLED)
             return self.release(AttemptOutcome.DRAINED)
@@ -225,24 +225,21 @@ class _Attempt:
         if judged.error.kind == "internal-error":
             log.error("job %d: %s", self.claim.job_id, judged.error.message, exc_info=error)
         self.peak_bytes = max(self.peak_bytes, judged.usage.max_rss_bytes or 0)
-        ending = replace(judged.usage, log_key=self.keep_log(error))
         if judged.again:
             return self.release(
-                judged.outcome, ending, error=judged.error, delay_s=judged.delay_s, queue=judged.queue
+                judged.outcome, judged.usage, error=judged.error, delay_s=judged.delay_s, queue=judged.queue
             )
         parity = error.parity if isinstance(error, errors.ParityFailed) else None
-        return self.finish(judged.outcome, judged.state, ending, error=judged.error, parity=parity)
+        return self.finish(judged.outcome, judged.state, judged.usage, error=judged.error, parity=parity)
 
-    def keep_log(self, error: Exception) -> str | None:
-        """Store what the child wrote before it went wrong; returns where, or None if nothing is kept."""
-        if not isinstance(error, (errors.ChildDied, errors.ChildFailed)) or not error.outcome.log_tail:
+    def keep_log(self) -> str | None:
+        """Store what the children wrote; returns where, or None if nothing is kept."""
+        said = self.log.content()
+        if not said or self.lease.stop.is_set():  # told to stop means soon
             return None
         key = f"logs/{self.claim.job_id}/{self.claim.fence}.log"
-        lines = [one_line(line, _LONGEST_LINE) for line in error.outcome.log_tail.split("\n")]
         try:
-            self.shop.open_store(self.claim.dest_url).put_bytes(
-                key, "\n".join(lines).encode(), if_absent=False
-            )
+            self.shop.open_store(self.claim.dest_url).put_bytes(key, said, if_absent=False)
         except StorageError as unkept:
             log.warning("job %d: log not kept: %s", self.claim.job_id, unkept)
             return None
@@ -294,24 +291,41 @@ class _Attempt:
         readable: tuple[Path, ...] = (),
     ) -> Any:
         """Run one step in a confined child, within what is left of the job's time."""
-        outcome = self.shop.sandboxes.run(
-            server,
-            target,
-            payload,
-            stage=self.lease.stage or "start",
-            workdir=workdir,
-            readable=readable,
-            seconds=self.deadline - time.monotonic(),
-            stop=self.lease.stop,
-        )
+        step = target.rpartition(":")[2]
+        begun, ended = proof.SHARES.get(step, (0.0, 1.0))
+        self.lease.progress(begun)
+
+        def advance(told: dict[str, Any]) -> None:
+            # The child may have been taken over by what it works on, and say anything.
+            share = told.get("share")
+            if isinstance(share, float) and 0 <= share <= 1:
+                self.lease.progress(begun + share * (ended - begun))
+
+        try:
+            outcome = self.shop.sandboxes.run(
+                server,
+                target,
+                payload,
+                stage=self.lease.stage or "start",
+                workdir=workdir,
+                readable=readable,
+                seconds=self.deadline - time.monotonic(),
+                stop=self.lease.stop,
+                on_progress=advance,
+            )
+        except (errors.ChildDied, errors.ChildFailed) as error:
+            self.log.add(self.lease.stage or "start", step, error.outcome.log_tail)
+            raise
+        self.log.add(self.lease.stage or "start", step, outcome.log_tail)
         self.peak_bytes = max(self.peak_bytes, outcome.max_rss)
-        self.walls[target.rpartition(":")[2]] = outcome.walls
+        self.walls[step] = outcome.walls
         return outcome.result
 
     def usage(self, ending: Usage) -> Usage:
         return replace(
             ending,
             max_rss_bytes=self.peak_bytes or None,
+            log_key=self.keep_log(),
             stage_seconds=self.lease.stage_seconds(),
             environment={"device": devices.device(), "walls": self.walls},
         )

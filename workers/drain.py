@@ -2,12 +2,14 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.queries.queue import Claim
 from workers.lease import Lease, Stop
+from workers.pace import Pace
 from workers.settings import WorkerSettings
 
 
@@ -15,7 +17,9 @@ class Leases:
     """Every lease of this process."""
 
     def __init__(self) -> None:
-        self._held: set[Lease] = set()
+        self._held: dict[Lease, float] = {}
+        """When each is likely to end, by the monotonic clock; at once where nobody can say."""
+        self._pace = Pace()
         self._lock = threading.Lock()
         self._draining = False
         self._giving_back = False
@@ -38,30 +42,44 @@ class Leases:
             heartbeat_seconds=settings.heartbeat_seconds,
         )
         with lease:
+            began = time.monotonic()
             with self._lock:
-                self._held.add(lease)
+                self._held[lease] = began + (self._pace.expected(claim.size) or 0)
                 if self._giving_back:
                     lease.end(Stop.DRAINED)
             try:
                 yield lease
+                if lease.reason is None:
+                    self._pace.note(claim.size, time.monotonic() - began)
             finally:
                 with self._lock:
-                    self._held.discard(lease)
+                    del self._held[lease]
 
     def drain(self, grace_seconds: float) -> None:
-        """Begin no job from now on; whatever still runs after `grace_seconds` is stopped and handed back.
+        """Begin no job from now on, and let go of what runs: see below.
+
+        A job that is likely to need more than `grace_seconds` is stopped and handed back at once, since waiting would
+        win nothing; the others once these have passed. To be told a second time means at once.
 
         Called from a signal handler, so it takes no lock here and returns at once.
         """
         if self._draining:
-            return
+            grace_seconds = 0
         self._draining = True
-        timer = threading.Timer(grace_seconds, self._give_back)
-        timer.daemon = True
-        timer.start()
+        likely_by = time.monotonic() + grace_seconds
+        _later(0, self._give_back, likely_by)
+        _later(grace_seconds, self._give_back, None)
 
-    def _give_back(self) -> None:
+    def _give_back(self, likely_by: float | None) -> None:
+        """Stop jobs that are likely to end after `likely_by`; without it, all, and whatever begins yet."""
         with self._lock:
-            self._giving_back = True
-            for lease in self._held:
-                lease.end(Stop.DRAINED)
+            self._giving_back = self._giving_back or likely_by is None
+            for lease, likely in self._held.items():
+                if likely_by is None or likely > likely_by:
+                    lease.end(Stop.DRAINED)
+
+
+def _later(seconds: float, do: Callable[[float | None], None], argument: float | None) -> None:
+    timer = threading.Timer(seconds, do, (argument,))
+    timer.daemon = True
+    timer.start()

@@ -65,6 +65,22 @@ class ChildDied(JobError):
         self.outcome = outcome
 
 
+class OutOfMemory(ChildDied):
+    """The child wanted more memory than there was, its own or its GPU's."""
+
+    def __init__(self, stage: str, outcome: Outcome, kind: str = "out-of-memory") -> None:
+        super().__init__(stage, outcome)
+        self.kind = kind
+
+
+class DeviceFailed(ChildDied):
+    """The GPU or its driver failed (an ECC error, say): CUDA is dead in that process, and may live in the next."""
+
+    def __init__(self, stage: str, outcome: Outcome) -> None:
+        super().__init__(stage, outcome)
+        self.kind = "device-failed"
+
+
 class Stopped(JobError):
     """The lease told the job to stop; its reason says what follows."""
 

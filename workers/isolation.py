@@ -8,7 +8,7 @@ Keras 3 files alone never loads `tf_keras`.
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ from typing import Any, Self
 from keras2torch.parity.verify import ENVIRONMENT
 from keras2torch.parity.verify import PRELOAD as PARITY_PRELOAD
 from keras2torch.sandbox import Limits, Outcome, Sandbox, SandboxError
-from workers import errors
+from workers import errors, machine, symptoms
 
 ENGINE = "engine"
 TORCH = "torch"
@@ -32,8 +32,8 @@ PRELOAD: Mapping[str, tuple[str, ...]] = {
     **{name: (*modules, _step_in(name)) for name, modules in PARITY_PRELOAD.items()},
 }
 
-#: Kinds of error by which the sandbox says that the process, not the function, came to an end.
-_DEATHS = frozenset({"timed-out", "out-of-memory", "crashed", "exited", "server-lost"})
+#: How soon a job that waits for a server's imports hears that it is to stop.
+_POLL_SECONDS = 0.05
 
 
 class Sandboxes:
@@ -55,7 +55,8 @@ class Sandboxes:
     def warm(self) -> None:
         """Start, in the background, the two servers that every job needs."""
         for name in (ENGINE, TORCH):
-            threading.Thread(target=self._warm, args=(name,), name=f"warm-{name}", daemon=True).start()
+            stop = threading.Event()
+            threading.Thread(target=self._await, args=(name, stop), name=f"warm-{name}", daemon=True).start()
 
     def run(
         self,
@@ -68,33 +69,52 @@ class Sandboxes:
         readable: tuple[Path, ...] = (),
         seconds: float,
         stop: threading.Event,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
         """Run `target` in a fresh child of `server`, for `seconds` at most; the outcome is that of a success.
 
         Raises:
             Stopped: `stop` was set, and the child is gone.
-            ChildDied: by a signal, for want of memory, or out of time.
+            OutOfMemory: it wanted more than there was.
+            DeviceFailed: its GPU failed.
+            ChildDied: by a signal, or out of time.
             ChildCannotWrite: the scratch disk is full or failing.
             ChildFailed: the function raised.
         """
         limits = Limits(wall_s=max(seconds, 0.1), memory_bytes=self._memory_bytes)
+        self._await(server, stop)
+        if stop.is_set():
+            raise errors.Stopped(f"{stage}: stopped")
+        killed_before = machine.oom_kills()
         outcome = self._servers[server].run(
-            target, payload, workdir=workdir, readable=readable, limits=limits, cancel=stop
+            target,
+            payload,
+            workdir=workdir,
+            readable=readable,
+            limits=limits,
+            cancel=stop,
+            on_progress=on_progress,
         )
         if outcome.cancelled:
             raise errors.Stopped(f"{stage}: stopped")
         if outcome.error is None:
             return outcome
-        if outcome.signal is not None or outcome.timed_out or outcome.error["kind"] in _DEATHS:
-            raise errors.ChildDied(stage, outcome)
-        if outcome.error["kind"] == "cannot-write":
-            raise errors.ChildCannotWrite(stage, outcome)
-        raise errors.ChildFailed(stage, outcome)
+        raise symptoms.error_of(stage, outcome, oom_kills=machine.oom_kills() - killed_before)
 
-    def _warm(self, name: str) -> None:
-        # The first job to need the server meets the same error, and has somewhere to report it.
-        with contextlib.suppress(SandboxError):
-            self._servers[name].start()
+    def _await(self, name: str, stop: threading.Event) -> None:
+        """Return once the server runs, or will tell why not; a job that is told to stop waits for no imports."""
+        started = threading.Event()
+
+        def start() -> None:
+            # Whoever calls the server next meets the same error, and has somewhere to report it.
+            with contextlib.suppress(SandboxError):
+                self._servers[name].start()
+            started.set()
+
+        if not self._servers[name].started:
+            threading.Thread(target=start, name=f"start-{name}", daemon=True).start()
+            while not stop.is_set() and not started.wait(_POLL_SECONDS):
+                continue
 
 
 def _environment(server: str) -> Mapping[str, str]:

@@ -14,6 +14,16 @@ from workers import devices, errors, isolation
 #: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
 Run = Callable[..., Any]
 
+#: Which part of a proof each step is, roughly: from and to, of 1.
+SHARES: Mapping[str, tuple[float, float]] = {
+    "run_prepare": (0.0, 0.05),
+    "run_given": (0.05, 0.1),
+    "run_reference": (0.1, 0.6),
+    "run_candidate": (0.6, 0.9),
+    "run_compare": (0.9, 1.0),
+    "run_moved": (0.95, 1.0),
+}
+
 
 def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
     """Compare the bundle with Keras, write its parity.json, and return the verdict."""

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 from celery import Celery, signals
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,7 +42,7 @@ def serve(
 ) -> int:
     """Work until a signal says stop, and hand back what is unfinished by then; returns the exit code.
 
-    SIGTERM and SIGINT drain. Must be called from the main thread.
+    SIGTERM and SIGINT drain; a second one, or SIGQUIT, hands back at once. Must be called from the main thread.
     """
     worker_id = worker_id or new_worker_id()
     leases = Leases()
@@ -67,7 +68,17 @@ def serve(
         def drain(**_: object) -> None:
             leases.drain(settings.drain_seconds)
 
+        def stop_now(_number: int, _frame: FrameType | None) -> None:
+            leases.drain(0)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def take_signals(**_: object) -> None:
+            # Celery's own answer to these cancels its tasks, which are threads of ours: it would wait for them.
+            signal.signal(signal.SIGINT, lambda _number, _frame: os.kill(os.getpid(), signal.SIGTERM))
+            signal.signal(signal.SIGQUIT, stop_now)
+
         signals.worker_shutting_down.connect(drain, weak=False)
+        signals.worker_ready.connect(take_signals, weak=False)
         # Whoever hears this sets logging up; otherwise Celery does, and keeps to itself what jobs say.
         signals.setup_logging.connect(_nothing, weak=False)
         worker = app.Worker(

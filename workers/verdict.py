@@ -1,8 +1,8 @@
 """What an error means for its job: one table, by class of exception.
 
 Permanent: the same again tomorrow, so the job fails. Transient: something round the job is broken, so it
-waits and tries again, five times. Died: the process is gone, and the job may be what killed it, so three
-times and no more.
+waits and tries again, five times. Resource: it wants more memory, so once more where it has a machine to itself.
+Died: the process is gone, and the job may be what killed it, so three times and no more.
 """
 
 import random
@@ -31,8 +31,12 @@ class Class(Enum):
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
+    RESOURCE = "resource"
     DIED = "died"
 
+
+#: These kill the process, and will do so again.
+_DEADLY = frozenset({Class.DIED, Class.RESOURCE})
 
 #: What SQLAlchemy raises when the database is away, as against when it is asked nonsense.
 DATABASE_DOWN = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
@@ -45,6 +49,8 @@ TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (CannotWrite, Class.TRANSIENT),
     (errors.ChildFailed, Class.PERMANENT),
     (errors.DamagedResult, Class.PERMANENT),
+    (errors.OutOfMemory, Class.RESOURCE),
+    (errors.DeviceFailed, Class.TRANSIENT),
     (errors.ChildDied, Class.DIED),
     (StoreUnavailable, Class.TRANSIENT),
     (StorageError, Class.PERMANENT),
@@ -71,14 +77,14 @@ class Verdict:
     @property
     def outcome(self) -> AttemptOutcome:
         """How the attempt ended."""
-        if self.counts_as is Class.DIED:
+        if self.counts_as in _DEADLY:
             return AttemptOutcome.CRASHED
         return AttemptOutcome.RETRY if self.again else AttemptOutcome.FAILED
 
     @property
     def state(self) -> JobState:
         """Where the job ends, if it is not tried again."""
-        return JobState.QUARANTINED if self.counts_as is Class.DIED else JobState.FAILED
+        return JobState.QUARANTINED if self.counts_as in _DEADLY else JobState.FAILED
 
 
 def judge(error: Exception, claim: Claim) -> Verdict:
@@ -87,25 +93,24 @@ def judge(error: Exception, claim: Claim) -> Verdict:
     info = ErrorInfo(kind=_kind(error), message=_message(error, claim), reasons=_reasons(error))
     if counts_as is Class.PERMANENT:
         return Verdict(again=False, counts_as=counts_as, error=info)
+    usage = _usage(error)
     if counts_as is Class.TRANSIENT:
         return Verdict(
             again=claim.retries < RETRIES,
             counts_as=counts_as,
             error=info,
             delay_s=backoff(claim.retries),
+            usage=usage,
         )
-    assert isinstance(error, errors.ChildDied)
+    # On the large queue it had all the memory there is; to ask there again would be to kill again.
+    larger = inbox.LARGE_QUEUE if counts_as is Class.RESOURCE else None
     return Verdict(
-        again=claim.lost_count + 1 < DEATHS,
+        again=claim.lost_count + 1 < DEATHS and (larger is None or claim.queue != larger),
         counts_as=counts_as,
         error=info,
         delay_s=backoff(claim.lost_count),
-        queue=inbox.LARGE_QUEUE if error.kind == "out-of-memory" else None,
-        usage=Usage(
-            exit_code=error.outcome.exit_code,
-            signal=error.outcome.signal,
-            max_rss_bytes=error.outcome.max_rss,
-        ),
+        queue=larger,
+        usage=usage,
     )
 
 
@@ -115,6 +120,13 @@ def backoff(tries: int) -> float:
     The jitter keeps a thousand jobs that met the same outage from coming back in the same second.
     """
     return random.uniform(0, min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_SECONDS * 2**tries))
+
+
+def _usage(error: Exception) -> Usage:
+    if not isinstance(error, errors.ChildDied):
+        return Usage()
+    ended = error.outcome
+    return Usage(exit_code=ended.exit_code, signal=ended.signal, max_rss_bytes=ended.max_rss)
 
 
 def _kind(error: Exception) -> str:

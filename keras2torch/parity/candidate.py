@@ -118,10 +118,11 @@ def _run_cases(
     """Run what the reference accepted, into the folder `run`: "actual64", "actual32" or "moved64"."""
     floats = f"float{run[-2:]}"
     cases: dict[str, dict[str, int]] = {}
-    for name, answer in expected.items():
+    for number, (name, answer) in enumerate(expected.items()):
         if "refused" in answer:
             continue
-        progress(step="candidate", floats=floats, case=name)
+        done = (floats == "float32") / 2 + number / len(expected) / 2
+        progress(step="candidate", floats=floats, case=name, share=done)
         inputs = case_inputs(workdir / "cases" / f"{name}.npz", manifest["inputs"], floats, device)
         if run == "moved64":
             inputs = [_moved(tensor) for tensor in inputs]
@@ -130,9 +131,9 @@ def _run_cases(
         with ArrayWriter(workdir / run / f"{name}.npz") as writer, torch.inference_mode():
             with observer.watching(model, wanted, writer):
                 outputs = flatten(model(*inputs))
-            for number, output in enumerate(outputs):
-                axes = manifest["outputs"][number]["axes"] if number < len(manifest["outputs"]) else None
-                writer.write(output_key(number), in_keras_axes(output, axes))
+            for place, output in enumerate(outputs):
+                axes = manifest["outputs"][place]["axes"] if place < len(manifest["outputs"]) else None
+                writer.write(output_key(place), in_keras_axes(output, axes))
         cases[name] = {"outputs": len(outputs)}
     return cases
 

@@ -89,7 +89,7 @@ def _run_cases(
     folder = workdir / run
     folder.mkdir(exist_ok=True)
     recorder = Recorder(library, model)
-    for case in job["cases"]:
+    for number, case in enumerate(job["cases"]):
         name = case["name"]
         answer = answers.get(name, {"refused": "not needed"})
         needed = "outputs" in answer or not any("outputs" in each for each in answers.values())
@@ -98,7 +98,8 @@ def _run_cases(
             continue
         if "refused" in answer:
             continue
-        progress(step="reference", floats=floats, case=name)
+        done = (floats == "float32") / 2 + number / len(job["cases"]) / 2
+        progress(step="reference", floats=floats, case=name, share=done)
         budget = case["trace_bytes"] if run == "expected64" else 0
         try:
             give(library, model, workdir / f"given{floats[-2:]}" / f"{name}.npz")
@@ -107,8 +108,8 @@ def _run_cases(
             with ArrayWriter(folder / f"{name}.npz") as writer:
                 with recorder.recording(writer, budget) as traces:
                     outputs = library.tensors(model(inputs, training=False))
-                for number, output in enumerate(outputs):
-                    writer.write(output_key(number), np.asarray(output))
+                for place, output in enumerate(outputs):
+                    writer.write(output_key(place), np.asarray(output))
         except (library.tf.errors.OpError, ValueError, TypeError) as error:
             if not case["may_be_refused"]:
                 raise KerasError(f"case {name}: {error}") from error

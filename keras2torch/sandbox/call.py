@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,8 @@ class Call:
         self.result: Any = None
         self.error: dict[str, Any] | None = None
         self.returned = self.timed_out = self.cancelled = self.lost = False
-        self._log_tail = bytearray()
+        self._log_tail: deque[bytes] = deque()
+        self._log_bytes = 0
         self._unread = bytearray()
         self._received = 0
         self._on_progress: Callable[[dict[str, Any]], None] | None = None
@@ -76,7 +78,7 @@ class Call:
             signal=-code if code is not None and code < 0 else None,
             max_rss=self.exit["max_rss"] if self.exit else 0,
             wall_s=wall_s,
-            log_tail=self._log_tail[-self.limits.log_bytes :].decode(errors="replace"),
+            log_tail=b"".join(self._log_tail)[-self.limits.log_bytes :].decode(errors="replace"),
             timed_out=error is not None and error["kind"] == "timed-out",
             cancelled=error is not None and error["kind"] == "cancelled",
             walls=self.walls,
@@ -130,8 +132,13 @@ class Call:
         except BlockingIOError:
             return False
         if fd == self.log:
-            self._log_tail += chunk
-            del self._log_tail[: -2 * self.limits.log_bytes]
+            self._log_tail.append(chunk)
+            self._log_bytes += len(chunk)
+            # Whole chunks only: a child may write gigabytes, and none of them may be copied for it.
+            while (
+                len(self._log_tail) > 1 and self._log_bytes - len(self._log_tail[0]) >= self.limits.log_bytes
+            ):
+                self._log_bytes -= len(self._log_tail.popleft())
         else:
             self._take_events(chunk)
         return bool(chunk)

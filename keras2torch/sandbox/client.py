@@ -48,6 +48,7 @@ class Sandbox:
         self._env = dict(env or {})
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -63,13 +64,23 @@ class Sandbox:
         """The server's process id, or None while there is none."""
         return self._process.pid if self._process else None
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a server that has imported what it is to preload."""
+        return self._process is not None and self._starting is None
+
     def start(self) -> None:
         """Start the server now, if it is not running. Raises SandboxError."""
         with self._lock:
             self._ensure_running()
 
     def close(self) -> None:
-        """End the server and every child it still has. A later `run` starts a new one."""
+        """End the server and every child it still has. A later `run` starts a new one.
+
+        A start that is under way fails; imports take long, and nobody wants them any more.
+        """
+        if (starting := self._starting) is not None:
+            starting.kill()
         with self._lock:
             self._drop_server()
 
@@ -135,7 +146,7 @@ class Sandbox:
         with theirs, tempfile.TemporaryFile() as log:
             # -P: never import from the current directory. A session of its own: Ctrl-C at the terminal is for
             # the caller.
-            self._process = subprocess.Popen(
+            self._starting = self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "keras2torch.sandbox", str(theirs.fileno()), *self.preload],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -149,8 +160,10 @@ class Sandbox:
             control.settimeout(self.start_timeout_s)
             try:
                 ready = control.recv(16) == b"ready"
-            except TimeoutError:
+            except (TimeoutError, ConnectionResetError):
                 ready = False
+            finally:
+                self._starting = None
             control.settimeout(None)
             if not ready:
                 self._drop_server()

@@ -1,5 +1,6 @@
 """How the end of a child, however it comes, reaches the job."""
 
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -16,11 +17,17 @@ TARGETS = "tests.sandbox.targets"
 
 
 def run(
-    sandboxes: Sandboxes, workdir: Path, function: str, *, within: float = 60, **payload: object
+    sandboxes: Sandboxes,
+    workdir: Path,
+    function: str,
+    *,
+    module: str = TARGETS,
+    within: float = 60,
+    **payload: object,
 ) -> Outcome:
     return sandboxes.run(
         isolation.ENGINE,
-        f"{TARGETS}:{function}",
+        f"{module}:{function}",
         payload,
         stage="verify",
         workdir=workdir,
@@ -57,7 +64,7 @@ def test_a_child_that_leaves_without_a_word_is_a_death(sandboxes: Sandboxes, tmp
 
 
 def test_a_child_out_of_memory_is_a_death(tmp_path: Path) -> None:
-    with Sandboxes(memory_bytes=256 << 20) as small, pytest.raises(errors.ChildDied) as caught:
+    with Sandboxes(memory_bytes=256 << 20) as small, pytest.raises(errors.OutOfMemory) as caught:
         run(small, tmp_path, "allocate", bytes=1 << 30)
     assert caught.value.kind == "out-of-memory"
 
@@ -93,3 +100,12 @@ def test_the_walls_round_a_child_are_told(sandboxes: Sandboxes, tmp_path: Path) 
     outcome = run(sandboxes, tmp_path, "double", value=2)
     assert outcome.result == {"double": 4}
     assert "limits" in outcome.walls
+
+
+def test_a_flood_of_log_costs_no_memory(sandboxes: Sandboxes, tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome = run(sandboxes, tmp_path, "flood", module="tests.workers.hungry", mib=512)
+    assert outcome.result == "done"
+    assert outcome.log_tail.endswith("the end\n")
+    assert len(outcome.log_tail) <= 256 << 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10

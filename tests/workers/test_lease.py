@@ -61,6 +61,23 @@ def test_a_new_stage_is_told_before_the_next_beat_is_due(sessions: sessionmaker[
     assert set(lease.stage_seconds()) == {"download", "convert"}
 
 
+def test_progress_is_told_with_the_beat_and_begins_anew_with_a_stage(sessions: sessionmaker[Session]) -> None:
+    job_id = zoo.new_job(sessions)
+    told = select(Attempt.stage, Attempt.progress).where(Attempt.job_id == job_id)
+
+    def now() -> tuple[str | None, float | None]:
+        with sessions() as session:
+            stage, progress = session.execute(told).one()
+        return stage, progress
+
+    with lease_of(sessions, job_id) as lease:
+        lease.enter("verify")
+        lease.progress(0.5)
+        wait_until(lambda: now() == ("verify", 0.5))
+        lease.enter("publish")
+        wait_until(lambda: now() == ("publish", None))
+
+
 def test_a_cancelled_job_is_told_to_stop(sessions: sessionmaker[Session]) -> None:
     job_id = zoo.new_job(sessions)
     with lease_of(sessions, job_id) as lease:

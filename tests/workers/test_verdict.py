@@ -11,11 +11,13 @@ from storage.errors import DiskFull, ObjectChanged, ObjectMissing, StoreUnavaila
 from workers import errors, inbox, verdict
 
 
-def claim(*, retries: int = 0, lost_count: int = 0, key: str = "a/b.h5") -> Claim:
+def claim(
+    *, retries: int = 0, lost_count: int = 0, key: str = "a/b.h5", queue: str = inbox.DEFAULT_QUEUE
+) -> Claim:
     return Claim(
         job_id=7,
         fence=1,
-        queue="default",
+        queue=queue,
         retries=retries,
         lost_count=lost_count,
         source_id=1,
@@ -136,9 +138,24 @@ def test_a_job_that_kills_its_process_is_quarantined_the_third_time() -> None:
     assert (judged[0].usage.signal, judged[0].usage.max_rss_bytes) == (11, 123)
 
 
-def test_want_of_memory_asks_for_a_larger_worker() -> None:
-    assert verdict.judge(death("out-of-memory"), claim()).queue == inbox.LARGE_QUEUE
+def test_want_of_memory_is_tried_once_more_where_there_is_more_of_it() -> None:
+    error = errors.OutOfMemory("verify", ended("out-of-memory", class_="MemoryError", message="no memory"))
+    judged = verdict.judge(error, claim())
+    assert (judged.again, judged.queue, judged.outcome) == (True, inbox.LARGE_QUEUE, AttemptOutcome.CRASHED)
+    last = verdict.judge(error, claim(queue=inbox.LARGE_QUEUE, lost_count=1))
+    assert (last.again, last.state, last.error.kind) == (False, JobState.QUARANTINED, "out-of-memory")
+    assert last.usage.max_rss_bytes == 123
     assert verdict.judge(death("timed-out"), claim()).queue is None
+
+
+def test_a_gpu_that_fails_is_tried_again_as_any_outage() -> None:
+    lost = ended(
+        "exception", class_="AcceleratorError", message="CUDA error: uncorrectable ECC error encountered"
+    )
+    judged = [verdict.judge(errors.DeviceFailed("verify", lost), claim(retries=n)) for n in (0, 4, 5)]
+    assert [one.again for one in judged] == [True, True, False]
+    assert {one.error.kind for one in judged} == {"device-failed"}
+    assert (judged[0].outcome, judged[2].state) == (AttemptOutcome.RETRY, JobState.FAILED)
 
 
 def test_every_reason_of_a_refusal_is_kept() -> None:
