@@ -118,7 +118,7 @@ def test_the_bundle_lists_its_exports_and_the_same_model_gives_the_same_bytes(tm
 
 REFUSED = {
     "return x * len([x[:, t] for t in range(x.shape[1])])": (
-        "pt2: layer 'own' (Lambda): what it computes fixes axis 1 of dense_input, which is open"
+        "pt2: layer 'own' (Lambda): what it computes fixes axis 1 of x, which is open"
     ),
     "return x if x.sum() > 0 else -x": (
         "pt2: layer 'own' (Lambda): which way it goes depends on numbers that are not known before it runs"
