@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+LN_EPS = 1e-6
+
 
 class Normalization(nn.Module):
     """Numbers of known mean and variance to mean 0 and variance 1, or back if `invert`; `shape` broadcasts."""
@@ -48,7 +50,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.depthwise_conv = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
-        self.layernorm = nn.LayerNorm(channels, eps=1e-6)
+        self.layernorm = nn.LayerNorm(channels, eps=LN_EPS)
         self.pointwise_conv_1 = nn.Linear(channels, 4 * channels)
         self.pointwise_conv_2 = nn.Linear(4 * channels, channels)
         self.layer_scale = LayerScale((channels,))
@@ -66,7 +68,7 @@ class ResidualBlock2(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.depthwise_conv = nn.Conv2d(96, 96, 7, padding=3, groups=96)
-        self.layernorm = nn.LayerNorm(96, eps=1e-6)
+        self.layernorm = nn.LayerNorm(96, eps=LN_EPS)
         self.pointwise_conv_1 = nn.Linear(96, 384)
         self.pointwise_conv_2 = nn.Linear(384, 96)
         self.layer_scale = LayerScale((96,))
@@ -84,7 +86,7 @@ class Stem(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 96, 4, stride=4)
-        self.layernorm = nn.LayerNorm(96, eps=1e-6)
+        self.layernorm = nn.LayerNorm(96, eps=LN_EPS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv(x)
@@ -94,7 +96,7 @@ class Stem(nn.Module):
 class DownsamplingBlock(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layernorm_0 = nn.LayerNorm(96, eps=1e-6)
+        self.layernorm_0 = nn.LayerNorm(96, eps=LN_EPS)
         self.conv_0 = nn.Conv2d(96, 192, 2, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -105,7 +107,7 @@ class DownsamplingBlock(nn.Module):
 class DownsamplingBlock2(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(in_channels, eps=1e-6)
+        self.norm = nn.LayerNorm(in_channels, eps=LN_EPS)
         self.conv = nn.Conv2d(in_channels, 2 * in_channels, 2, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -116,7 +118,7 @@ class DownsamplingBlock2(nn.Module):
 class ConvNeXtTiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.convnext_tiny_prestem_normalization = Normalization((3, 1, 1))
+        self.prestem_normalization = Normalization((3, 1, 1))
         self.stage1 = nn.Sequential(
             Stem(),
             *[ResidualBlock2() for _ in range(3)],
@@ -133,18 +135,18 @@ class ConvNeXtTiny(nn.Module):
             DownsamplingBlock2(384),
             *[ResidualBlock(768) for _ in range(3)],
         )
-        self.convnext_tiny_head_layernorm = nn.LayerNorm(768, eps=1e-6)
-        self.convnext_tiny_head_dense = nn.Linear(768, 1000)
+        self.head_layernorm = nn.LayerNorm(768, eps=LN_EPS)
+        self.head_dense = nn.Linear(768, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.convnext_tiny_prestem_normalization(x)
+        x = self.prestem_normalization(x)
         x = self.stage1(x)  # (56, 56, 96)
         x = self.stage2(x)  # (192, 28, 28)
         x = self.stage3(x)  # (384, 14, 14)
         x = self.stage4(x)  # (768, 7, 7)
         x = x.mean(dim=(2, 3))  # (768,)
-        x = self.convnext_tiny_head_layernorm(x)
-        return torch.softmax(self.convnext_tiny_head_dense(x), dim=-1)  # (1000,)
+        x = self.head_layernorm(x)
+        return torch.softmax(self.head_dense(x), dim=-1)  # (1000,)
 
 
 Model = ConvNeXtTiny

@@ -15,13 +15,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+BN_EPS = 1.001e-5
+BN_MOMENTUM = 0.01
+
 
 class DenseLayer(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.bn0 = nn.BatchNorm2d(in_channels, eps=1.001e-5, momentum=0.01)
+        self.bn0 = nn.BatchNorm2d(in_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv1 = nn.Conv2d(in_channels, 128, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(128, eps=1.001e-5, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(128, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv2 = nn.Conv2d(128, 32, 3, padding=1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -35,22 +38,22 @@ class DenseNet121(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
+        self.conv1_bn = nn.BatchNorm2d(64, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool1 = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage1 = nn.Sequential(*[DenseLayer(64 + 32 * i) for i in range(6)])
-        self.pool2_bn = nn.BatchNorm2d(256, eps=1.001e-5, momentum=0.01)
+        self.pool2_bn = nn.BatchNorm2d(256, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool2_conv = nn.Conv2d(256, 128, 1, bias=False)
         self.pool2_pool = nn.AvgPool2d(2)
         self.stage2 = nn.Sequential(*[DenseLayer(128 + 32 * i) for i in range(12)])
-        self.pool3_bn = nn.BatchNorm2d(512, eps=1.001e-5, momentum=0.01)
+        self.pool3_bn = nn.BatchNorm2d(512, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool3_conv = nn.Conv2d(512, 256, 1, bias=False)
         self.pool3_pool = nn.AvgPool2d(2)
         self.stage3 = nn.Sequential(*[DenseLayer(256 + 32 * i) for i in range(24)])
-        self.pool4_bn = nn.BatchNorm2d(1024, eps=1.001e-5, momentum=0.01)
+        self.pool4_bn = nn.BatchNorm2d(1024, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool4_conv = nn.Conv2d(1024, 512, 1, bias=False)
         self.pool4_pool = nn.AvgPool2d(2)
         self.stage4 = nn.Sequential(*[DenseLayer(512 + 32 * i) for i in range(16)])
-        self.bn = nn.BatchNorm2d(1024, eps=1.001e-5, momentum=0.01)
+        self.bn = nn.BatchNorm2d(1024, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.predictions = nn.Linear(1024, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

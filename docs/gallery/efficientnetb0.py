@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+BN_EPS = 0.001
+BN_MOMENTUM = 0.01
+
 
 class Normalization(nn.Module):
     """Numbers of known mean and variance to mean 0 and variance 1, or back if `invert`; `shape` broadcasts."""
@@ -54,8 +57,8 @@ class InvertedResidual(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        kernel_size: int,
         out_channels: int,
+        kernel_size: int,
         rate: float,
         residual: bool = True,
     ) -> None:
@@ -63,15 +66,15 @@ class InvertedResidual(nn.Module):
         hidden = 6 * in_channels
         self.residual = residual
         self.expand_conv = nn.Conv2d(in_channels, hidden, 1, bias=False)
-        self.expand_bn = nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01)
+        self.expand_bn = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.dwconv = nn.Conv2d(
             hidden, hidden, kernel_size, padding=kernel_size // 2, groups=hidden, bias=False
         )
-        self.bn = nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01)
+        self.bn = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.se_reduce = nn.Conv2d(hidden, in_channels // 4, 1)
         self.se_expand = nn.Conv2d(in_channels // 4, hidden, 1)
         self.project_conv = nn.Conv2d(hidden, out_channels, 1, bias=False)
-        self.project_bn = nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01)
+        self.project_bn = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.drop = SharedDropout(rate, (1, 2, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -89,19 +92,19 @@ class InvertedResidual(nn.Module):
 
 class InvertedBlock(nn.Module):
     def __init__(
-        self, in_channels: int, kernel_size: int, out_channels: int, pad: tuple[int, int, int, int]
+        self, in_channels: int, out_channels: int, kernel_size: int, pad: tuple[int, int, int, int]
     ) -> None:
         super().__init__()
         hidden = 6 * in_channels
         self.pad = pad
         self.expand_conv = nn.Conv2d(in_channels, hidden, 1, bias=False)
-        self.expand_bn = nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01)
+        self.expand_bn = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.dwconv = nn.Conv2d(hidden, hidden, kernel_size, stride=2, groups=hidden, bias=False)
-        self.bn = nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01)
+        self.bn = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.se_reduce = nn.Conv2d(hidden, in_channels // 4, 1)
         self.se_expand = nn.Conv2d(in_channels // 4, hidden, 1)
         self.project_conv = nn.Conv2d(hidden, out_channels, 1, bias=False)
-        self.project_bn = nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01)
+        self.project_bn = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.silu(self.expand_bn(self.expand_conv(x)), inplace=True)
@@ -120,38 +123,38 @@ class EfficientNetB0(nn.Module):
         super().__init__()
         self.normalization = Normalization((3, 1, 1))
         self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
-        self.stem_bn = nn.BatchNorm2d(32, eps=0.001, momentum=0.01)
+        self.stem_bn = nn.BatchNorm2d(32, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.block1a_dwconv = nn.Conv2d(32, 32, 3, padding=1, groups=32, bias=False)
-        self.block1a_bn = nn.BatchNorm2d(32, eps=0.001, momentum=0.01)
+        self.block1a_bn = nn.BatchNorm2d(32, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.block1a_se_reduce = nn.Conv2d(32, 8, 1)
         self.block1a_se_expand = nn.Conv2d(8, 32, 1)
         self.block1a_project_conv = nn.Conv2d(32, 16, 1, bias=False)
-        self.block1a_project_bn = nn.BatchNorm2d(16, eps=0.001, momentum=0.01)
+        self.block1a_project_bn = nn.BatchNorm2d(16, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.stage1 = nn.Sequential(
-            InvertedBlock(16, 3, 24, pad=(0, 1, 0, 1)),
-            InvertedResidual(24, 3, 24, rate=0.025),
+            InvertedBlock(16, 24, 3, pad=(0, 1, 0, 1)),
+            InvertedResidual(24, 24, 3, rate=0.025),
         )
         self.stage2 = nn.Sequential(
-            InvertedBlock(24, 5, 40, pad=(1, 2, 1, 2)),
-            InvertedResidual(40, 5, 40, rate=0.05),
+            InvertedBlock(24, 40, 5, pad=(1, 2, 1, 2)),
+            InvertedResidual(40, 40, 5, rate=0.05),
         )
         self.stage3 = nn.Sequential(
-            InvertedBlock(40, 3, 80, pad=(0, 1, 0, 1)),
-            InvertedResidual(80, 3, 80, rate=0.07500000000000001),
-            InvertedResidual(80, 3, 80, rate=0.08750000000000001),
-            InvertedResidual(80, 5, 112, rate=0.0, residual=False),
-            InvertedResidual(112, 5, 112, rate=0.1125),
-            InvertedResidual(112, 5, 112, rate=0.125),
+            InvertedBlock(40, 80, 3, pad=(0, 1, 0, 1)),
+            InvertedResidual(80, 80, 3, rate=0.07500000000000001),
+            InvertedResidual(80, 80, 3, rate=0.08750000000000001),
+            InvertedResidual(80, 112, 5, rate=0.0, residual=False),
+            InvertedResidual(112, 112, 5, rate=0.1125),
+            InvertedResidual(112, 112, 5, rate=0.125),
         )
         self.stage4 = nn.Sequential(
-            InvertedBlock(112, 5, 192, pad=(1, 2, 1, 2)),
-            InvertedResidual(192, 5, 192, rate=0.15000000000000002),
-            InvertedResidual(192, 5, 192, rate=0.1625),
-            InvertedResidual(192, 5, 192, rate=0.17500000000000002),
-            InvertedResidual(192, 3, 320, rate=0.0, residual=False),
+            InvertedBlock(112, 192, 5, pad=(1, 2, 1, 2)),
+            InvertedResidual(192, 192, 5, rate=0.15000000000000002),
+            InvertedResidual(192, 192, 5, rate=0.1625),
+            InvertedResidual(192, 192, 5, rate=0.17500000000000002),
+            InvertedResidual(192, 320, 3, rate=0.0, residual=False),
         )
         self.top_conv = nn.Conv2d(320, 1280, 1, bias=False)
-        self.top_bn = nn.BatchNorm2d(1280, eps=0.001, momentum=0.01)
+        self.top_bn = nn.BatchNorm2d(1280, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.top_dropout = nn.Dropout(0.2)
         self.predictions = nn.Linear(1280, 1000)
 

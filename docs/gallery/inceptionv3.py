@@ -130,68 +130,68 @@ class InceptionBlock3(nn.Module):
 class InceptionV3(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.branch1 = nn.Sequential(
+        self.stage1 = nn.Sequential(
             ConvNormAct(3, 32, 3, stride=2),
             ConvNormAct(32, 32, 3),
             ConvNormAct(32, 64, 3, padding=1),
         )
-        self.max_pooling2d = nn.MaxPool2d(3, stride=2)
-        self.branch2 = nn.Sequential(
+        self.pool1 = nn.MaxPool2d(3, stride=2)
+        self.stage2 = nn.Sequential(
             ConvNormAct(64, 80, 1),
             ConvNormAct(80, 192, 3),
         )
-        self.max_pooling2d_1 = nn.MaxPool2d(3, stride=2)
-        self.branch3 = nn.Sequential(
+        self.pool2 = nn.MaxPool2d(3, stride=2)
+        self.stage3 = nn.Sequential(
             InceptionBlock2(192, 32),
             InceptionBlock2(256, 64),
             InceptionBlock2(288, 64),
         )
         self.conv_norm_act = ConvNormAct(288, 384, 3, stride=2)
-        self.branch4 = nn.Sequential(
+        self.branch1 = nn.Sequential(
             ConvNormAct(288, 64, 1),
             ConvNormAct(64, 96, 3, padding=1),
             ConvNormAct(96, 96, 3, stride=2),
         )
-        self.max_pooling2d_2 = nn.MaxPool2d(3, stride=2)
-        self.branch5 = nn.Sequential(
+        self.pool3 = nn.MaxPool2d(3, stride=2)
+        self.stage4 = nn.Sequential(
             InceptionBlock(128),
             InceptionBlock(160),
             InceptionBlock(160),
             InceptionBlock(192),
         )
-        self.branch6 = nn.Sequential(
+        self.branch2 = nn.Sequential(
             ConvNormAct(768, 192, 1),
             ConvNormAct(192, 320, 3, stride=2),
         )
-        self.branch7 = nn.Sequential(
+        self.branch3 = nn.Sequential(
             ConvNormAct(768, 192, 1),
             ConvNormAct(192, 192, (1, 7), padding=(0, 3)),
             ConvNormAct(192, 192, (7, 1), padding=(3, 0)),
             ConvNormAct(192, 192, 3, stride=2),
         )
-        self.max_pooling2d_3 = nn.MaxPool2d(3, stride=2)
-        self.branch8 = nn.Sequential(
+        self.pool4 = nn.MaxPool2d(3, stride=2)
+        self.stage5 = nn.Sequential(
             InceptionBlock3(1280),
             InceptionBlock3(2048),
         )
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.branch1(x)  # (64, 147, 147)
-        x = self.max_pooling2d(x)  # (64, 73, 73)
-        x = self.branch2(x)  # (192, 71, 71)
-        x = self.max_pooling2d_1(x)  # (192, 35, 35)
-        x = self.branch3(x)  # (288, 35, 35)
+        x = self.stage1(x)  # (64, 147, 147)
+        x = self.pool1(x)  # (64, 73, 73)
+        x = self.stage2(x)  # (192, 71, 71)
+        x = self.pool2(x)  # (192, 35, 35)
+        x = self.stage3(x)  # (288, 35, 35)
         y = self.conv_norm_act(x)  # (384, 17, 17)
-        z = self.branch4(x)  # (96, 17, 17)
-        x = self.max_pooling2d_2(x)  # (288, 17, 17)
+        z = self.branch1(x)  # (96, 17, 17)
+        x = self.pool3(x)  # (288, 17, 17)
         y = torch.cat([y, z, x], dim=1)  # (768, 17, 17)
-        y = self.branch5(y)
-        x = self.branch6(y)  # (320, 8, 8)
-        z = self.branch7(y)  # (192, 8, 8)
-        y = self.max_pooling2d_3(y)  # (768, 8, 8)
+        y = self.stage4(y)
+        x = self.branch2(y)  # (320, 8, 8)
+        z = self.branch3(y)  # (192, 8, 8)
+        y = self.pool4(y)  # (768, 8, 8)
         x = torch.cat([x, z, y], dim=1)  # (1280, 8, 8)
-        x = self.branch8(x)  # (2048, 8, 8)
+        x = self.stage5(x)  # (2048, 8, 8)
         x = x.mean(dim=(2, 3))  # (2048,)
         return torch.softmax(self.predictions(x), dim=-1)  # (1000,)
 

@@ -15,17 +15,20 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+BN_EPS = 1.001e-5
+BN_MOMENTUM = 0.01
+
 
 class Bottleneck(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = channels // 4
         self.conv1 = nn.Conv2d(channels, hidden, 1)
-        self.bn1 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.bn2 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv3 = nn.Conv2d(hidden, channels, 1)
-        self.bn3 = nn.BatchNorm2d(channels, eps=1.001e-5, momentum=0.01)
+        self.bn3 = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -40,13 +43,13 @@ class ProjectionBlock(nn.Module):
         super().__init__()
         hidden = out_channels // 4
         self.conv0 = nn.Conv2d(in_channels, out_channels, 1, stride=stride)
-        self.bn0 = nn.BatchNorm2d(out_channels, eps=1.001e-5, momentum=0.01)
+        self.bn0 = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv1 = nn.Conv2d(in_channels, hidden, 1, stride=stride)
-        self.bn1 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(hidden, eps=1.001e-5, momentum=0.01)
+        self.bn2 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv3 = nn.Conv2d(hidden, out_channels, 1)
-        self.bn3 = nn.BatchNorm2d(out_channels, eps=1.001e-5, momentum=0.01)
+        self.bn3 = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.bn0(self.conv0(x))
@@ -61,7 +64,7 @@ class ResNet50(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
-        self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
+        self.conv1_bn = nn.BatchNorm2d(64, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool1_pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage1 = nn.Sequential(
             ProjectionBlock(64, 256),

@@ -19,21 +19,21 @@ from torch import nn
 class Digits(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv2d = nn.Conv2d(1, 32, 3)
-        self.max_pooling2d = nn.MaxPool2d(2)
-        self.conv2d_1 = nn.Conv2d(32, 64, 3)
-        self.max_pooling2d_1 = nn.MaxPool2d(2)
+        self.conv1 = nn.Conv2d(1, 32, 3)
+        self.pool1 = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.pool2 = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(0.5)
-        self.dense = nn.Linear(1600, 10)
+        self.linear = nn.Linear(1600, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.conv2d(x), inplace=True)  # (32, 26, 26)
-        x = self.max_pooling2d(x)  # (32, 13, 13)
-        x = F.relu(self.conv2d_1(x), inplace=True)  # (64, 11, 11)
-        x = self.max_pooling2d_1(x)  # (64, 5, 5)
+        x = F.relu(self.conv1(x), inplace=True)  # (32, 26, 26)
+        x = self.pool1(x)  # (32, 13, 13)
+        x = F.relu(self.conv2(x), inplace=True)  # (64, 11, 11)
+        x = self.pool2(x)  # (64, 5, 5)
         x = x.flatten(1)  # (1600,)
         x = self.dropout(x)
-        return torch.softmax(self.dense(x), dim=-1)  # (10,)
+        return torch.softmax(self.linear(x), dim=-1)  # (10,)
 
 
 Model = Digits

@@ -128,11 +128,12 @@ def check_source(
     blocks: Collection[str] = (),
     own_parts: Collection[str],
     class_name: str,
+    constants: Collection[str] = (),
 ) -> None:
     """That `text`, the whole of a `model.py`, holds only what may occur in one. Raises `ForbiddenSource`.
 
     `parts` names the definitions in front of the classes, `blocks` the classes that the model's uses; `own_parts`
-    those parts that come from files of the caller, which may hold anything.
+    those parts that come from files of the caller, which may hold anything; `constants` the numbers that have names.
     """
     try:
         tree = ast.parse(text)
@@ -142,7 +143,7 @@ def check_source(
     if [node.name for node in definitions] != [*parts, *blocks, class_name, "load_model"]:
         raise ForbiddenSource("the emitted source defines other things than it should")
     own = [node for node in definitions if node.name in own_parts]
-    known = _BUILTINS | _MODULES | {*parts, *blocks}
+    known = _BUILTINS | _MODULES | {*parts, *blocks, *constants}
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             if ast.unparse(node) not in _IMPORTS and not own:
@@ -151,8 +152,20 @@ def check_source(
             if node not in own:
                 here = known | _bound(node) | (_TO_LOAD if node.name == "load_model" else frozenset())
                 _check(node, here, in_part=node.name in parts)
-        elif not _is_text(node) and ast.unparse(node) != f"Model = {class_name}":
+        elif (
+            not _is_text(node)
+            and not _is_constant(node, constants)
+            and ast.unparse(node) != f"Model = {class_name}"
+        ):
             raise _forbidden(node)
+
+
+def _is_constant(node: ast.stmt, names: Collection[str]) -> bool:
+    """Whether it gives a number one of the `names`."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int() | float())):
+            return name in names and re.fullmatch(r"[A-Z]+_[A-Z]+", name) is not None
+    return False
 
 
 def _is_text(node: ast.stmt) -> bool:

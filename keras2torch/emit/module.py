@@ -96,6 +96,8 @@ def write_module(
     # A line an item: line numbers are counted.
     parameters = texts[-1].parameters
     out = [*_docstring(program, parameters, source_name, keras_version), "", *_import_lines(imports)]
+    if structure.constants:
+        out += ["", *(f"{constant} = {number}" for constant, number in structure.constants.items())]
     for part in parts:
         out += ["", "", *part.source.splitlines()]
     lines: dict[tuple[Block, int], int] = {}
@@ -113,6 +115,7 @@ def write_module(
         blocks=[block.name for block in blocks],
         own_parts=program.own_parts.keys(),
         class_name=name,
+        constants=structure.constants,
     )
     return ModuleSource(source, name, dict(_seen(structure, lines)), structure.order, parameters)
 

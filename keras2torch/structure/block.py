@@ -11,6 +11,7 @@ from keras2torch.structure.body import Line, Member, Number, Piece, bound_by
 from keras2torch.structure.construction import Argument, Construction
 from keras2torch.structure.matching import Occurrence
 from keras2torch.structure.naming import member_names
+from keras2torch.structure.number_names import number_names
 from keras2torch.structure.parameters import Parameter, Site, arguments_of
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -133,11 +134,7 @@ def _table(
         Site(argument.name, member.construction.function, argument.default)
         for member in first.members
         for argument in member.construction.literals()
-    ] + [
-        Site("pad" if text.startswith("(") else "size", "", None)
-        for line in lines[first.start : first.stop]
-        for text in line.numbers
-    ]
+    ] + [Site(name, "", None) for line in lines[first.start : first.stop] for name in number_names(line)]
     # Where the sum is missing, the dropout before it may be too.
     idle = first.members[len(bare[0].members) :] if bare else ()
     members = [each.members for each in found] + [(*each.members, *idle) for each in bare]

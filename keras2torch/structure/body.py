@@ -113,7 +113,9 @@ class Line:
 
     @property
     def members(self) -> list[Member]:
-        return list(dict.fromkeys(piece for piece in self.pieces if isinstance(piece, Member)))
+        """The attributes it uses, in the order in which they compute: what stands in the brackets of a call first."""
+        found = list(dict.fromkeys(piece for piece in self.pieces if isinstance(piece, Member)))
+        return found if len(found) < 2 else list(dict.fromkeys(_in_order(self.pieces)))
 
     @property
     def numbers(self) -> list[str]:
@@ -178,6 +180,23 @@ def lines_of(
                 piece.layer = piece.layer or each.layer.rpartition("/")[2]
         found.append(Line((each.value, *each.also), each.pattern, pieces, each.layer, call=each.call))
     return found
+
+
+def _in_order(pieces: Sequence[Piece]) -> Iterator[Member]:
+    """Attributes in the order in which their calls end; what is not called, where it stands."""
+    depth = 0
+    called: list[tuple[int, Member]] = []
+    for piece, behind in zip(pieces, (*pieces[1:], ""), strict=True):
+        if isinstance(piece, Member):
+            called.append((depth, piece))
+            if not (isinstance(behind, str) and behind.startswith("(")):
+                yield called.pop()[1]
+        elif isinstance(piece, str):
+            for letter in piece:
+                depth += (letter in "([{") - (letter in ")]}")
+                while letter in ")]}" and called and called[-1][0] == depth:
+                    yield called.pop()[1]
+    yield from (member for _, member in called)
 
 
 def _placeholder(value: Value, operands: list[Value]) -> str:

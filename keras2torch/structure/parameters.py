@@ -109,7 +109,7 @@ def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Argume
         )
         for column, name in named.items()
     ]
-    parameters.sort(key=lambda each: each.default is not None)
+    parameters.sort(key=lambda each: (each.default is not None, _rank(each.name)))
     computed: dict[str, str] = {}
     for column, expression in derived.items():
         if len(places[column]) >= _OFTEN:
@@ -181,6 +181,12 @@ def _name(sites: Sequence[Site], where: Sequence[int]) -> str:
     if first and last:
         return kind
     return f"in_{kind}" if first else f"out_{kind}" if last else "hidden"
+
+
+def _rank(name: str) -> int:
+    """As in modules of torch, what goes in comes first, then what comes out, then the rest."""
+    starts = ("in_", "channels", "features"), ("hidden",), ("out_",)
+    return next((rank for rank, words in enumerate(starts) if name.startswith(words)), len(starts))
 
 
 def _default(sites: Sequence[Site], column: Sequence[str]) -> str | None:

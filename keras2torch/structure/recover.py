@@ -9,7 +9,7 @@ whether two stretches are the same is decided by their expressions alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keras2torch.emit.code import Value, render
 from keras2torch.emit.names import identifier, is_free_attribute
@@ -18,12 +18,14 @@ from keras2torch.program import Program
 from keras2torch.structure.block import Block, fitting, make_block
 from keras2torch.structure.body import Line, Member, Piece, bound_by, lines_of, readers, users_of
 from keras2torch.structure.class_naming import name_classes
+from keras2torch.structure.constants import name_constants
 from keras2torch.structure.construction import parse_construction
 from keras2torch.structure.containers import Containers, depth
 from keras2torch.structure.joining import join_lines
 from keras2torch.structure.matching import Occurrence, occurrence, with_own_members
 from keras2torch.structure.naming import free_name, kind_of, shared_words, snake
 from keras2torch.structure.order import depth_first
+from keras2torch.structure.own_names import name_own
 from keras2torch.structure.repeats import innermost_repeat, repeat_with_two_outputs
 from keras2torch.structure.residual import without_sum
 from keras2torch.structure.stages import find_sequences, find_stages
@@ -51,6 +53,8 @@ class Structure:
     """Where each value of the flat program is, by its id."""
     order: Mapping[int, int]
     """Which values, by their ids, are computed before which others."""
+    constants: Mapping[str, str] = field(default_factory=dict)
+    """Names of numbers that many attributes have in common."""
 
     def renamed(self, program: Program) -> Program:
         """The program with its weights and layers under the names that they have in the classes."""
@@ -105,8 +109,10 @@ def recover(program: Program) -> Structure:
         join_lines(block)
     parts = {part.name for part in with_needs(program.parts, program.own_parts)}
     name_classes(blocks, program.graph.name, parts)
+    name_own(main, program.graph.name)
     _name_instances([*blocks, main])
-    return Structure((*blocks, main), *_resolved(main), order)
+    constants = name_constants([*blocks, main])
+    return Structure((*blocks, main), *_resolved(main), order, constants)
 
 
 def _order(lines: Sequence[Line]) -> dict[int, int]:

@@ -31,12 +31,21 @@ def find_stages(block: Block) -> None:
     loops = [each for run in loop_runs(block) for each in _split(run) if len(each.lines) >= LEAST_CALLS]
     runs = sorted((*stages, *loops), key=lambda run: block.lines.index(run.lines[0]))
     apart = len({id(run.value_in(run.lines[0])) for run in runs}) == len(runs)
-    kind = "stage" if apart else "branch"
-    wishes = ["blocks"] if len(runs) == 1 else [f"{kind}{number}" for number in range(1, len(runs) + 1)]
+    kinds = ["branch" if not apart and _is_branch(block, run) else "stage" for run in runs]
+    wishes = [f"{kind}{kinds[: number + 1].count(kind)}" for number, kind in enumerate(kinds)]
+    wishes = ["blocks"] if len(runs) == 1 else wishes
     names = dict(zip(map(id, runs), _free(block, wishes), strict=True))
     _contain(block, [run.lines for run in stages], [names[id(run)] for run in stages])
     for run in loops:
         _loop(block, run, names[id(run)])
+
+
+def _is_branch(block: Block, run: Run) -> bool:
+    """Whether it begins where others do, and ends where something joins it with others."""
+    reading = readers(block.lines, block.outputs)
+    ends = reading.get(id(run.lines[-1].targets[0]), [])
+    joined = all(number < len(block.lines) and len(block.lines[number].reads) > 1 for number in ends)
+    return len(reading[id(run.value_in(run.lines[0]))]) > 1 and joined
 
 
 def find_sequences(block: Block) -> None:

@@ -107,8 +107,8 @@ def test_whatever_else_stands_in_forward_is_found(statement: str) -> None:
         ("    rows = torch", "    mask.__class__\n    rows = torch"),
         ("    model = Model()", "    model = eval('Model')()"),
         ("load_file(path)", "torch.load(path)"),
-        ("return self.dense(x)", "return self.dense(x))"),
-        ("return self.dense(x)", "return self.dense(x)\0"),
+        ("return self.linear(x)", "return self.linear(x))"),
+        ("return self.linear(x)", "return self.linear(x)\0"),
     ],
 )
 def test_whatever_else_stands_elsewhere_is_found(before: str, after: str) -> None:
