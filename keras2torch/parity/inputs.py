@@ -44,9 +44,9 @@ class InputSpec:
         return sum(extent is None for extent in self.shape[1:])
 
     @property
-    def picture(self) -> bool:
-        """Or a film, or a volume."""
-        return len(self.shape) in (4, 5) and self.vocabulary is None
+    def scalable(self) -> bool:
+        """Whether its numbers may be any in 0..255: pictures, sequences, vectors, but no ids."""
+        return self.vocabulary is None and self.dtype.startswith(("float", "bfloat", "uint8"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _all_cases(specs: Sequence[InputSpec], several: int) -> Iterator[Case]:
     if any(spec.masked_value is not None for spec in specs):
         yield case("masks", "masked at the end, in front, in the middle, everywhere", 4, even)
     yield case("zeros", "1 sample of zeros", 1, even)
-    if any(spec.picture for spec in specs):
+    if any(spec.scalable for spec in specs):
         yield case("bytes", "1 sample in 0..255", 1, even)
     for sizes in others:
         yield replace(case("normal", normal, several, sizes), last_resort=True)
@@ -130,6 +130,8 @@ def _array(rng: np.random.Generator, spec: InputSpec, batch: int, kind: str, siz
 
 def _values(rng: np.random.Generator, spec: InputSpec, shape: tuple[int, ...], kind: str) -> Array:
     dtype = np.dtype(np.float32 if spec.dtype.startswith(("float", "bfloat")) else spec.dtype)
+    if kind == "bytes" and spec.scalable:
+        return rng.integers(0, 256, shape).astype(dtype)
     if spec.vocabulary is not None or dtype.kind in "iu":
         below = spec.vocabulary or 10
         first = 1 if kind == "masks" and below > 1 else 0  # id 0 only where the mask shall be
@@ -145,8 +147,6 @@ def _values(rng: np.random.Generator, spec: InputSpec, shape: tuple[int, ...], k
         return np.zeros(shape, dtype)
     if kind == "unit":
         return rng.random(shape, np.float32)
-    if kind == "bytes" and spec.picture:
-        return rng.integers(0, 256, shape).astype(dtype)
     return rng.standard_normal(shape, np.float32)
 
 

@@ -249,7 +249,9 @@ def input_specs(understood: Understood) -> list[InputSpec]:
             number = waiting.pop()
             layer = graph.layers[graph.nodes[number].layer]
             for class_name, config in _with_wrapped(layer.class_name, layer.config):
-                if class_name == "Embedding":
+                if class_name == "Embedding" or (
+                    class_name == "ReversibleEmbedding" and not graph.nodes[number].kwargs.get("reverse")
+                ):
                     rows = int(config["input_dim"])
                     vocabulary = min(rows, vocabulary or rows)
                     if config.get("mask_zero"):

@@ -15,11 +15,12 @@ def by_name(*specs: InputSpec, operations: float = 0.0) -> dict[str, Case]:
     return {case.name: case for case in make_cases(specs, operations)}
 
 
-def test_a_picture_is_shown_in_every_scale() -> None:
-    cases = by_name(PICTURE)
+@pytest.mark.parametrize("own", [(8, 8, 3), (9, 30), (240,)])
+def test_pictures_sequences_and_vectors_are_shown_in_every_scale(own: tuple[int, ...]) -> None:
+    cases = by_name(InputSpec("x", (None, *own), "float32"))
     assert list(cases) == ["normal", "unit", "zeros", "bytes"]
     (normal,), (unit,), (zeros,), (bytes_,) = (case.arrays for case in cases.values())
-    assert [a.shape for a in (normal, unit, zeros, bytes_)] == [(3, 8, 8, 3), *[(1, 8, 8, 3)] * 3]
+    assert [a.shape for a in (normal, unit, zeros, bytes_)] == [(3, *own), *[(1, *own)] * 3]
     assert normal.min() < -2
     assert 0 <= unit.min() < unit.max() <= 1
     assert not zeros.any()
@@ -36,7 +37,19 @@ def test_ids_reach_both_ends_of_the_vocabulary() -> None:
     assert not cases["zeros"].arrays[0].any()
 
 
+def test_ids_and_flags_have_one_scale() -> None:
+    assert "bytes" not in by_name(WORDS)
+    assert "bytes" not in by_name(InputSpec("flags", (None, 9), "bool"))
+    words, numbers = by_name(WORDS, InputSpec("x", (None, 240), "float32"))["bytes"].arrays
+    assert words.max() == 19
+    assert numbers.max() > 200
+    (colours,) = by_name(InputSpec("picture", (None, 8, 8, 3), "uint8"))["bytes"].arrays
+    assert colours.dtype == np.uint8
+    assert colours.max() > 200
+
+
 def test_ids_in_a_float_input_stay_whole() -> None:
+    assert "bytes" not in by_name(InputSpec("words", (None, 9), "float32", vocabulary=20))
     (ids,) = by_name(InputSpec("words", (None, 9), "float32", vocabulary=20))["normal"].arrays
     assert ids.dtype == np.float32
     assert np.array_equal(ids, ids.round())
