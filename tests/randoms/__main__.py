@@ -5,6 +5,7 @@
 among the known ones.
 """
 
+import argparse
 import os
 import sys
 import tempfile
@@ -72,6 +73,11 @@ def show(library: str, seed: int, verdict: Verdict, sandboxes: Mapping[str, Sand
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        prog="python -m tests.randoms",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     first, count = int(os.environ.get("FIRST", "0")), int(os.environ.get("COUNT", "2000"))
     seeds = [int(os.environ["SEED"])] if "SEED" in os.environ else list(range(first, first + count))
     kinds: Counter[str] = Counter()

@@ -213,3 +213,13 @@ def nested_model_that_ends_in_a_recurrence(k: Any) -> Any:
     plain = k.Model(second, once(k.layers.Dense(3)(second)))
     frames = k.Model(of_both, pictures(of_both))
     return k.Model([x, y], [inner(x), plain(y), frames(k.layers.Reshape((9, 4, 1))(inner(y)))])
+
+
+@model()
+def recurrence_behind_a_mask_and_without(k: Any) -> Any:
+    """One layer, called both ways within one model that is called twice."""
+    x, inside = k.Input((4, 4)), k.Input((4, 4))
+    each, last, _ = k.layers.LSTM(4, return_sequences=True, return_state=True)(inside)
+    inner = k.Model(inside, [each, last])
+    masked, plain = inner(k.layers.Masking(0.5)(x)), inner(x)
+    return k.Model(x, [*masked, *plain])

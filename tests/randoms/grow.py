@@ -28,6 +28,7 @@ from tests.randoms.examples import (
 )
 from tests.randoms.options import Case, Shape, drawn
 from tests.randoms.recipe import Recipe, Ref, Step, encoded, pruned, reads, ref, with_refs
+from tests.randoms.trial import Trial, Unfit
 
 if TYPE_CHECKING:
     from tests.randoms.build import Builder
@@ -57,6 +58,7 @@ class Grower:
     def __init__(self, builder: "Builder", random: Random, depth: int = 0) -> None:
         self.builder, self.random, self.depth = builder, random, depth
         self.library = builder.library
+        self.trial = Trial(builder)
         self.steps: list[Step] = []
         self.sequential = False
         self.raw: set[Ref] = set()
@@ -91,15 +93,22 @@ class Grower:
 
     # ------------------------------------------------------------------------------------------------- growing
 
-    def add(self, step: Step) -> Ref | None:
-        """Try a step; its first tensor, or None where Keras does not take it."""
+    def add(self, step: Step, given: Any = None) -> Ref | None:
+        """Try a step; its first tensor, or None where Keras does not take it, or not run it.
+
+        `given`: the numbers of an input, where these come from a model round this one.
+        """
         if "layer" in step and "config" in step["layer"]:
             step["layer"]["config"]["name"] = self.name(step["layer"]["class"].lower())
         try:
             done = self.builder.run(step)
         except Exception:  # noqa: BLE001  whatever Keras raises, it does not take it
             return None
-        if self.sequential and len(done["shapes"]) > 1:
+        try:
+            if self.sequential and len(done["shapes"]) > 1:
+                raise Unfit("a chain has one tensor")
+            self.trial.run(done, given)
+        except Exception:  # noqa: BLE001  whatever Keras raises, it does not run it
             self.builder.tensors.pop()
             return None
         self.steps.append(done)
@@ -110,13 +119,18 @@ class Grower:
         if self.random.random() < 0.04 and odd not in self.names:
             self.names.add(odd)
             return odd
-        return f"{kind}_{len(self.steps)}"
+        number = len(self.steps)
+        while self.depth and f"{kind}_{number}" in self.names:
+            number += 10
+        self.names.add(f"{kind}_{number}")
+        return f"{kind}_{number}"
 
-    def add_input(self, shape: Sequence[int | None], dtype: str = "float32", *, raw: bool = True) -> Ref:
+    def add_input(
+        self, shape: Sequence[int | None], dtype: str = "float32", *, raw: bool = True, given: Any = None
+    ) -> Ref | None:
         name = self.name("input").replace(".", "_")
-        made = self.add({"input": {"shape": list(shape), "dtype": dtype, "name": name}})
-        assert made is not None
-        if raw:
+        made = self.add({"input": {"shape": list(shape), "dtype": dtype, "name": name}}, given)
+        if raw and made is not None:
             self.raw.add(made)
         return made
 
@@ -269,7 +283,7 @@ class Grower:
     def distributed(self, shape: Shape) -> Any:
         """What a TimeDistributed applies at every step."""
         if self.depth < 1 and self.random.random() < 0.2:
-            return self.model([(shape[1:], "float32", False)])
+            return self.model([(shape[1:], "float32", False, None)])
         chosen = self.example_for(shape[1:], "float32", raw=False, alone=True) if len(shape) > 1 else None
         if (
             chosen is None
@@ -368,17 +382,25 @@ class Grower:
         if not self.sequential and self.random.random() < 0.25:
             tensors.append(self.pick())
         tensors = list(dict.fromkeys(tensors))
-        spec = self.model([(self.shape(each), self.dtype(each), each in self.raw) for each in tensors])
+        spec = self.model(
+            [
+                (self.shape(each), self.dtype(each), each in self.raw, self.trial.values[each[0]][each[1]])
+                for each in tensors
+            ]
+        )
         if spec is None or (self.sequential and len(spec["model"]["outputs"]) > 1):
             return
         given = [ref(*each) for each in tensors]
         self.add({"layer": spec, "on": [given] if len(given) > 1 else given, "call": {}})
 
-    def model(self, inputs: Sequence[tuple[Shape, str, bool]]) -> Any:
-        """A nested model, or None where it reads not all of its inputs."""
+    def model(self, inputs: Sequence[tuple[Shape, str, bool, Any]]) -> Any:
+        """A nested model of inputs of these shapes, types and numbers, or None where it reads not all of them."""
         inner = Grower(type(self.builder)(self.library), self.random, self.depth + 1)
-        for shape, dtype, raw in inputs:
-            inner.add_input(shape, dtype, raw=raw)
+        if self.depth:
+            inner.names = self.names  # tf_keras keeps what is nested in a nested model in one group
+        for shape, dtype, raw, given in inputs:
+            if inner.add_input(shape, dtype, raw=raw, given=given) is None:
+                return None
         recipe = inner.grow(self.random.randint(1, 3))
         if sum("input" in step for step in recipe["steps"]) < len(inputs) or len(recipe["steps"]) == len(
             inputs
@@ -426,19 +448,22 @@ class Grower:
                     return value
                 spec = {"class": "Activation", "config": {"activation": value.behind}}
                 made = self.add({"layer": spec, "on": [ref(*tensors[value.number])], "call": {}})
-                assert made is not None
-                if value.behind == "tanh":
+                if value.behind == "tanh" and made is not None:
                     # Of large numbers it is one, or one less a rounding error, which may be all or nothing.
                     inside = {"class": "Rescaling", "config": {"scale": 0.9}}
                     made = self.add({"layer": inside, "on": [ref(*made)], "call": {}})
-                    assert made is not None
+                if made is None:
+                    raise Unfit(value.behind)
                 tensors.append(made)
                 return Given(len(tensors) - 1)
             if isinstance(value, list):
                 return [placed(each) for each in value]
             return value
 
-        use = replace(use, arguments={key: placed(value) for key, value in varied.items()})
+        try:
+            use = replace(use, arguments={key: placed(value) for key, value in varied.items()})
+        except Unfit:
+            return
         spelling = self.random.choice(operation.names[DIALECTS[self.library][0]])
         if spelling.name.startswith("__operators__."):
             return
