@@ -10,7 +10,7 @@ import numpy as np
 from keras2torch.emit.code import Value, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
-from keras2torch.layers._casting import is_float
+from keras2torch.layers._casting import as_float, is_float
 from keras2torch.layers._constants import constant, numbers
 from keras2torch.layers._encoding import MODES, encoded
 from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, Masks, converts, example
@@ -111,6 +111,8 @@ def normalization(layer: LayerCall) -> Value:
         for name, weight in zip(names, stored, strict=True)
     }
     how = (True,) if invert else ()
+    if x.dtype == "bool":  # torch subtracts from numbers alone
+        x = as_float(layer, x)
     module = layer.module(layer.part("Normalization"), tuple(shape), *how, state=placed)
     return _keeping_mask(layer, layer.like(x, module(x), dtype="float32"))
 

@@ -68,6 +68,8 @@ JUMPS = {
         "trunc",
         "argmax",
         "argmin",
+        "argsort",
+        "count_nonzero",
         "top_k",
         "cast",
         "all_of",

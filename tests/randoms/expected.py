@@ -17,6 +17,7 @@ REFUSALS: Mapping[str, str] = {
     r"Unstack: # elements in # parts": "no library runs it",
     r"STFTSpectrogram: a mask reaches": "sound has no masks",
     r"\w+: reads a tensor without elements": "there is nothing to convert, nor to compare",
+    r"GetItem: a slice without elements": "no more is there then",
     r"TFOpLambda: a sum over # and # elements": "behind a layer of channels first whose shape tf_keras knows wrong",
     r"\w+: a shared layer is called in two ways": "behind a mask and without one, which are two modules of torch",
     r"LayerNormalization: the number of features is not known": "over an open axis, which leaves no weights to have",

@@ -223,3 +223,10 @@ def recurrence_behind_a_mask_and_without(k: Any) -> Any:
     inner = k.Model(inside, [each, last])
     masked, plain = inner(k.layers.Masking(0.5)(x)), inner(x)
     return k.Model(x, [*masked, *plain])
+
+
+@model()
+def flags_normalized(k: Any) -> Any:
+    """Keras makes numbers of them first."""
+    x = k.Input((6, 5), dtype="bool")
+    return k.Model(x, k.layers.Normalization()(x))

@@ -74,6 +74,19 @@ SETTLED: Mapping[str, Settled] = {
         "refused",
         "ReLU: reads a tensor without elements",
     ),
+    "a slice of nothing": Settled(
+        "keras",
+        recipe(
+            entry(4, 1),
+            operation(
+                "numpy.GetItem",
+                ref(0),
+                {"tuple": [{"slice": [None] * 3}] * 2 + [{"slice": [None, -1, None]}]},
+            ),
+        ),
+        "refused",
+        "GetItem: a slice without elements",
+    ),
     "bfloat16 that a file of weights does not name": Settled(
         "tf_keras",
         recipe(entry(7, 4), layer("Normalization", 0, dtype="mixed_bfloat16"), saved_as="weights"),
