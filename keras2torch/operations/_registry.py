@@ -35,7 +35,7 @@ class Dialect(StrEnum):
 @dataclass(frozen=True)
 class Given:
     """In an example, the input tensor number `number`, behind a function where the operation asks for it: `softplus`
-    makes its numbers positive, `tanh` puts them between -1 and 1; `shape` and `shape[1]` are sizes of it, which
+    makes its numbers positive, `softsign` puts them between -1 and 1; `shape` and `shape[1]` are sizes of it, which
     TensorFlow alone has as tensors.
     """
 
@@ -47,7 +47,7 @@ X = Given(0)
 Y = Given(1)
 Z = Given(2)
 POSITIVE = Given(0, "softplus")
-UNIT = Given(0, "tanh")
+UNIT = Given(0, "softsign")
 SHAPE = Given(0, "shape")
 
 

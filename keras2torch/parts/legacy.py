@@ -22,7 +22,7 @@ class ParametricSoftplus(nn.Module):
         self.beta = nn.Parameter(torch.full(shape, 5.0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.alpha * F.softplus(self.beta * x, threshold=1000)
+        return self.alpha * F.softplus(self.beta * x, threshold=40)
 
 
 class SReLU(nn.Module):

@@ -448,10 +448,6 @@ class Grower:
                     return value
                 spec = {"class": "Activation", "config": {"activation": value.behind}}
                 made = self.add({"layer": spec, "on": [ref(*tensors[value.number])], "call": {}})
-                if value.behind == "tanh" and made is not None:
-                    # Of large numbers it is one, or one less a rounding error, which may be all or nothing.
-                    inside = {"class": "Rescaling", "config": {"scale": 0.9}}
-                    made = self.add({"layer": inside, "on": [ref(*made)], "call": {}})
                 if made is None:
                     raise Unfit(value.behind)
                 tensors.append(made)

@@ -21,9 +21,8 @@ CASES: Mapping[str, tuple[str, Sequence[Step], bool]] = {
         "keras",
         [
             entry(6, 3),
-            layer("Activation", 0, activation="tanh"),
-            layer("Rescaling", 1, scale=0.9),
-            operation("math.Erfinv", ref(2)),
+            layer("Activation", 0, activation="softsign"),
+            operation("math.Erfinv", ref(1)),
         ],
         True,
     ),
