@@ -92,6 +92,8 @@ TYPES: dict[Any, Any] = {
     dict[str, Any]: JsonValue(),
     states.JobState: _stored_by_value(states.JobState),
     states.BatchState: _stored_by_value(states.BatchState),
+    states.Overlap: _stored_by_value(states.Overlap),
+    states.RunOutcome: _stored_by_value(states.RunOutcome),
     states.AttemptOutcome: _stored_by_value(states.AttemptOutcome),
     states.WorkerState: _stored_by_value(states.WorkerState),
 }

@@ -35,6 +35,28 @@ class BatchState(StrEnum):
     """Every job has reached a terminal state."""
 
 
+class Overlap(StrEnum):
+    """What a schedule does when its time comes while its last batch is unfinished."""
+
+    SKIP = "skip"
+    """Nothing: this run is left out."""
+    QUEUE = "queue"
+    """One run waits, however often the time came."""
+    ALLOW = "allow"
+    """Another batch beside it."""
+
+
+class RunOutcome(StrEnum):
+    """What became of one tick of a schedule."""
+
+    STARTED = "started"
+    """It has a batch."""
+    WAITING = "waiting"
+    """It gets one when the batch before it is finished."""
+    SKIPPED = "skipped"
+    """It never gets one: the batch before it was unfinished, or another run was waiting already."""
+
+
 class AttemptOutcome(StrEnum):
     """How one try ended."""
 

@@ -10,6 +10,19 @@ import typer
 from fleet.errors import UsageError
 from keras2torch import errors
 from keras2torch.options import OPTIONS, Asked, ConversionOptions
+from scheduler.selection import BadPattern, Selection
+
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Only models whose key looks so, as resnet*.h5, prod/** or **/v2/*.h5; may be repeated.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Not these, whatever --include says; may be repeated."),
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +46,20 @@ def with_options(command: Command) -> Command:
     ]
     vars(command)["__signature__"] = signature.replace(parameters=[*own, *declared])
     return command
+
+
+def selection_of(
+    include: list[str] | None, exclude: list[str] | None, *, only_needed: bool = False
+) -> Selection:
+    """What to take of a listing.
+
+    Raises:
+        UsageError: a pattern that is none.
+    """
+    try:
+        return Selection(include=tuple(include or ()), exclude=tuple(exclude or ()), only_needed=only_needed)
+    except BadPattern as error:
+        raise UsageError(str(error)) from error
 
 
 def export_formats(text: str) -> tuple[str, ...]:

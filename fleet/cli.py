@@ -12,7 +12,7 @@ from db.search import Field, Search, Term, joined
 from db.states import JobState
 from fleet import browse, connect, operate
 from fleet.answering import AsJson, Dest, answer, given_database, print_json, sessions_of
-from fleet.asked import conversion_options, export_formats, with_options
+from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
 from fleet.errors import FleetError
 from fleet.settings import load_settings
@@ -45,6 +45,8 @@ def migrate(
             metavar="pt2,onnx", help="Write model.pt2, model.onnx, or both, and compare what they compute."
         ),
     ] = "",
+    include: Include = None,
+    exclude: Exclude = None,
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -59,8 +61,11 @@ def migrate(
     _log_to_stderr(logging.WARNING)
     options = conversion_options(**asked)
     settings = load_settings(workers=workers)
-    formats = export_formats(export)
-    with run(source, dest, options, settings, console(sys.stderr), export=formats) as migrated:
+    asked_for: dict[str, Any] = {
+        "export": export_formats(export),
+        "selection": selection_of(include, exclude),
+    }
+    with run(source, dest, options, settings, console(sys.stderr), **asked_for) as migrated:
         if as_json:
             print_json(report.document(migrated))
         else:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
@@ -28,7 +28,8 @@ from fleet.installation import Installation
 from fleet.progress import Display, Running, Snapshot, make_display
 from fleet.settings import Settings
 from keras2torch.options import ConversionOptions
-from scheduler.plan import plan
+from scheduler.plan import plan, plan_up_to
+from scheduler.selection import EVERYTHING, Selection
 from storage.errors import StorageError
 from storage.store import ObjectStore
 from workers import recipe
@@ -65,9 +66,10 @@ def migrate(
     console: Console,
     *,
     export: Sequence[str] = (),
+    selection: Selection = EVERYTHING,
 ) -> Iterator[Migrated]:
-    """Convert every model in `source_url` into `dest_url` with `options`, and export each bundle to the formats
-    `export`; the database stays open while the context is.
+    """Convert what `selection` takes of the models in `source_url` into `dest_url` with `options`, and export each
+    bundle to the formats `export`; the database stays open while the context is.
 
     Raises:
         UsageError: an address that is none.
@@ -88,18 +90,21 @@ def migrate(
         if given is None:
             places.remember(state.path)
             _take_back_everything(sessions)
+        request: dict[str, Any] = {
+            "source_url": source.url,
+            "dest_url": dest.url,
+            "converter_version": keras2torch.__version__,
+            "options": recipe.options_of(options, dest, export=export),
+            "selection": selection.as_json(),
+        }
         with sessions.begin() as session:
-            batch_id = inventory.create_batch(
-                session,
-                source_url=source.url,
-                dest_url=dest.url,
-                converter_version=keras2torch.__version__,
-                options=recipe.options_of(options, dest, export=export),
-            )
+            batch_id = inventory.interrupted_batch(session, **request)
+            if batch_id is None:
+                batch_id = inventory.create_batch(session, **request)
         installation = Installation(settings, state, sessions, database_url)
         reading = connect.sessions_of(engine, read_only=True)
         display = make_display(console)
-        with _Run(batch_id, source, sessions, reading, installation, settings, display) as run:
+        with _Run(batch_id, source, selection, sessions, reading, installation, settings, display) as run:
             finished = run.to_the_end()
         yield Migrated(
             batch_id=batch_id,
@@ -118,6 +123,7 @@ class _Run:
         self,
         batch_id: int,
         source: ObjectStore,
+        selection: Selection,
         sessions: sessionmaker[Session],
         reading: sessionmaker[Session],
         installation: Installation,
@@ -127,6 +133,7 @@ class _Run:
         self.listing_error: str | None = None
         self._batch_id = batch_id
         self._source = source
+        self._selection = selection
         self._sessions = sessions
         self._reading = reading
         self._installation = installation
@@ -157,7 +164,7 @@ class _Run:
             if self._interrupts:
                 break
         if not self._look().total and not self._interrupts and self.listing_error is None:
-            self._display.say(f"no models in {self._source.url}: no name there ends in .h5, .hdf5 or .keras")
+            self._display.say(_nothing_in(self._source, self._selection))
         while not self._interrupts:
             snapshot = self._look()
             if snapshot.done == snapshot.total:
@@ -172,8 +179,13 @@ class _Run:
         return False
 
     def _planned(self) -> Iterator[inventory.Planned]:
+        with self._sessions() as session:
+            behind = inventory.listed_after(session, self._batch_id)
+        planning = (self._sessions, self._source, self._batch_id)
         try:
-            yield from plan(self._sessions, self._source, self._batch_id)
+            yield from plan(*planning, self._selection)
+            if behind is not None:
+                yield from plan_up_to(*planning, behind, self._selection)
         except StorageError as error:
             # Other models are not to suffer for it: what was planned is converted before this is reported.
             self.listing_error = str(error)
@@ -228,6 +240,12 @@ class _Run:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._interrupts += 1
+
+
+def _nothing_in(source: ObjectStore, selection: Selection) -> str:
+    if selection.include or selection.exclude:
+        return f"no models in {source.url} that the patterns take"
+    return f"no models in {source.url}: no name there ends in .h5, .hdf5 or .keras"
 
 
 def _take_back_everything(sessions: sessionmaker[Session]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from scheduler.selection import EVERYTHING, Selection
 from storage.errors import StorageError
 from storage.store import ObjectInfo
 
@@ -12,9 +13,9 @@ SUFFIXES = (".h5", ".hdf5", ".keras")
 STATE_FOLDER = ".fleet"
 
 
-def models(listing: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
-    """The objects whose name says that they may hold a model; what is in them, the converter finds out."""
-    return (found for found in listing if _may_be_a_model(found.key))
+def models(listing: Iterable[ObjectInfo], selection: Selection = EVERYTHING) -> Iterator[ObjectInfo]:
+    """The selected objects whose name says that they may hold a model; what is in them, the converter finds out."""
+    return (found for found in listing if _may_be_a_model(found.key) and selection.takes(found.key))
 
 
 def _may_be_a_model(key: str) -> bool:

@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -19,7 +20,11 @@ class Batch(Base):
     source_url: Mapped[str] = mapped_column(Text)
     state: Mapped[BatchState] = mapped_column(default=BatchState.PLANNING)
     listed_after: Mapped[str | None] = mapped_column(Text)
-    """The last key planned: where an interrupted listing continues."""
+    """The last key listed: where an interrupted listing continues."""
+    selection: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Which objects of the listing it takes: `scheduler.selection.Selection`, as JSON."""
+    planner_until: Mapped[datetime | None]
+    """Until when the scheduler that lists it has it to itself. Two at once would only spend effort."""
     jobs_new: Mapped[int] = mapped_column(BigInteger, default=0)
     """Jobs this batch created; the others it found already known."""
     created_at: Mapped[datetime] = mapped_column(default=now())

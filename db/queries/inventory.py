@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import Select, insert, literal, select, true, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, insert, literal, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from db import identity
@@ -21,6 +21,8 @@ from db.queries.predicates import chunks
 from db.states import TERMINAL, BatchState, JobState
 
 _Columns = TypeVarTuple("_Columns")
+#: A queued job of an older version is refused by today's workers ("plan it again").
+_TO_NOTHING = (JobState.FAILED, JobState.QUARANTINED, JobState.QUEUED, JobState.HELD)
 
 
 @dataclass(frozen=True)
@@ -33,40 +35,88 @@ class Planned:
     """Jobs that were there: done, under way, or refused before."""
 
 
-def create_batch(
-    session: Session, *, source_url: str, dest_url: str, converter_version: str, options: Mapping[str, Any]
+def recipe_id_of(
+    session: Session, *, dest_url: str, converter_version: str, options: Mapping[str, Any]
 ) -> int:
-    """A new batch in state `planning`; returns its number."""
+    """The number of this recipe, which is made if need be."""
     identifying = {
         "dest_url": dest_url,
         "converter_version": converter_version,
         "options_key": identity.options_key(options),
     }
     insert_new(session, Recipe, [{**identifying, "options": dict(options)}])
-    recipe_id = session.scalars(select(Recipe.id).filter_by(**identifying)).one()
-    batch_id = session.scalars(
-        insert(Batch).values(recipe_id=recipe_id, source_url=source_url).returning(Batch.id)
-    ).one()
+    return session.scalars(select(Recipe.id).filter_by(**identifying)).one()
+
+
+def create_batch(
+    session: Session,
+    *,
+    source_url: str,
+    dest_url: str,
+    converter_version: str,
+    options: Mapping[str, Any],
+    selection: Mapping[str, Any] | None = None,
+) -> int:
+    """A new batch in state `planning`; returns its number."""
+    recipe_id = recipe_id_of(session, dest_url=dest_url, converter_version=converter_version, options=options)
+    row = {"recipe_id": recipe_id, "source_url": source_url, "selection": dict(selection or {})}
+    batch_id = session.scalars(insert(Batch).values(row).returning(Batch.id)).one()
     session.execute(insert(Event).values(batch_id=batch_id, type="batch-created", data={}))
     return batch_id
 
 
+def interrupted_batch(
+    session: Session,
+    *,
+    source_url: str,
+    dest_url: str,
+    converter_version: str,
+    options: Mapping[str, Any],
+    selection: Mapping[str, Any] | None = None,
+) -> int | None:
+    """The newest batch of exactly this request whose listing has begun and not come to its end."""
+    rows = session.execute(
+        select(Batch.id, Batch.selection)
+        .join(Recipe, Recipe.id == Batch.recipe_id)
+        .where(
+            Batch.state == BatchState.PLANNING,
+            Batch.listed_after.is_not(None),
+            Batch.source_url == source_url,
+            Recipe.dest_url == dest_url,
+            Recipe.converter_version == converter_version,
+            Recipe.options_key == identity.options_key(options),
+        )
+        .order_by(Batch.id.desc())
+    )
+    wanted = dict(selection or {})
+    return next((row.id for row in rows if row.selection == wanted), None)
+
+
 def plan(
-    session: Session, batch_id: int, found: Sequence[Found], *, queue: str = "default", priority: int = 0
+    session: Session,
+    batch_id: int,
+    found: Sequence[Found],
+    *,
+    listed_to: str | None = None,
+    only_needed: bool = False,
+    queue: str = "default",
+    priority: int = 0,
 ) -> Planned:
     """Makes sure each object has its source and its job, and that the batch knows them.
 
     Takes any number. A caller with a million commits between calls, and after a crash goes on behind
-    `listed_after`.
+    `listed_after`, which becomes `listed_to`, or else the key of the last object found. With `only_needed`,
+    an object that another version of the converter has dealt with gets no job, unless that job failed.
 
     Raises:
         UnknownBatch: there is no such batch.
     """
     batch = session.execute(
-        select(Batch.recipe_id, Batch.source_url, Batch.state)
+        select(Batch.recipe_id, Batch.source_url, Batch.state, Recipe.dest_url, Recipe.options_key)
+        .join(Recipe, Recipe.id == Batch.recipe_id)
         .where(Batch.id == batch_id)
         # A pause of the batch waits for this plan, and so pauses what it adds.
-        .with_for_update()
+        .with_for_update(of=Batch)
     ).one_or_none()
     if batch is None:
         raise UnknownBatch(batch_id)
@@ -74,19 +124,22 @@ def plan(
     state = JobState.HELD if batch.state is BatchState.HELD else JobState.QUEUED
     new = 0
     for chunk in chunks(found, 5000):
-        new += _plan_chunk(session, batch_id, batch, chunk, state=state, queue=queue, priority=priority)
-    if found:
+        row = {"state": state, "queue": queue, "priority": priority}
+        new += _plan_chunk(session, batch_id, batch, chunk, row, only_needed=only_needed)
+    if listed_to is None and found:
+        listed_to = found[-1].key
+    if listed_to is not None:
         session.execute(
             update(Batch)
             .where(Batch.id == batch_id)
-            .values(listed_after=found[-1].key, jobs_new=Batch.jobs_new + new)
+            .values(listed_after=listed_to, jobs_new=Batch.jobs_new + new)
             .execution_options(synchronize_session=False)
         )
     return Planned(new=new, known=len(found) - new)
 
 
 def listed_after(session: Session, batch_id: int) -> str | None:
-    """The last key this batch has planned, behind which an interrupted listing continues."""
+    """The last key this batch has listed, behind which an interrupted listing continues."""
     return session.scalars(select(Batch.listed_after).where(Batch.id == batch_id)).one_or_none()
 
 
@@ -135,10 +188,9 @@ def _plan_chunk(
     batch_id: int,
     batch: Any,
     chunk: Sequence[Found],
+    row: Mapping[str, Any],
     *,
-    state: JobState,
-    queue: str,
-    priority: int,
+    only_needed: bool,
 ) -> int:
     listed = listing.as_table(session, chunk)
     _insert_from(
@@ -162,22 +214,35 @@ def _plan_chunk(
     job_id = (
         select(Job.id).where(Job.source_id == source_id, Job.recipe_id == batch.recipe_id).scalar_subquery()
     )
+    wanted = ~_dealt_with(batch, source_id) if only_needed else true()
+    fields: dict[str, Any] = {"recipe_id": batch.recipe_id, **row}
+    values = [literal(value, getattr(Job, name).type) for name, value in fields.items()]
     created = _insert_from(
-        session,
-        Job,
-        ["source_id", "recipe_id", "state", "queue", "priority"],
-        select(
-            source_id,
-            literal(batch.recipe_id),
-            literal(state, Job.state.type),
-            literal(queue),
-            literal(priority),
-        ).select_from(listed),
+        session, Job, ["source_id", *fields], select(source_id, *values).select_from(listed).where(wanted)
     )
     _insert_from(
-        session, BatchJob, ["batch_id", "job_id"], select(literal(batch_id), job_id).select_from(listed)
+        session,
+        BatchJob,
+        ["batch_id", "job_id"],
+        select(literal(batch_id), job_id).select_from(listed).where(wanted),
     )
     return created
+
+
+def _dealt_with(batch: Any, source_id: ScalarSelect[int]) -> ColumnElement[bool]:
+    """Whether another version's job for the same source and destination has come, or may yet come, to anything."""
+    return (
+        select(Job.id)
+        .join(Recipe, Recipe.id == Job.recipe_id)
+        .where(
+            Job.source_id == source_id,
+            Job.recipe_id != batch.recipe_id,
+            Job.state.not_in(_TO_NOTHING),
+            Recipe.dest_url == batch.dest_url,
+            Recipe.options_key == batch.options_key,
+        )
+        .exists()
+    )
 
 
 def _insert_from(session: Session, table: type[Base], columns: list[str], rows: Select[*_Columns]) -> int:
