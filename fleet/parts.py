@@ -7,13 +7,14 @@ from types import FrameType
 from sqlalchemy.orm import Session, sessionmaker
 
 from fleet import connect
-from fleet.errors import UsageError
+from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings
 from scheduler.dispatch import Dispatcher
 from scheduler.loop import Duty, Loop
 from scheduler.reap import Reaper
 from workers.app import make_app, sender
 from workers.settings import WorkerSettings
+from workers.slots import NoGpu
 
 
 class Scheduler:
@@ -48,21 +49,28 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
     database_url, broker_url = _given(settings)
     engine = connect.open_database(database_url, create=False)
     connect.check_broker(broker_url)
-    return serve(
-        make_app(connect.broker_settings(settings, broker_url)),
-        WorkerSettings(
-            slots=settings.workers,
-            lease_seconds=settings.lease_seconds,
-            heartbeat_seconds=settings.heartbeat_seconds,
-            job_timeout_seconds=settings.job_timeout_seconds,
-            job_memory_bytes=settings.job_memory_bytes,
-            drain_seconds=settings.drain_seconds,
-            scratch_dir=settings.scratch_dir,
-        ),
-        connect.sessions_of(engine),
-        connect.store_opener(settings),
-        worker_id=worker_id,
-    )
+    try:
+        return serve(
+            make_app(connect.broker_settings(settings, broker_url)),
+            WorkerSettings(
+                slots=settings.workers,
+                device=settings.device,
+                queues=settings.queue_names,
+                memory_bytes=settings.memory_bytes,
+                health_dir=settings.health_dir,
+                lease_seconds=settings.lease_seconds,
+                heartbeat_seconds=settings.heartbeat_seconds,
+                job_timeout_seconds=settings.job_timeout_seconds,
+                job_memory_bytes=settings.job_memory_bytes,
+                drain_seconds=settings.drain_seconds,
+                scratch_dir=settings.scratch_dir,
+            ),
+            connect.sessions_of(engine),
+            connect.store_opener(settings),
+            worker_id=worker_id,
+        )
+    except NoGpu as error:
+        raise FleetError(f"FLEET_DEVICE={settings.device}: {error}") from error
 
 
 def run_scheduler(settings: Settings) -> None:

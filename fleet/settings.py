@@ -4,13 +4,14 @@ Only entry points read this; every part below gets plain values. Values that con
 refused at start-up, because each of those contradictions loses or doubles work hours later.
 """
 
-import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import UsageError
+from workers import inbox, machine
+from workers.slots import Device
 
 SECRETS_DIR = Path("/run/secrets")
 #: A job's hard limit is its deadline plus the time to stop its child and to record the end.
@@ -44,7 +45,23 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)), ge=0, le=1024, description="jobs at once"
+        default_factory=machine.jobs_at_once,
+        ge=0,
+        le=1024,
+        description="jobs at once at most; unset: one a processor and GiB",
+    )
+    device: Device = Field(
+        default=Device.AUTO,
+        description="auto: a job a GPU where there are any; cuda: or do not start; cpu: never on a GPU",
+    )
+    queues: str = Field(default=",".join(inbox.QUEUES), description="whose jobs a worker takes")
+    memory_bytes: int | None = Field(
+        default=None,
+        ge=512 << 20,
+        description="what all jobs of a worker may fill; unset: four fifths of what there is",
+    )
+    health_dir: Path | None = Field(
+        default=None, description="where a worker keeps the files `alive` and `ready`; unset: nowhere"
     )
     lease_seconds: float = Field(
         default=90, gt=0, description="a job whose worker was silent for so long is lost"
@@ -80,8 +97,15 @@ class Settings(BaseSettings):
         """How many messages may be in the broker."""
         return self.dispatch_window or max(100, 4 * self.workers)
 
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """The queues whose jobs a worker takes."""
+        return tuple(name for name in map(str.strip, self.queues.split(",")) if name)
+
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
+        if not self.queue_names or not set(self.queue_names) <= set(inbox.QUEUES):
+            raise ValueError(f"FLEET_QUEUES must name some of {', '.join(inbox.QUEUES)}")
         if self.heartbeat_seconds > self.lease_seconds / 4:
             raise ValueError(
                 f"FLEET_HEARTBEAT_SECONDS ({self.heartbeat_seconds:g}) must be at most a quarter of"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,22 @@ from sqlalchemy.orm import Session, sessionmaker
 import keras2torch
 from db import identity
 from db.errors import LeaseLost
-from db.queries import inventory, queue
+from db.queries import inventory, queue, waiting
 from db.queries.queue import Claim
 from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from keras2torch.errors import one_line
 from storage.errors import StorageError
 from storage.store import ObjectStore
-from workers import devices, errors, exports, isolation, proof, publish, recipe, verdict
+from workers import errors, exports, inbox, isolation, machine, proof, publish, recipe, verdict
+from workers.admission import Admission, estimate
 from workers.child_log import ChildLog
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
 from workers.scratch import Scratch
 from workers.settings import WorkerSettings
+from workers.slots import CPU, Slot, Slots
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class Shop:
     leases: Leases
     pool: Executor
     """Threads that carry files to the destination."""
+    slots: Slots = field(default_factory=lambda: Slots([CPU]))
+    admission: Admission = field(default_factory=lambda: Admission(machine.memory_bytes()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +74,28 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
     if shop.leases.draining:
         return None
     with shop.sessions.begin() as session:
+        found = waiting.look(session, job_id)
+        if found is None:
+            return None
+        need = shop.admission.need_of(found.size, found.queue)
+        if found.queue == inbox.DEFAULT_QUEUE and estimate(found.size) > shop.settings.job_memory_bytes:
+            # More than a job may have here; on the other queue it has a worker to itself.
+            waiting.send_to(session, job_id, inbox.LARGE_QUEUE, needs_bytes=need)
+            return None
+    with shop.admission.admitted(job_id, need, lambda: shop.leases.draining) as admitted:
+        if not admitted:
+            return None
+        with shop.slots.lent() as slot:
+            return _claim_and_do(shop, job_id, slot)
+
+
+def _claim_and_do(shop: Shop, job_id: int, slot: Slot) -> AttemptOutcome | None:
+    with shop.sessions.begin() as session:
         claim = queue.claim(session, job_id, shop.worker_id, shop.settings.lease_seconds)
     if claim is None:
         return None
     with shop.leases.hold(shop.sessions, claim, shop.settings) as lease, ExitStack() as afterwards:
-        attempt = _Attempt(shop, claim, lease)
+        attempt = _Attempt(shop, claim, lease, slot)
         # Whatever goes wrong in an attempt is an answer about the job, and the table in `verdict` gives it.
         try:
             done = attempt.work(afterwards.enter_context(shop.scratch.desk(job_id, claim.fence)))
@@ -95,8 +116,14 @@ class _Attempt:
     given: Path
     """What the caller gave beside the source, such as an architecture."""
 
-    def __init__(self, shop: Shop, claim: Claim, lease: Lease) -> None:
+    def __init__(self, shop: Shop, claim: Claim, lease: Lease, slot: Slot) -> None:
         self.shop = shop
+        large = claim.queue == inbox.LARGE_QUEUE
+        # What ran out of memory may have done so on the GPU, and is judged beside it the second time.
+        self.slot = CPU if large and claim.lost_count else slot
+        self.memory_bytes = shop.settings.job_memory_bytes
+        if large:
+            self.memory_bytes = max(self.memory_bytes, shop.admission.memory_bytes)
         self.claim = claim
         self.lease = lease
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
@@ -179,7 +206,9 @@ class _Attempt:
 
     def verify(self) -> ParityInfo:
         self.enter("verify")
-        parity = proof.prove(self.run, source=self.source, bundle=self.bundle, workdir=self.proof)
+        parity = proof.prove(
+            self.run, source=self.source, bundle=self.bundle, workdir=self.proof, device=self.slot.device
+        )
         if not parity.passed:
             raise errors.ParityFailed(proof.sentence(parity), parity)
         return parity
@@ -311,6 +340,8 @@ class _Attempt:
                 readable=readable,
                 seconds=self.deadline - time.monotonic(),
                 stop=self.lease.stop,
+                env=self.slot.environment if server == isolation.TORCH else None,
+                memory_bytes=self.memory_bytes,
                 on_progress=advance,
             )
         except (errors.ChildDied, errors.ChildFailed) as error:
@@ -327,5 +358,5 @@ class _Attempt:
             max_rss_bytes=self.peak_bytes or None,
             log_key=self.keep_log(),
             stage_seconds=self.lease.stage_seconds(),
-            environment={"device": devices.device(), "walls": self.walls},
+            environment={**self.slot.facts, "walls": self.walls},
         )

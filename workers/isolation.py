@@ -69,9 +69,13 @@ class Sandboxes:
         readable: tuple[Path, ...] = (),
         seconds: float,
         stop: threading.Event,
+        env: Mapping[str, str] | None = None,
+        memory_bytes: int | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
         """Run `target` in a fresh child of `server`, for `seconds` at most; the outcome is that of a success.
+
+        `env` is for that child alone, `memory_bytes` what it may allocate where that is not what all may.
 
         Raises:
             Stopped: `stop` was set, and the child is gone.
@@ -81,7 +85,7 @@ class Sandboxes:
             ChildCannotWrite: the scratch disk is full or failing.
             ChildFailed: the function raised.
         """
-        limits = Limits(wall_s=max(seconds, 0.1), memory_bytes=self._memory_bytes)
+        limits = Limits(wall_s=max(seconds, 0.1), memory_bytes=memory_bytes or self._memory_bytes)
         self._await(server, stop)
         if stop.is_set():
             raise errors.Stopped(f"{stage}: stopped")
@@ -91,6 +95,7 @@ class Sandboxes:
             payload,
             workdir=workdir,
             readable=readable,
+            env=env,
             limits=limits,
             cancel=stop,
             on_progress=on_progress,

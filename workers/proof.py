@@ -9,7 +9,7 @@ from typing import Any
 from db.records import ParityInfo
 from keras2torch.parity.report import Conditioning
 from keras2torch.parity.steps import judged, target
-from workers import devices, errors, isolation
+from workers import errors, isolation
 
 #: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
 Run = Callable[..., Any]
@@ -25,9 +25,12 @@ SHARES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
-    """Compare the bundle with Keras, write its parity.json, and return the verdict."""
-    report = judged(_Proof(run, source, bundle, workdir), bundle=bundle, workdir=workdir)
+def prove(run: Run, *, source: Path, bundle: Path, workdir: Path, device: str) -> ParityInfo:
+    """Compare the bundle with Keras, write its parity.json, and return the verdict.
+
+    `device` is where float32 is judged, as torch spells it.
+    """
+    report = judged(_Proof(run, source, bundle, workdir, device), bundle=bundle, workdir=workdir)
     (bundle / "parity.json").write_text(json.dumps(report, indent=1) + "\n")
     return as_info(report)
 
@@ -35,7 +38,7 @@ def prove(run: Run, *, source: Path, bundle: Path, workdir: Path) -> ParityInfo:
 class _Proof:
     """One bundle being judged."""
 
-    def __init__(self, run: Run, source: Path, bundle: Path, workdir: Path) -> None:
+    def __init__(self, run: Run, source: Path, bundle: Path, workdir: Path, device: str) -> None:
         self._run = run
         self._source = source
         self._bundle = bundle
@@ -44,7 +47,7 @@ class _Proof:
             "source": str(source),
             "bundle": str(bundle),
             "workdir": str(workdir),
-            "device": devices.device(),
+            "device": device,
         }
 
     def prepare(self) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import FrameType
 
 from celery import Celery, signals
@@ -18,18 +19,25 @@ from sqlalchemy.orm import Session, sessionmaker
 import keras2torch
 from db.queries import workers as rows
 from db.states import WorkerState
+from keras2torch.parity.steps import target
+from keras2torch.sandbox import SandboxError
 from storage.store import ObjectStore
-from workers import devices, inbox, tasks
+from workers import errors, isolation, machine, tasks
+from workers import slots as slot_finder
+from workers.admission import Admission
 from workers.convert_job import Shop
 from workers.drain import Leases
+from workers.health import Health
 from workers.identity import new_worker_id
 from workers.isolation import Sandboxes
 from workers.scratch import Scratch
 from workers.settings import WorkerSettings
+from workers.slots import CPU, Device, NoGpu, Slot, Slots
 
 log = logging.getLogger(__name__)
 
 _UPLOADS_A_SLOT = 4
+_TRIAL_SECONDS = 120.0
 
 
 def serve(
@@ -43,6 +51,9 @@ def serve(
     """Work until a signal says stop, and hand back what is unfinished by then; returns the exit code.
 
     SIGTERM and SIGINT drain; a second one, or SIGQUIT, hands back at once. Must be called from the main thread.
+
+    Raises:
+        NoGpu: one is demanded, and there is none that torch can compute on.
     """
     worker_id = worker_id or new_worker_id()
     leases = Leases()
@@ -50,9 +61,12 @@ def serve(
         Scratch(settings.scratch_dir) as scratch,
         Sandboxes(memory_bytes=settings.job_memory_bytes) as sandboxes,
         ThreadPoolExecutor(_UPLOADS_A_SLOT * settings.slots, "upload") as pool,
-        _on_the_books(sessions, worker_id, settings, leases),
+        Health(settings.health_dir, settings.heartbeat_seconds) as health,
+        ExitStack() as on_the_books,
     ):
         sandboxes.warm()
+        slots = _usable_slots(settings, sandboxes, scratch)
+        on_the_books.enter_context(_on_the_books(sessions, worker_id, settings, leases, slots, health))
         shop = Shop(
             worker_id=worker_id,
             settings=settings,
@@ -62,6 +76,8 @@ def serve(
             scratch=scratch,
             leases=leases,
             pool=pool,
+            slots=slots,
+            admission=Admission(settings.memory_bytes or machine.memory_bytes() // 5 * 4),
         )
         tasks.register(app, shop)
 
@@ -83,8 +99,8 @@ def serve(
         signals.setup_logging.connect(_nothing, weak=False)
         worker = app.Worker(
             hostname=worker_id,
-            concurrency=settings.slots,
-            queues=list(inbox.QUEUES),
+            concurrency=len(slots),
+            queues=list(settings.queues),
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -98,12 +114,55 @@ def _nothing(**_: object) -> None:
     """The process that serves has its logging already."""
 
 
+def _usable_slots(settings: WorkerSettings, sandboxes: Sandboxes, scratch: Scratch) -> Slots:
+    """The slots, each GPU among them tried from within a child such as its jobs will run in.
+
+    Raises:
+        NoGpu: one is demanded, and there is none, or one on which torch cannot compute.
+    """
+    found = slot_finder.find(settings.device, settings.slots)
+    for slot in found:
+        trouble = _trouble(slot, sandboxes, scratch) if slot.gpu is not None else None
+        if trouble is None:
+            continue
+        if settings.device is Device.CUDA:
+            raise NoGpu(f"a GPU is demanded, but torch cannot compute on {slot.gpu}: {trouble}")
+        log.warning("computing on the processors: torch cannot compute on %s: %s", slot.gpu, trouble)
+        found = [CPU] * settings.slots
+        break
+    slots = Slots(found)
+    log.info("%d at once on %s", len(slots), slots)
+    return slots
+
+
+def _trouble(slot: Slot, sandboxes: Sandboxes, scratch: Scratch) -> str | None:
+    """Why torch cannot compute in this slot, in one line; None if it can."""
+    with scratch.desk(0, 0) as desk:
+        try:
+            answer = sandboxes.run(
+                isolation.TORCH,
+                target("device"),
+                {"device": slot.device},
+                stage="start",
+                workdir=desk,
+                seconds=_TRIAL_SECONDS,
+                stop=threading.Event(),
+                env=slot.environment,
+            )
+        except (errors.JobError, SandboxError) as error:
+            return str(error).splitlines()[0]
+    missing: str | None = answer.result["missing"]
+    return missing
+
+
 @contextlib.contextmanager
 def _on_the_books(
     sessions: sessionmaker[Session],
     worker_id: str,
     settings: WorkerSettings,
     leases: Leases,
+    slots: Slots,
+    health: Health,
 ) -> Iterator[None]:
     """Keep this worker's row fresh; leases do not depend on it, people looking do."""
     with sessions.begin() as session:
@@ -112,20 +171,24 @@ def _on_the_books(
             worker_id,
             host=socket.gethostname(),
             pid=os.getpid(),
-            slots=settings.slots,
-            device=devices.device(),
+            slots=len(slots),
+            device=str(slots),
             versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
         )
+    health.ready(True)
     closed = threading.Event()
 
     def say(state: WorkerState) -> bool:
         """Whether somebody wants this worker to stop."""
         try:
             with sessions.begin() as session:
-                return rows.beat(session, worker_id, state).drain
+                heard = rows.beat(session, worker_id, state)
         except SQLAlchemyError as error:
+            health.ready(False)
             log.warning("worker row not renewed: %s", str(error).splitlines()[0])
             return False
+        health.ready(state is WorkerState.ACTIVE)
+        return heard.drain
 
     def beat() -> None:
         while not closed.wait(settings.heartbeat_seconds):

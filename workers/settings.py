@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers import inbox
+from workers.slots import Device
+
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerSettings:
@@ -18,6 +21,14 @@ class WorkerSettings:
     """Seconds and bytes throughout."""
 
     slots: int = 1
+    """Jobs at once at most; with GPUs, one a GPU."""
+    device: Device = Device.AUTO
+    queues: tuple[str, ...] = inbox.QUEUES
+    """Whose jobs it takes."""
+    memory_bytes: int | None = None
+    """What all its jobs may fill together; None: four fifths of what the machine or container has."""
+    health_dir: Path | None = None
+    """Where the files `alive` and `ready` are kept; None: nowhere."""
     lease_seconds: float = 90
     heartbeat_seconds: float = 15
     job_timeout_seconds: float = 3600

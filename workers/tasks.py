@@ -22,6 +22,8 @@ def register(app: Celery, shop: Shop) -> None:
         while not shop.leases.draining:
             try:
                 convert_job(shop, job_id)
+                while (large := shop.admission.next_large()) is not None:
+                    convert_job(shop, large)
             except verdict.DATABASE_DOWN as error:
                 log.warning("job %d not claimed: %s", job_id, str(error).splitlines()[0])
                 time.sleep(_RETRY_SECONDS)

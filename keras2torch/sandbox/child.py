@@ -45,7 +45,7 @@ def _run(request: dict[str, Any], payload_fd: int, events_fd: int, log_fd: int) 
     workdir = Path(request["workdir"])
     home = Path(tempfile.mkdtemp(prefix=".home-", dir=workdir))
     os.chdir(workdir)
-    os.environ.update(HOME=str(home), TMPDIR=str(home))
+    os.environ.update(request["env"], HOME=str(home), TMPDIR=str(home))
     tempfile.tempdir = str(home)
     with open(payload_fd, encoding="utf-8") as file:
         payload = json.load(file)

@@ -92,21 +92,23 @@ class Sandbox:
         workdir: Path,
         limits: Limits | None = None,
         readable: Sequence[Path] = (),
+        env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
         """Call `target` ("package.module:function") with `payload` (a JSON object) in a fresh child.
 
-        The child may write beneath `workdir`, its current directory, and read `readable` besides; `cancel`,
-        once set, kills it. `on_progress` receives what the function gives to `progress`, in the calling
-        thread. Failures of the function or its process are told by the Outcome; SandboxError is raised when
-        there is no server to ask.
+        The child may write beneath `workdir`, its current directory, and read `readable` besides; `env` is set for it
+        alone, after the server's imports. `cancel`, once set, kills it. `on_progress` receives what the function gives
+        to `progress`, in the calling thread. Failures of the function or its process are told by the Outcome;
+        SandboxError is raised when there is no server to ask.
         """
         limits = limits or Limits()
         request = {
             "target": target,
             "workdir": str(Path(workdir).resolve()),
             "readable": [str(Path(path).resolve()) for path in readable],
+            "env": dict(env or {}),
             "limits": dataclasses.asdict(limits),
             "walls": sorted(self.walls),
         }

@@ -31,6 +31,13 @@ def test_a_broker_that_redelivers_running_jobs_is_refused(monkeypatch: pytest.Mo
         load_settings()
 
 
+@pytest.mark.parametrize("queues", ["", "defualt", "default,other"])
+def test_a_queue_that_nobody_sends_to_is_refused(monkeypatch: pytest.MonkeyPatch, queues: str) -> None:
+    monkeypatch.setenv("FLEET_QUEUES", queues)
+    with pytest.raises(UsageError, match="FLEET_QUEUES must name some of default, large"):
+        load_settings()
+
+
 def test_every_bad_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_WORKERS", "a-secret-typo")
     monkeypatch.setenv("FLEET_REAP_SECONDS", "-1")

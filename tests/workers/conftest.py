@@ -1,5 +1,6 @@
 """A workshop with real stores, a real database, and real sandboxes that all tests share."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from keras2torch.options import ConversionOptions
 from scheduler.plan import plan
 from storage import ObjectStore, open_store
 from tests.db import zoo
-from workers import recipe
+from workers import machine, recipe
+from workers.admission import Admission
 from workers.convert_job import Shop, convert_job
 from workers.drain import Leases
 from workers.isolation import Sandboxes
@@ -69,7 +71,9 @@ def workshop(
     with Scratch(tmp_path / "scratch") as scratch, ThreadPoolExecutor(4) as pool:
 
         def make(
-            settings: WorkerSettings | None = None, open_: Callable[[str], ObjectStore] = open_store
+            settings: WorkerSettings | None = None,
+            open_: Callable[[str], ObjectStore] = open_store,
+            room: Admission | None = None,
         ) -> Workshop:
             shop = Shop(
                 worker_id="w1",
@@ -80,8 +84,31 @@ def workshop(
                 scratch=scratch,
                 leases=Leases(),
                 pool=pool,
+                admission=room or Admission(machine.memory_bytes()),
             )
             return Workshop(shop, sessions, tmp_path / "in", tmp_path / "out")
 
         yield make
     assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts an nvidia-smi on the path, before any real one, that gives these answers."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def install(query: str, listing: str = "", code: int = 0) -> None:
+        for name, text in {"query": query, "listing": listing}.items():
+            (tmp_path / name).write_text(text)
+        script = tmp_path / "nvidia-smi"
+        script.write_text(
+            f'#!/bin/sh\nif [ "$1" = --list-gpus ]; then cat {tmp_path}/listing; else cat {tmp_path}/query; fi\n'
+            f"exit {code}\n"
+        )
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    return install

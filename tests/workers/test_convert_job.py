@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from db.models import Job
 from db.queries import control, queue
 from db.queries.job_detail import JobDetail, job_detail
 from db.states import AttemptOutcome, JobState
+from keras2torch.sandbox import Outcome
 from storage import ObjectStore, open_store
 from storage.errors import StoreUnavailable
 from tests.crafted import call, functional, layer, numbers, sequential, write_model, write_weights
@@ -23,7 +25,9 @@ from tests.db import zoo
 from tests.exports.export_models import write_export_model
 from tests.fleet import models
 from tests.workers.conftest import Workshop
-from workers import publish, recipe
+from workers import inbox, publish, recipe
+from workers.admission import Admission
+from workers.isolation import Sandboxes
 from workers.settings import WorkerSettings
 
 Make = Callable[..., Workshop]
@@ -421,3 +425,72 @@ def test_an_application_needs_no_file(workshop: Make) -> None:
     job_id = shop.plan(architecture="applications:ResNet50")["a.h5"]
     assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
     assert detail(shop, job_id).options == {"architecture": {"name": "applications:ResNet50"}}
+
+
+def test_an_attempt_says_what_it_computed_on(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5", seed=21)
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    environment = detail(shop, job_id).attempts[0].environment or {}
+    assert environment["device"] == "cpu"
+    assert "run_candidate" in environment["walls"]
+
+
+def test_a_job_too_large_for_others_company_is_sent_where_it_has_a_worker_to_itself(workshop: Make) -> None:
+    """The file is of 1 MB, and a job may have 256 MiB here; a worker has 4 GiB."""
+    shop = workshop(WorkerSettings(job_memory_bytes=256 << 20))
+    models.dense(shop.source / "a.h5", units=500, inputs=500, seed=22)
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is None
+    sent = detail(shop, job_id)
+    assert (sent.state, sent.queue, len(sent.attempts)) == (JobState.QUEUED, inbox.LARGE_QUEUE, 0)
+    assert (sent.retries, sent.lost_count) == (0, 0)
+    assert sent.events[-1].type == "sent-to-queue"
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+
+
+def test_want_of_memory_is_tried_once_more_with_all_there_is(workshop: Make) -> None:
+    """A file of kilobytes whose output is of 3 GB; a worker with 1 GiB tries it twice."""
+    shop = workshop(WorkerSettings(job_memory_bytes=1 << 30), room=Admission(1 << 30))
+    shop.source.mkdir()
+    repeated = [
+        layer("Dense", "d", units=8, use_bias=False, batch_input_shape=[None, 4]),
+        layer("RepeatVector", "r", n=50_000_000),
+    ]
+    write_model(shop.source / "a.h5", sequential(*repeated), {"d": {"kernel:0": numbers(4, 8)}})
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.CRASHED
+    first = detail(shop, job_id)
+    assert (first.state, first.queue, first.error_kind) == (
+        JobState.QUEUED,
+        inbox.LARGE_QUEUE,
+        "out-of-memory",
+    )
+    zoo.make_due(shop.sessions, job_id)
+    assert shop.do(job_id) is AttemptOutcome.CRASHED
+    last = detail(shop, job_id)
+    assert (last.state, last.error_kind, last.retries) == (JobState.QUARANTINED, "out-of-memory", 0)
+
+
+class Talkative:
+    """Sandboxes whose children have something to say."""
+
+    def __init__(self, sandboxes: Sandboxes) -> None:
+        self._sandboxes = sandboxes
+
+    def run(self, server: str, target: str, *rest: Any, **options: Any) -> Outcome:
+        outcome = self._sandboxes.run(server, target, *rest, **options)
+        return replace(outcome, log_tail="a warning\n\x1b[2J\n" if target.endswith("candidate") else "")
+
+
+def test_what_children_say_is_kept_of_successes_too(workshop: Make) -> None:
+    shop = workshop()
+    shop.shop = replace(shop.shop, sandboxes=Talkative(shop.shop.sandboxes))  # type: ignore[arg-type]
+    models.dense(shop.source / "a.h5", seed=24)
+    job_id = shop.plan()["a.h5"]
+    assert shop.do(job_id) is AttemptOutcome.SUCCEEDED
+    (attempt,) = detail(shop, job_id).attempts
+    assert attempt.log_key == f"logs/{job_id}/1.log"
+    kept = (shop.dest / attempt.log_key).read_text()
+    assert kept == "--- verify: run_candidate\na warning\n\\x1b[2J\n"

@@ -52,4 +52,4 @@ def test_the_reference_cannot_open_the_source(sandboxes: Sandboxes, tmp_path: Pa
         raise ReferenceReachedError
 
     with pytest.raises(ReferenceReachedError):
-        proof.prove(run, source=source, bundle=bundle, workdir=work)
+        proof.prove(run, source=source, bundle=bundle, workdir=work, device="cpu")
