@@ -26,8 +26,9 @@ from keras2torch.errors import (
     UnsupportedOption,
 )
 from keras2torch.graph.build import build_graph
-from keras2torch.graph.model import Graph, Layer, Node, Shape
+from keras2torch.graph.model import Graph, Layer, Node, Shape, TensorRef
 from keras2torch.graph.passes.fold_flatten import flattens_that_fold
+from keras2torch.graph.passes.turn_back import norms_of_pictures
 from keras2torch.layers import _registry
 from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import FeatureAxis, Masks
@@ -89,6 +90,7 @@ class Translator:
         self._torch_names: dict[str, str] = {}
         self._reasons: dict[Reason, None] = {}
         self._folding = flattens_that_fold(graph)
+        self._turning_back = norms_of_pictures(graph)
         self._calls = Counter(node.layer for node in graph.nodes)
         self._at = ("", 0)
         self._model_channels_first = _is_channels_first(graph)
@@ -103,6 +105,8 @@ class Translator:
             except LayerRefused as refusal:
                 self._refuse(layer, refusal)
                 result = None
+            if result and number in self._turning_back:
+                result = [self._turned_back(layer, result[0], values[node.inputs[0].node], node.inputs[0])]
             values[number] = result
             for output in result or ():
                 self._bind(output)
@@ -341,6 +345,16 @@ class Translator:
     def _record(self, layer: Layer, call: int, value: Value) -> None:
         torch_name = self._torch_names.get(layer.path)
         self._program.records.append(LayerRecord(layer.path, layer.class_name, call, value, torch_name))
+
+    def _turned_back(self, layer: Layer, output: Value, given: list[Value] | None, ref: TensorRef) -> Value:
+        """`output` in the layout of the layer's input, where that is channels-first."""
+        source = pick(given, ref)
+        first = channels_first_axes(output.rank, "channels_last") if output.rank in (4, 5) else ()
+        if source is None or source.axes != first:
+            return output
+        turned = LayerCall(self, layer, [output], {}).arranged(output, first)
+        turned.mask, turned.mask_spent = output.mask, output.mask_spent
+        return turned
 
     def _leave(self, layer: Layer, value: Value) -> Value:
         """An output of the model in the layout that was asked for."""

@@ -96,7 +96,10 @@ def vae(keras: Any) -> Any:
     x = layers.Dense(16, activation="relu")(layers.Flatten()(x))
     mean = layers.Dense(2, name="z_mean")(x)
     log_variance = layers.Dense(2, name="z_log_var")(x)
-    encoder = keras.Model(image, [mean, log_variance], name="encoder")
+    # Drawn in training alone, as this layer's noise is: else the mean is decoded.
+    noise = layers.GaussianNoise(1.0, name="noise")(keras.ops.zeros_like(mean))
+    z = layers.Add(name="z")([mean, keras.ops.exp(0.5 * log_variance) * noise])
+    encoder = keras.Model(image, [mean, log_variance, z], name="encoder")
     code = keras.Input((2,), name="code")
     x = layers.Dense(7 * 7 * 64, activation="relu")(code)
     x = layers.Reshape((7, 7, 64))(x)
@@ -104,8 +107,8 @@ def vae(keras: Any) -> Any:
     x = layers.Conv2DTranspose(32, 3, strides=2, padding="same", activation="relu")(x)
     picture = layers.Conv2DTranspose(1, 3, padding="same", activation="sigmoid")(x)
     decoder = keras.Model(code, picture, name="decoder")
-    mean, log_variance = encoder(image)
-    return keras.Model(image, [decoder(mean), mean, log_variance], name="vae")
+    mean, log_variance, z = encoder(image)
+    return keras.Model(image, [decoder(z), mean, log_variance], name="vae")
 
 
 def recommender(keras: Any) -> Any:

@@ -64,24 +64,6 @@ class ResidualBlock(nn.Module):
         return x + y.permute(0, 3, 1, 2)
 
 
-class ResidualBlock2(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.depthwise_conv = nn.Conv2d(96, 96, 7, padding=3, groups=96)
-        self.layernorm = nn.LayerNorm(96, eps=LN_EPS)
-        self.pointwise_conv_1 = nn.Linear(96, 384)
-        self.pointwise_conv_2 = nn.Linear(384, 96)
-        self.layer_scale = LayerScale((96,))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.depthwise_conv(x.permute(0, 3, 1, 2))
-        y = self.layernorm(y.permute(0, 2, 3, 1))
-        y = F.gelu(self.pointwise_conv_1(y))
-        y = self.pointwise_conv_2(y)
-        y = self.layer_scale(y)
-        return x + y
-
-
 class Stem(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -90,29 +72,18 @@ class Stem(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv(x)
-        return self.layernorm(x.permute(0, 2, 3, 1))
+        return self.layernorm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class DownsamplingBlock(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layernorm_0 = nn.LayerNorm(96, eps=LN_EPS)
-        self.conv_0 = nn.Conv2d(96, 192, 2, stride=2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.layernorm_0(x)
-        return self.conv_0(x.permute(0, 3, 1, 2))
-
-
-class DownsamplingBlock2(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(in_channels, eps=LN_EPS)
         self.conv = nn.Conv2d(in_channels, 2 * in_channels, 2, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm(x.permute(0, 2, 3, 1))
-        return self.conv(x.permute(0, 3, 1, 2))
+        x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.conv(x)
 
 
 class ConvNeXtTiny(nn.Module):
@@ -121,18 +92,18 @@ class ConvNeXtTiny(nn.Module):
         self.prestem_normalization = Normalization((3, 1, 1))
         self.stage1 = nn.Sequential(
             Stem(),
-            *[ResidualBlock2() for _ in range(3)],
+            *[ResidualBlock(96) for _ in range(3)],
         )
         self.stage2 = nn.Sequential(
-            DownsamplingBlock(),
+            DownsamplingBlock(96),
             *[ResidualBlock(192) for _ in range(3)],
         )
         self.stage3 = nn.Sequential(
-            DownsamplingBlock2(192),
+            DownsamplingBlock(192),
             *[ResidualBlock(384) for _ in range(9)],
         )
         self.stage4 = nn.Sequential(
-            DownsamplingBlock2(384),
+            DownsamplingBlock(384),
             *[ResidualBlock(768) for _ in range(3)],
         )
         self.head_layernorm = nn.LayerNorm(768, eps=LN_EPS)
@@ -140,7 +111,7 @@ class ConvNeXtTiny(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.prestem_normalization(x)
-        x = self.stage1(x)  # (56, 56, 96)
+        x = self.stage1(x)  # (96, 56, 56)
         x = self.stage2(x)  # (192, 28, 28)
         x = self.stage3(x)  # (384, 14, 14)
         x = self.stage4(x)  # (768, 7, 7)

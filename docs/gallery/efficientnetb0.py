@@ -140,17 +140,17 @@ class EfficientNetB0(nn.Module):
         )
         self.stage3 = nn.Sequential(
             InvertedBlock(40, 80, 3, pad=(0, 1, 0, 1)),
-            InvertedResidual(80, 80, 3, rate=0.07500000000000001),
-            InvertedResidual(80, 80, 3, rate=0.08750000000000001),
+            InvertedResidual(80, 80, 3, rate=0.075),
+            InvertedResidual(80, 80, 3, rate=0.0875),
             InvertedResidual(80, 112, 5, rate=0.0, residual=False),
             InvertedResidual(112, 112, 5, rate=0.1125),
             InvertedResidual(112, 112, 5, rate=0.125),
         )
         self.stage4 = nn.Sequential(
             InvertedBlock(112, 192, 5, pad=(1, 2, 1, 2)),
-            InvertedResidual(192, 192, 5, rate=0.15000000000000002),
+            InvertedResidual(192, 192, 5, rate=0.15),
             InvertedResidual(192, 192, 5, rate=0.1625),
-            InvertedResidual(192, 192, 5, rate=0.17500000000000002),
+            InvertedResidual(192, 192, 5, rate=0.175),
             InvertedResidual(192, 320, 3, rate=0.0, residual=False),
         )
         self.top_conv = nn.Conv2d(320, 1280, 1, bias=False)
@@ -159,7 +159,7 @@ class EfficientNetB0(nn.Module):
         self.predictions = nn.Linear(1280, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x * 0.00392156862745098
+        x = x * (1 / 255)
         x = self.normalization(x)
         x = F.pad(x, (0, 1, 0, 1))  # (3, 225, 225)
         x = F.silu(self.stem_bn(self.stem_conv(x)), inplace=True)  # (32, 112, 112)

@@ -18,6 +18,19 @@ from safetensors.torch import load_file
 from torch import nn
 
 
+class GaussianNoise(nn.Module):
+    """Adds normal noise of mean zero."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        return x + self.stddev * torch.randn_like(x)
+
+
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -26,15 +39,22 @@ class Encoder(nn.Module):
         self.linear = nn.Linear(3136, 16)
         self.z_mean = nn.Linear(16, 2)
         self.z_log_var = nn.Linear(16, 2)
+        self.noise = GaussianNoise(1.0)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         x = F.relu(self.conv1(F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = F.relu(self.conv2(F.pad(x, (0, 1, 0, 1))), inplace=True)
         x = x.flatten(1)
         x = F.relu(self.linear(x))
         z_mean = self.z_mean(x)
         z_log_var = self.z_log_var(x)
-        return z_mean, z_log_var
+        x = 0.5 * z_log_var
+        x = torch.exp(x)
+        y = torch.zeros_like(z_mean)
+        y = self.noise(y)
+        x = x * y
+        z = z_mean + x
+        return z_mean, z_log_var, z
 
 
 class Decoder(nn.Module):
@@ -60,8 +80,8 @@ class VAE(nn.Module):
         self.decoder = Decoder()
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        z_mean, z_log_var = self.encoder(image)  # (2,)
-        x = self.decoder(z_mean)  # (1, 28, 28)
+        z_mean, z_log_var, x = self.encoder(image)  # (2,)
+        x = self.decoder(x)  # (1, 28, 28)
         return x, z_mean, z_log_var
 
 

@@ -63,6 +63,8 @@ def write_body(
     wishes |= output_names(outputs) if named_outputs and not plain else {}
 
     lines: list[Line] = []
+    # An output that is called as variables are has that name for itself.
+    own = {wish for wish in wishes.values() if wish in VARIABLES and wish not in given}
     named: set[str] = set()
     live = {id(value) for value in inputs}
     loops = _Loops(scope, variables)
@@ -71,7 +73,7 @@ def write_body(
         live -= {id(value) for value in dying}
         in_use = {variables[key] for key in live} | kept
         if statement.loop is not None:
-            lines += loops.lines(statement, statement.loop, dying, in_use | named)
+            lines += loops.lines(statement, statement.loop, dying, in_use | named | own)
             written = (statement.value, *statement.also, *statement.loop.asides)
             live |= {id(value) for value in written if id(value) in last_read}
             continue
@@ -80,12 +82,13 @@ def write_body(
         names = []
         for value in (statement.value, *statement.also):
             if id(value) in wishes:
-                name = scope.unique(wishes[id(value)])
+                wish = wishes[id(value)]
+                name = wish if wish in own - named else scope.unique(wish)
                 named.add(name)
             else:
                 free = [variables[id(v)] for v in dying]
                 spare = [name for name in free if name not in in_use | named and name.isidentifier()]
-                name = _choose(value, spare, in_use, scope, POOL if plain else VARIABLES)
+                name = _choose(value, spare, in_use | own, scope, POOL if plain else VARIABLES)
             variables[id(value)] = name
             names.append(name)
             in_use.add(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras2torch.emit.code import Value, template
+from keras2torch.emit.code import Code, Value, template
 from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
 from keras2torch.layers._call import LayerCall
 from keras2torch.layers._casting import as_float, is_float
@@ -15,6 +15,10 @@ from keras2torch.layers._constants import constant, numbers
 from keras2torch.layers._encoding import MODES, encoded
 from keras2torch.layers._registry import ONLY_KERAS3, SINCE_TF_KERAS, Masks, converts, example
 from keras2torch.source.model import Array, Generation
+
+_LARGEST_DIVISOR = 65536
+_MOST_DIGITS = 8
+"""Of a number that is as well read as it is."""
 
 
 @converts(
@@ -33,7 +37,7 @@ def rescaling(layer: LayerCall) -> Value:
     x = layer.input
     scale, offset = numbers(layer, "scale"), numbers(layer, "offset", default=0.0)
     if is_float(x) and scale.ndim == offset.ndim == 0:
-        factor, shift = scale.item(), offset.item()
+        factor, shift = _as_fraction(scale.item()), offset.item()
         code = template("{} * {}", x, factor)
         if shift:
             code = template("{} * {} + {}" if shift > 0 else "{} * {} - {}", x, factor, abs(shift))
@@ -46,6 +50,14 @@ def rescaling(layer: LayerCall) -> Value:
         state={"scale": constant(scale), "offset": constant(offset)},
     )
     return _keeping_mask(layer, layer.like(x, module(x), dtype="float32"))
+
+
+def _as_fraction(number: float) -> Code | float:
+    """`1 / 255` where a number is just that, to the last digit."""
+    divisor = round(2 / number) / 2 if number > 0 else 0.0
+    if 1 < divisor <= _LARGEST_DIVISOR and 1 / divisor == number and len(repr(number)) > _MOST_DIGITS:
+        return Code((f"1 / {divisor:g}",), atomic=False)
+    return number
 
 
 def _keeping_mask(layer: LayerCall, value: Value) -> Value:

@@ -14,7 +14,8 @@ def _rate(layer: LayerCall) -> float:
     rate = layer.options.number("rate", minimum=0.0)
     if rate > 1:
         raise UnsupportedOption(f"rate {rate} is above 1", "rate")
-    return rate
+    # 0.2 * 6 / 16 is 0.07500000000000001: of a probability, nobody can tell the last digits.
+    return float(f"{rate:.12g}")
 
 
 def _ignore_seed(layer: LayerCall) -> None:

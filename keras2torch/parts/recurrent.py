@@ -20,8 +20,7 @@ def valid_first(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def reverse_valid(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """`x` (N, T, ...), which has its valid steps first, with these in reversed order. Undoes itself."""
     steps = torch.arange(x.shape[1], device=x.device)
-    last = mask.sum(dim=1, keepdim=True) - 1
-    return take_steps(x, torch.where(steps <= last, last - steps, steps))
+    return take_steps(x, (mask.sum(dim=1, keepdim=True) - 1 - steps) % x.shape[1])
 
 
 def spread_valid(x: torch.Tensor, mask: torch.Tensor, *, zero_masked: bool = False) -> torch.Tensor:

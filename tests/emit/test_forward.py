@@ -96,6 +96,17 @@ def test_several_outputs_have_the_names_that_somebody_gave_their_layers() -> Non
     assert written.returns == "z_mean, x"
 
 
+def test_outputs_that_are_called_as_variables_have_those_names_for_themselves() -> None:
+    source = value("image")
+    steps = [step(call(name, source), name) for name in ("f", "g")]
+    ends = [step(call("h", each.value), "z") for each in steps]
+    total = step(call("k", *(each.value for each in ends)), "total")
+    outputs = [*(each.value for each in ends), total.value]
+    written = write_body([source], [*steps, *ends, total], outputs, named_outputs=True)
+    assert [line.text for line in written.lines][2:] == ["z = h(x)", "z_2 = h(y)", "total = k(z, z_2)"]
+    assert written.returns == "z, z_2, total"
+
+
 def test_an_input_is_never_overwritten() -> None:
     source = value("a")
     first = step(call("f", source))

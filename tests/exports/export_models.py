@@ -30,12 +30,6 @@ def words() -> Config:
     return sequential(
         layer("Embedding", "ids", input_dim=20, output_dim=6, mask_zero=True, batch_input_shape=[None, None]),
         layer("LSTM", "lstm", units=5, return_sequences=True, **lstm),
-        layer(
-            "Bidirectional",
-            "both",
-            merge_mode="concat",
-            layer=layer("GRU", "turning", units=3, return_sequences=True, reset_after=True, **lstm),
-        ),
         layer("SimpleRNN", "rnn", units=4, activation="tanh", return_sequences=True, **RECURRENT),
         layer("GRU", "gru", units=5, return_sequences=False, reset_after=True, **lstm),
         layer("Dense", "dense", units=2),

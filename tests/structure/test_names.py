@@ -75,3 +75,22 @@ def test_what_many_normalizations_have_in_common_has_a_name(tmp_path: Path) -> N
         "6, eps=0.001",
         "7, eps=BN_EPS",
     ]
+
+
+def test_a_convolution_reads_what_a_norm_turned_back(tmp_path: Path) -> None:
+    """Two blocks that begin with pictures from a norm and from a convolution are of one class."""
+    layers = [source("image", 8, 8, 3), layer("Rescaling", "scale", call("image"), scale=1 / 255)]
+    layers.append(layer("Conv2D", "stem", call("scale"), filters=4, kernel_size=1))
+    layers.append(layer("LayerNormalization", "stem_norm", call("stem"), axis=[3], epsilon=1e-6))
+    before = "stem_norm"
+    for number in range(3):
+        conv, norm, dense, total = (f"{word}{number}" for word in ("conv", "norm", "dense", "sum"))
+        layers.append(layer("Conv2D", conv, call(before), filters=4, kernel_size=3, padding="same"))
+        layers.append(layer("LayerNormalization", norm, call(conv), axis=[3], epsilon=1e-6))
+        layers.append(layer("Dense", dense, call(norm), units=4))
+        layers.append(layer("Add", total, call(before, dense)))
+        before = total
+    text = assert_same(functional(layers, [["image", 0, 0]], [[before, 0, 0]], name="net"), tmp_path / "m")
+    assert "image * (1 / 255)" in text
+    assert text.count("(nn.Module)") == 2
+    assert "self.stem_norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)" in text
