@@ -37,7 +37,8 @@ a test holds every file to it, byte for byte. The nets that are not in keras.app
 
 Lines are those of `model.py` without blank lines and comments. *Flat* is the same net with `--style flat`, and modules
 are those of a flat graph. Classes are those found beside the model's own. No weights are involved here, so the gallery
-shows source and proves nothing about numbers: [parity](../parity.md) does.
+shows source and proves nothing about numbers: [parity](../parity.md) does. Three of them were
+[read beside torchvision's](review.md).
 
 | net | lines | goal | lines, flat | modules, flat | classes |
 |---|---|---|---|---|---|

@@ -55,7 +55,7 @@ class BiLSTMTagger(nn.Module):
         self.bilstm2_backward = nn.LSTM(256, 128, batch_first=True)
         self.dropout = nn.Dropout(0.3)
         self.tags = nn.Linear(256, 17)
-        # Frozen in Keras, or not there.
+        # Keras has one bias where torch adds two: the second stays zero.
         self.bilstm1_forward.bias_hh_l0.requires_grad_(False)
         self.bilstm1_backward.bias_hh_l0.requires_grad_(False)
         self.bilstm2_forward.bias_hh_l0.requires_grad_(False)

@@ -52,12 +52,12 @@ class ProjectionBlock(nn.Module):
         self.bn3 = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.bn0(self.conv0(x))
+        shortcut = self.bn0(self.conv0(x))
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        y = y + x
-        return F.relu(y, inplace=True)
+        x = shortcut + x
+        return F.relu(x, inplace=True)
 
 
 class ResNet50(nn.Module):

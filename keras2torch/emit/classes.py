@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keras2torch.emit.code import Value
 from keras2torch.emit.forward import write_body
 from keras2torch.emit.names import numbered
+from keras2torch.emit.wishes import STATES
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.graph.model import Shape
 from keras2torch.structure.block import Block
@@ -74,7 +75,8 @@ def write_class(
         comment = ""
         if (value := line.value) is not None:
             bound[id(value)] = len(out)
-            if whole and value.dtype != "bool" and value.torch_shape != shape:
+            told = value.dtype != "bool" and value.hint not in STATES
+            if whole and told and value.torch_shape != shape:
                 shape = value.torch_shape
                 comment = f"  # {_shape_text(shape)}"
         text = f"        {'    ' * line.depth}{line.text}"

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from keras2torch.emit.code import Loop, Statement, Value, render, values_in
 from keras2torch.emit.names import Names, identifier
-from keras2torch.emit.wishes import KEPT_NAMES, POOL, VARIABLES, input_names, output_names, skip_names
+from keras2torch.emit.wishes import (
+    KEPT_NAMES,
+    POOL,
+    VARIABLES,
+    input_names,
+    output_names,
+    shortcut_name,
+    skip_names,
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,16 @@ def write_body(
     bound = {id(value) for value in inputs}
     bound |= {id(value) for statement in statements for value in _bound_by(statement)}
     reads = [list(values_in(statement.code, lambda value: id(value) in bound)) for statement in statements]
-    given = list(parameters) if parameters is not None else input_names(inputs, reads, scope, plain=plain)
+    given = (
+        list(parameters)
+        if parameters is not None
+        else input_names(inputs, statements, reads, scope, plain=plain)
+    )
     variables.update(zip(map(id, inputs), given, strict=True))
     kept = {name for name in given if name not in VARIABLES} if parameters is None else set()
     last_read = {id(value): number for number, values in enumerate(reads) for value in values}
     last_read.update({id(value): len(statements) for value in outputs})
-    wishes = {} if plain else skip_names(statements, reads, outputs)
+    wishes = {} if plain else shortcut_name(statements, reads) | skip_names(statements, reads, outputs)
     wishes |= output_names(outputs) if named_outputs and not plain else {}
 
     lines: list[Line] = []

@@ -135,11 +135,20 @@ def is_default_name(name: str) -> bool:
 
 _DEFAULTS = frozenset(
     {
-        "activation", "add", "average", "average_pooling2d", "batch_normalization", "bidirectional", "concatenate",
-        "conv1d", "conv2d", "conv2d_transpose", "conv3d", "dense", "depthwise_conv2d", "dot", "dropout", "embedding",
-        "flatten", "global_average_pooling2d", "gru", "input", "input_layer", "lambda", "layer_normalization",
-        "leaky_re_lu", "lstm", "max_pooling1d", "max_pooling2d", "maximum", "multi_head_attention", "multiply",
-        "permute", "re_lu", "reshape", "separable_conv2d", "softmax", "subtract", "up_sampling2d", "zero_padding2d",
+        "activation", "add", "alpha_dropout", "average", "average_pooling1d", "average_pooling2d", "average_pooling3d",
+        "averagepooling1d", "averagepooling2d", "batch_normalization", "batchnormalization", "bidirectional",
+        "concatenate", "conv1d", "conv1d_transpose", "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose",
+        "conv_lstm2d", "convolution1d", "convolution2d", "convolution3d", "cropping1d", "cropping2d", "cropping3d",
+        "dense", "depthwise_conv2d", "dot", "dropout", "elu", "embedding", "flatten", "gaussian_dropout",
+        "gaussian_noise", "global_average_pooling1d", "global_average_pooling2d", "global_max_pooling1d",
+        "global_max_pooling2d", "group_normalization", "gru", "input", "input_layer", "lambda", "layer_normalization",
+        "leaky_re_lu", "leakyrelu", "lstm", "masking", "max_pooling1d", "max_pooling2d", "max_pooling3d", "maximum",
+        "maxpooling1d", "maxpooling2d", "merge", "multi_head_attention", "multiply", "normalization", "p_re_lu",
+        "permute", "prelu", "re_lu", "repeat_vector", "repeatvector", "rescaling", "reshape", "separable_conv1d",
+        "separable_conv2d", "simple_rnn", "simplernn", "softmax", "spatial_dropout1d", "spatial_dropout2d",
+        "spatial_dropout3d", "subtract", "thresholded_re_lu", "time_distributed", "timedistributed", "up_sampling1d",
+        "up_sampling2d", "up_sampling3d", "upsampling2d", "zero_padding1d", "zero_padding2d", "zero_padding3d",
+        "zeropadding2d",
     }
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from keras2torch.emit.code import Statement, Value
@@ -13,18 +14,32 @@ VARIABLES = (*POOL, "u", "v", "w")
 """What tensors are called that nothing else is to be said of."""
 _LONG = 4
 """Over how many statements a value is kept that deserves a name: a skip connection."""
-KEPT_NAMES = frozenset({"mask", "h", "c"})
+_LATER = 2
+"""Over how many statements a value waits that is a shortcut."""
+STATES = frozenset({"h", "c"})
+"""Of recurrent layers: each with the batch along its second axis."""
+KEPT_NAMES = frozenset({"mask"}) | STATES
 """What a reader looks for by name, wherever it stands in a chain."""
 
 
 def input_names(
-    inputs: Sequence[Value], reads: Sequence[Sequence[Value]], scope: Names, *, plain: bool
+    inputs: Sequence[Value],
+    statements: Sequence[Statement],
+    reads: Sequence[Sequence[Value]],
+    scope: Names,
+    *,
+    plain: bool,
 ) -> list[str]:
     """What the layers are called; a name that variables have too is one of them."""
     if plain:
         return [scope.unique(value.hint or "x", "x") for value in inputs]
-    if len(inputs) == 1 and says_nothing(inputs[0].hint or "input"):
-        return ["x" if sum(inputs[0] in values for values in reads) == 1 else scope.unique("inputs")]
+    if len(inputs) == 1:
+        hint = inputs[0].hint or "input"
+        readers = [statement for statement, read in zip(statements, reads, strict=True) if inputs[0] in read]
+        # Keras calls the input of a list of layers after the first of them.
+        after_layer = any(hint == f"{each.layer.rpartition('/')[2]}_input" for each in readers)
+        if says_nothing(hint) or after_layer:
+            return ["x" if len(readers) == 1 else scope.unique("inputs")]
     names: list[str] = []
     for value in inputs:
         wish = identifier(value.hint or "x", "x")
@@ -69,6 +84,22 @@ def _form(statement: Statement) -> str:
     return re.sub(
         r"\d+", "", "".join(part if isinstance(part, str) else "." for part in statement.code.parts)
     )
+
+
+def shortcut_name(statements: Sequence[Statement], reads: Sequence[Sequence[Value]]) -> dict[int, str]:
+    """The name of the one value that is only added to what takes several statements more than it does."""
+    bound = {id(statement.value): number for number, statement in enumerate(statements)}
+    counts = Counter(id(value) for values in reads for value in values)
+    found = set()
+    for number, statement in enumerate(statements):
+        match statement.code.parts:
+            case (Value() as one, " + ", Value() as other):
+                found |= {
+                    id(value)
+                    for value in (one, other)
+                    if counts[id(value)] == 1 and number - bound.get(id(value), number) > _LATER
+                }
+    return {found.pop(): "shortcut"} if len(found) == 1 else {}
 
 
 def output_names(outputs: Sequence[Value]) -> dict[int, str]:
