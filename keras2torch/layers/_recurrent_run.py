@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keras2torch.emit.code import Code, Value, call, index, method, template
-from keras2torch.errors import LayerRefused, UnsupportedMask, UnsupportedOption
+from keras2torch.errors import UnsupportedMask, UnsupportedOption
 from keras2torch.graph.model import Shape
 from keras2torch.layers import _recurrent_modules
 from keras2torch.layers._call import LayerCall
@@ -313,15 +313,21 @@ def _padded(layer: LayerCall, cell: Cell, x: Value) -> Value:
     if window is None or window.padding != "same" or all(stride == 1 for stride in window.strides):
         return x
     spatial = x.torch_shape[3:]
-    if any(n is None for n in spatial):
-        raise LayerRefused("strides over pictures of unknown size, padded to the same")
-    pairs = [window.before_after(n or 0, axis) for axis, n in enumerate(spatial)]
-    pads = tuple(number for pair in reversed(pairs) for number in pair)
-    if not any(pads):
-        return x
+    known = [window.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
+    pairs = [pair for pair in known if pair is not None]
+    if len(pairs) < len(known):
+        # The axis of channels counts as one of the window, over which it does nothing.
+        kernel, strides = (1, *window.kernel), (1, *window.strides)
+        settings = {"dilation": (1, *window.dilation)} if any(n != 1 for n in window.dilation) else {}
+        code = call(layer.part("pad_same"), x, kernel, strides, **settings)
+    else:
+        pads = tuple(number for pair in reversed(pairs) for number in pair)
+        if not any(pads):
+            return x
+        code = call("F.pad", x, pads)
     torch_shape = (
         *x.torch_shape[:3],
-        *((n or 0) + sum(pair) for n, pair in zip(spatial, pairs, strict=True)),
+        *(n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)),
     )
     shape = tuple(torch_shape[x.axes.index(axis)] for axis in range(x.rank))
-    return layer.value(call("F.pad", x, pads), shape, axes=x.axes)
+    return layer.value(code, shape, axes=x.axes)

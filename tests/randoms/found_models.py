@@ -230,3 +230,12 @@ def flags_normalized(k: Any) -> Any:
     """Keras makes numbers of them first."""
     x = k.Input((6, 5), dtype="bool")
     return k.Model(x, k.layers.Normalization()(x))
+
+
+@model("tf_keras")
+def strides_over_pictures_of_any_size(k: Any) -> Any:
+    """How much goes before and behind is known when the pictures are."""
+    x, y = k.Input((3, None, 2)), k.Input((2, 5, None, 2))
+    rows = k.layers.ConvLSTM1D(3, 3, strides=2, padding="same")(x)
+    frames = k.layers.ConvLSTM2D(2, 4, strides=2, padding="same", return_sequences=True)(y)
+    return k.Model([x, y], [rows, frames])
