@@ -361,7 +361,10 @@ def group_normalization(layer: LayerCall) -> Value:
         raise UnsupportedMask("a mask reaches GroupNormalization, where tf_keras fails in nearly all shapes")
     mask = x.mask
     if x.rank > 2:
-        x = _with_axis_in_front(layer, x, (axis,))
+        given, x = x, _with_axis_in_front(layer, x, (axis,))
+        if x is not given:
+            # Over channels that lie last in memory, torch on a CPU sums squares, which loses small deviations.
+            x = layer.like(x, method(x, "contiguous"))
     epsilon = options.number("epsilon", default=1e-3, minimum=0.0)
     scale, center = options.flag("scale", default=True), options.flag("center", default=True)
     state: dict[str, Weight] = {}

@@ -239,3 +239,11 @@ def strides_over_pictures_of_any_size(k: Any) -> Any:
     rows = k.layers.ConvLSTM1D(3, 3, strides=2, padding="same")(x)
     frames = k.layers.ConvLSTM2D(2, 4, strides=2, padding="same", return_sequences=True)(y)
     return k.Model([x, y], [rows, frames])
+
+
+@model("tf_keras")
+def groups_of_channels_that_lie_last(k: Any) -> Any:
+    """Of numbers far from zero, torch loses the deviations in float32 unless channels lie in front in memory too."""
+    x = k.Input((9, 8, 2))
+    y = k.layers.MultiHeadAttention(num_heads=2, key_dim=3)(x, value=x)
+    return k.Model(x, k.layers.GroupNormalization(groups=2)(y))
