@@ -58,9 +58,15 @@ def upgrade(url: str) -> None:
 
 def schema_is_current(engine: Engine) -> bool:
     """Whether the database has exactly the schema this code expects."""
+    found, expected = schema_versions(engine)
+    return found == expected
+
+
+def schema_versions(engine: Engine) -> tuple[set[str], set[str]]:
+    """The revisions that the database is at (none: it is empty), and those that this code expects."""
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_heads()
-    return set(found) == set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    return set(found), set(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

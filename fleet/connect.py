@@ -55,8 +55,13 @@ def database_problem(error: SQLAlchemyError) -> str:
     return _first_line(original or error)
 
 
-def check_broker(url: str) -> None:
-    """Raise FleetError unless a broker answers at `url`, and keeps what it is given."""
+def check_broker(url: str) -> str | None:
+    """The broker's maxmemory-policy; None where it does not tell.
+
+    Raises:
+        UsageError: not a URL.
+        FleetError: it does not answer, or drops what it is given when memory is short.
+    """
     shown = _without_password(url)
     try:
         client = redis.Redis.from_url(
@@ -78,6 +83,7 @@ def check_broker(url: str) -> None:
         raise FleetError(
             f"broker {shown}: its maxmemory-policy is {policy}; it must be noeviction, or it drops jobs"
         )
+    return policy
 
 
 def open_store(url: str, settings: Settings) -> ObjectStore:

@@ -4,6 +4,7 @@ Only entry points read this; every part below gets plain values. Values that con
 refused at start-up, because each of those contradictions loses or doubles work hours later.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -16,6 +17,8 @@ from workers.slots import Device
 SECRETS_DIR = Path("/run/secrets")
 #: A job's hard limit is its deadline plus the time to stop its child and to record the end.
 _STOPPING_SECONDS = 120
+#: What a draining worker needs to stop children and to give jobs back.
+_HANDING_BACK = 10.0
 
 
 class Settings(BaseSettings):
@@ -72,6 +75,12 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=30, ge=0, description="how long a stopping worker lets its jobs finish"
     )
+    stop_grace_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="after how long whoever stops a worker kills it (stop_grace_period); unset: not checked",
+    )
+    require_gpu: bool = Field(default=False, description="a machine without a GPU is at fault")
     visibility_timeout_seconds: float | None = Field(
         default=None, description="broker's redelivery; unset: well above the hard limit of a job"
     )
@@ -104,20 +113,33 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
+        if wrong := list(self._contradictions()):
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
         if not self.queue_names or not set(self.queue_names) <= set(inbox.QUEUES):
-            raise ValueError(f"FLEET_QUEUES must name some of {', '.join(inbox.QUEUES)}")
+            yield f"FLEET_QUEUES must name some of {', '.join(inbox.QUEUES)}"
         if self.heartbeat_seconds > self.lease_seconds / 4:
-            raise ValueError(
+            yield (
                 f"FLEET_HEARTBEAT_SECONDS ({self.heartbeat_seconds:g}) must be at most a quarter of"
                 f" FLEET_LEASE_SECONDS ({self.lease_seconds:g}), or one slow beat loses a live job"
             )
         if self.visibility_seconds <= self.hard_limit_seconds:
-            raise ValueError(
+            yield (
                 f"FLEET_VISIBILITY_TIMEOUT_SECONDS ({self.visibility_seconds:g}) must exceed the hard limit"
                 f" of a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
                 " or the broker delivers running jobs again"
             )
-        return self
+        if (
+            self.stop_grace_seconds is not None
+            and self.stop_grace_seconds < self.drain_seconds + _HANDING_BACK
+        ):
+            yield (
+                f"FLEET_STOP_GRACE_SECONDS ({self.stop_grace_seconds:g}) must be at least"
+                f" {_HANDING_BACK:g} above FLEET_DRAIN_SECONDS ({self.drain_seconds:g}), or a worker is"
+                " killed before it has handed its jobs back"
+            )
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -1,5 +1,6 @@
 import pytest
 
+from fleet.effective import effective, without_secrets
 from fleet.errors import UsageError
 from fleet.settings import Settings, load_settings
 
@@ -56,3 +57,37 @@ def test_passwords_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in repr(settings)
     assert settings.database_url is not None
     assert "hunter2" in settings.database_url.get_secret_value()
+
+
+def test_a_stop_too_short_for_a_drain_is_refused_beside_what_else_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLEET_STOP_GRACE_SECONDS", "35")
+    monkeypatch.setenv("FLEET_HEARTBEAT_SECONDS", "60")
+    with pytest.raises(UsageError, match=r"FLEET_HEARTBEAT_SECONDS.*FLEET_STOP_GRACE_SECONDS \(35\)"):
+        load_settings()
+
+
+def test_the_effective_settings_say_where_they_come_from_and_keep_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLEET_DATABASE_URL", "postgresql://me:hunter2@db/fleet")
+    monkeypatch.setenv("fleet_workers", "3")
+    shown = {each.name: each for each in effective(load_settings())}
+    assert shown["FLEET_DATABASE_URL"].value == "postgresql://me:***@db/fleet"
+    assert (shown["FLEET_WORKERS"].value, shown["FLEET_WORKERS"].origin) == (3, "environment")
+    assert shown["FLEET_LEASE_SECONDS"].origin == "default"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:pw@host:6379/0", "redis://:***@host:6379/0"),
+        ("redis://host/0", "redis://host/0"),
+        ("https://hooks.example/T0/secret?k=v", "https://hooks.example/***?***"),
+        ("sqlite:////var/fleet.db", "sqlite:////var/fleet.db"),
+        ("token", "***"),
+    ],
+)
+def test_nothing_secret_of_a_url_is_shown(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
