@@ -1,14 +1,19 @@
 """Broker, scheduler and worker of one migration: started when there is work, kept alive, stopped in order."""
 
+import logging
 import threading
 from collections.abc import Iterator
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from fleet import connect
 from fleet.crew import Crew
 from fleet.embedded import PrivateBroker, StateDir
 from fleet.parts import Scheduler
 from fleet.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _PRIVATE_DISPATCH_SECONDS = 0.1
 
@@ -100,11 +105,20 @@ class Installation:
         if self._crew is not None:
             if not at_once:
                 self._crew.go_home()
+                self._tell()
             self._crew.dismiss()
             self._crew = None
         if self._broker is not None:
             self._broker.__exit__()
             self._broker = None
+
+    def _tell(self) -> None:
+        """Send what has happened last; what does not reach anybody stays for the next migration."""
+        try:
+            if self._scheduler is not None:
+                self._scheduler.notifier.run_once()
+        except SQLAlchemyError as error:
+            log.warning("notifications not sent: %s", connect.database_problem(error))
 
     def _for_workers(self, broker_url: str) -> dict[str, str]:
         scratch = self._settings.scratch_dir or self._state.path / "scratch"

@@ -9,9 +9,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from fleet import connect
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings
+from scheduler import channels
+from scheduler.aside import Aside
 from scheduler.dispatch import Dispatcher
+from scheduler.finish import Finisher
 from scheduler.loop import Duty, Loop
+from scheduler.notify import Notifier
 from scheduler.reap import Reaper
+from scheduler.retention import Keep, Retention
 from workers.app import make_app, sender
 from workers.settings import WorkerSettings
 from workers.slots import NoGpu
@@ -34,12 +39,30 @@ class Scheduler:
             window=settings.window,
             resend_after_seconds=settings.resend_after_seconds,
         )
+        self.notifier = Notifier(sessions, channels_of(settings))
+        retention = Retention(sessions, connect.store_opener(settings), _keep(settings))
         self.loop = Loop(
             [
                 Duty("dispatch", dispatch_seconds, self.dispatcher.run_once),
                 Duty("reap", settings.reap_seconds, Reaper(sessions).run_once),
+                Duty("finish", settings.reap_seconds, Finisher(sessions).run_once),
+                Duty("notify", settings.notify_seconds, Aside("notify", self.notifier.run_once).run_once),
+                Duty(
+                    "retention", settings.retention_seconds, Aside("retention", retention.run_once).run_once
+                ),
             ]
         )
+
+
+def channels_of(settings: Settings) -> list[channels.Channel]:
+    """Where notifications go."""
+    found = []
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        secret = settings.webhook_secret.get_secret_value().encode()
+        found.append(channels.webhook(settings.webhook_url.get_secret_value(), secret))
+    if settings.chat_url is not None:
+        found.append(channels.chat(settings.chat_url.get_secret_value()))
+    return found
 
 
 def run_worker(settings: Settings, worker_id: str | None = None) -> int:
@@ -104,6 +127,14 @@ def _scheduler(settings: Settings) -> Scheduler:
     sessions = connect.sessions_of(connect.open_database(database_url, create=False))
     connect.check_broker(broker_url)
     return Scheduler(settings, sessions, broker_url, dispatch_seconds=settings.dispatch_seconds)
+
+
+def _keep(settings: Settings) -> Keep:
+    return Keep(
+        events_days=settings.keep_events_days,
+        attempts_days=settings.keep_attempts_days,
+        logs_days=settings.keep_logs_days,
+    )
 
 
 def _given(settings: Settings) -> tuple[str, str]:

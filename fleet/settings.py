@@ -6,6 +6,7 @@ refused at start-up, because each of those contradictions loses or doubles work 
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -91,6 +92,27 @@ class Settings(BaseSettings):
     resend_after_seconds: float = Field(default=60, gt=0)
     reap_seconds: float = Field(default=15, gt=0)
 
+    webhook_url: SecretStr | None = Field(
+        default=None, description="where notifications go as signed JSON (docs/fleet.md)"
+    )
+    webhook_secret: SecretStr | None = Field(default=None, description="what they are signed with")
+    chat_url: SecretStr | None = Field(
+        default=None, description='where notifications go as {"text": ...}, as Slack and Mattermost take it'
+    )
+    notify_seconds: float = Field(default=5, gt=0)
+    keep_events_days: float | None = Field(
+        default=None, gt=0, description="events and delivered notifications older than this go; unset: none"
+    )
+    keep_attempts_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="attempts (but for the newest of a job) older than this go; unset: none",
+    )
+    keep_logs_days: float | None = Field(
+        default=None, gt=0, description="logs of attempts older than this go; unset: with their attempts"
+    )
+    retention_seconds: float = Field(default=3600, gt=0, description="how often old rows are looked for")
+
     @property
     def hard_limit_seconds(self) -> float:
         """The longest a message can be in a worker's hands."""
@@ -131,6 +153,13 @@ class Settings(BaseSettings):
                 f" of a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
                 " or the broker delivers running jobs again"
             )
+        for name, url in (("WEBHOOK", self.webhook_url), ("CHAT", self.chat_url)):
+            if url is not None and urlsplit(url.get_secret_value()).scheme not in {"http", "https"}:
+                yield f"FLEET_{name}_URL must begin with https:// or http://"
+        if self.webhook_url is not None and not (
+            self.webhook_secret and self.webhook_secret.get_secret_value()
+        ):
+            yield "FLEET_WEBHOOK_URL needs FLEET_WEBHOOK_SECRET, or nobody can tell our notifications from others"
         if (
             self.stop_grace_seconds is not None
             and self.stop_grace_seconds < self.drain_seconds + _HANDING_BACK

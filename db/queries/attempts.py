@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import Artifact, Attempt, Job, JobArtifact, JobReason, Parity
+from db.queries import outbox
 from db.queries.insert_new import insert_new
 from db.queries.predicates import held_by
 from db.queries.transition import move
@@ -130,6 +131,8 @@ def give_back(
         **error_values(error),
         **values,
     )
+    if target is JobState.QUARANTINED and error is not None:
+        outbox.new_failure(session, job.id, target, error)
     return target
 
 

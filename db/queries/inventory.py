@@ -14,7 +14,7 @@ from db import identity
 from db.clock import now
 from db.errors import UnknownBatch
 from db.models import Base, Batch, BatchJob, Event, Job, Recipe, Source
-from db.queries import listing
+from db.queries import listing, outbox, reports
 from db.queries.insert_new import insert_new, insert_unless_there
 from db.queries.listing import Found
 from db.queries.predicates import chunks
@@ -177,10 +177,38 @@ def close_batch(session: Session, batch_id: int) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if closed is not None:
-        session.execute(insert(Event).values(batch_id=batch_id, type="batch-finished", data={}))
+        finished = session.scalars(
+            insert(Event).values(batch_id=batch_id, type="batch-finished", data={}).returning(Event.id)
+        ).one()
+        # A batch finishes again after a retry; the event's number tells these ends apart.
+        outbox.add(
+            session, outbox.BATCH_FINISHED, f"{outbox.BATCH_FINISHED}:{finished}", _told(session, batch_id)
+        )
         return True
     state = session.scalars(select(Batch.state).where(Batch.id == batch_id)).one_or_none()
     return state is BatchState.FINISHED
+
+
+def running_batches(session: Session) -> list[int]:
+    """Batches that are planned, not paused, and not known to be finished."""
+    return list(session.scalars(select(Batch.id).where(Batch.state == BatchState.RUNNING).order_by(Batch.id)))
+
+
+def _told(session: Session, batch_id: int) -> dict[str, Any]:
+    """What people hear of a batch that has finished."""
+    batch = session.execute(
+        select(Batch.source_url, Recipe.dest_url, Batch.jobs_new)
+        .join(Recipe, Recipe.id == Batch.recipe_id)
+        .where(Batch.id == batch_id)
+    ).one()
+    states = reports.count_states(session, batch_id)
+    return {
+        "batch": batch_id,
+        "source": batch.source_url,
+        "dest": batch.dest_url,
+        "jobs": {state.value: count for state, count in states.items()},
+        "jobs_new": batch.jobs_new,
+    }
 
 
 def _plan_chunk(

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from db.clock import now
 from db.errors import LeaseLost
 from db.models import Attempt, Job, Recipe, Source
-from db.queries import attempts
+from db.queries import attempts, outbox
 from db.queries.predicates import held_by, in_state
 from db.queries.transition import move
 from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Usage
@@ -203,6 +203,8 @@ def finish(
         ended = end(first)
     if not ended:
         return False
+    if error is not None:
+        outbox.new_failure(session, job_id, state, error)
     attempts.end(session, job_id, fence, outcome, error=error, usage=usage)
     attempts.publish(session, job_id, fence, artifacts, parity)
     return True

@@ -91,3 +91,19 @@ def test_the_effective_settings_say_where_they_come_from_and_keep_secrets(
 )
 def test_nothing_secret_of_a_url_is_shown(url: str, shown: str) -> None:
     assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"FLEET_CHAT_URL": "file:///etc/passwd"}, "FLEET_CHAT_URL must begin with https"),
+        ({"FLEET_WEBHOOK_URL": "https://h/x"}, "FLEET_WEBHOOK_URL needs FLEET_WEBHOOK_SECRET"),
+    ],
+)
+def test_notifications_go_to_web_addresses_and_are_signed(
+    given: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=message):
+        load_settings()

@@ -1,0 +1,97 @@
+"""Forgetting what is old, a few rows at a time, so that no lock is held for long.
+
+Jobs stay for ever: they are what makes asking again cost nothing. Of each, the newest attempt stays as well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import Attempt, Event, Job, Outbox, Parity, Recipe
+
+
+@dataclass(frozen=True)
+class OldLog:
+    """A log that may go."""
+
+    job_id: int
+    fence: int
+    dest_url: str
+    key: str
+
+
+def delete_events(session: Session, *, older_than_s: float, limit: int) -> int:
+    """Deletes the oldest events, as far as they are older; returns how many."""
+    # Numbers follow time closely, and there is no index by time: the first rows tell whether there is anything to do.
+    first = select(Event.id, Event.at).order_by(Event.id).limit(limit).subquery()
+    old = select(first.c.id).where(first.c.at < now(-older_than_s))
+    gone = session.scalars(
+        delete(Event)
+        .where(Event.id.in_(old))
+        .returning(Event.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
+
+
+def delete_notifications(session: Session, *, older_than_s: float, limit: int) -> int:
+    """Deletes notifications that are done with; the same cause of failure is then told again."""
+    old = select(Outbox.id).where(Outbox.sent_at < now(-older_than_s)).order_by(Outbox.id).limit(limit)
+    gone = session.scalars(
+        delete(Outbox)
+        .where(Outbox.id.in_(old))
+        .returning(Outbox.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
+
+
+def delete_attempts(session: Session, *, older_than_s: float, limit: int) -> int:
+    """Deletes attempts that ended so long ago, with what they measured; not those whose log is still kept."""
+    old = [
+        (row.job_id, row.fence)
+        for row in session.execute(
+            select(Attempt.job_id, Attempt.fence)
+            .join(Job, Job.id == Attempt.job_id)
+            .where(
+                Attempt.ended_at < now(-older_than_s),
+                Attempt.fence < Job.fence,
+                Attempt.log_key.is_(None),
+            )
+            .order_by(Attempt.ended_at)
+            .limit(limit)
+        )
+    ]
+    for table in (Parity, Attempt):
+        session.execute(
+            delete(table)
+            .where(tuple_(table.job_id, table.fence).in_(old))
+            .execution_options(synchronize_session=False)
+        )
+    return len(old)
+
+
+def old_logs(session: Session, *, older_than_s: float, limit: int) -> list[OldLog]:
+    """Logs of attempts that ended so long ago, the oldest first."""
+    rows = session.execute(
+        select(Attempt.job_id, Attempt.fence, Recipe.dest_url, Attempt.log_key.label("key"))
+        .join(Job, Job.id == Attempt.job_id)
+        .join(Recipe, Recipe.id == Job.recipe_id)
+        .where(Attempt.ended_at < now(-older_than_s), Attempt.log_key.is_not(None))
+        .order_by(Attempt.ended_at)
+        .limit(limit)
+    )
+    return [OldLog(**row._mapping) for row in rows]
+
+
+def forget_logs(session: Session, logs: Sequence[OldLog]) -> None:
+    """Records that these logs are no longer there."""
+    session.execute(
+        update(Attempt)
+        .where(tuple_(Attempt.job_id, Attempt.fence).in_([(log.job_id, log.fence) for log in logs]))
+        .values(log_key=None)
+        .execution_options(synchronize_session=False)
+    )
