@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, connect, diagnose, operate
+from fleet import browse, clean, connect, diagnose, operate
 from fleet.answering import AsJson, Dest, answer, given_database, print_json, sessions_of
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
@@ -164,6 +164,7 @@ app.command()(operate.release)
 app.command()(operate.workers)
 app.command()(operate.drain)
 app.command("audit")(operate.history)
+app.command()(clean.gc)
 app.command()(diagnose.doctor)
 app.command()(diagnose.config)
 app.command()(diagnose.check)

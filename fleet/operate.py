@@ -146,13 +146,13 @@ def _act(
     done = bulk.Done()
     if not dry_run:
         if jobs and not yes and not search.is_by_number:
-            _ask(f"{act.name} {jobs} jobs?")
+            ask(f"{act.name} {jobs} jobs?")
         *_, done = act.run(sessions, actor())
     found = {"action": act.name, "filter": act.subject, "dry_run": dry_run, "jobs": jobs}
     answer({**found, "changed": done.changed, "requested": done.requested}, _show_acted, as_json)
 
 
-def _ask(question: str) -> None:
+def ask(question: str) -> None:
     """Return if a person says yes.
 
     Raises:

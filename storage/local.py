@@ -21,6 +21,7 @@ from storage.errors import (
     StoreRefused,
 )
 from storage.hashing import copy_hashed, sha256_of
+from storage.leftovers import Leftover, in_folder
 from storage.store import ObjectInfo, ProbeReport, PutResult
 from storage.walk import TEMPORARY, walk
 
@@ -113,6 +114,13 @@ class LocalStore:
         path = self._path(key)
         with local_errors(self.url, key), suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
+
+    def leftovers(self) -> Iterator[Leftover]:
+        with local_errors(self.url, None):
+            yield from in_folder(self._root)
+
+    def discard(self, leftover: Leftover) -> None:
+        self.delete(leftover.key)
 
     def probe(self, *, write: bool) -> ProbeReport:
         if not write:

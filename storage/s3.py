@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from storage.disk import local_errors, reading, replacing
 from storage.errors import ObjectDamaged, ObjectDiffers, ObjectMissing, StoreRefused
 from storage.hashing import copy_hashed, sha256_of
+from storage.leftovers import PROBE, Leftover, in_bucket
 from storage.s3_client import make_client
 from storage.s3_errors import code_of, s3_errors, status_of
 from storage.s3_upload import md5_of, upload
@@ -139,6 +141,17 @@ class S3Store:
         with s3_errors(self.url, key):
             self._client.delete_object(**self._where(key))
 
+    def leftovers(self) -> Iterator[Leftover]:
+        with s3_errors(self.url, None):
+            yield from in_bucket(self._client, self._bucket, self._prefix)
+
+    def discard(self, leftover: Leftover) -> None:
+        if leftover.upload_id is None:
+            self.delete(leftover.key)
+            return
+        with s3_errors(self.url, leftover.key), suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(**self._where(leftover.key), UploadId=leftover.upload_id)
+
     def probe(self, *, write: bool) -> ProbeReport:
         with s3_errors(self.url, None):
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
@@ -203,7 +216,7 @@ class S3Store:
         """Whether the store honours `If-None-Match: *`; some reject it, and some ignore it without a word."""
         with self._probing:
             if self._conditional is None:
-                key = f"tmp/probe-{secrets.token_hex(8)}"
+                key = f"{PROBE}{secrets.token_hex(8)}"
                 where = self._where(key)
                 with s3_errors(self.url, key):
                     self._client.put_object(**where, Body=b"")

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from storage.leftovers import Leftover
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
@@ -102,6 +104,12 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes the object; not being there is fine."""
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What interrupted writers left under temporary names, or uploaded in part. A living one's are among them."""
+
+    def discard(self, leftover: Leftover) -> None:
+        """Removes it; not being there is fine."""
 
     def probe(self, *, write: bool) -> ProbeReport:
         """Lists; with `write`, also creates and deletes a small object. Raises what stands in the way."""

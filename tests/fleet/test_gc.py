@@ -1,0 +1,170 @@
+"""`fleet gc` on folders and buckets: what nothing names goes, and what anything may still need stays."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.queries import queue
+from db.records import ArtifactInfo
+from db.states import AttemptOutcome, JobState
+from fleet import collect
+from fleet.errors import FleetError
+from storage import ObjectStore, StoreSettings, open_store
+from tests import servers
+from tests.db import zoo
+from tests.fleet import models
+from tests.fleet.command import Fleet
+from workers import publish
+
+NONE = timedelta(seconds=-5)
+"""A grace that calls everything old."""
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(str(tmp_path / "out"))
+    server: servers.S3 = request.getfixturevalue("s3_server")
+    bucket = request.getfixturevalue("s3_bucket")
+    return open_store(f"s3://{bucket}/out", StoreSettings(s3_endpoint_url=server.endpoint))
+
+
+def put_result(store: ObjectStore, content_key: str, *contents: bytes) -> list[str]:
+    """As a worker publishes; returns the hashes."""
+    hashes = [publish.put_content(store, content) for content in contents]
+    files = [{"path": str(n), "sha256": each, "bytes": 1} for n, each in enumerate(hashes)]
+    store.put_bytes(f"results/{content_key}/manifest.json", json.dumps({"files": files}).encode())
+    return hashes
+
+
+def succeed(sessions: sessionmaker[Session], store: ObjectStore) -> int:
+    """A job with a result of two contents, recorded."""
+    zoo.new_batch(sessions, ["a.h5"], dest=store.url)
+    claim = zoo.claim(sessions, zoo.job_ids(sessions)["a.h5"])
+    hashes = put_result(store, "wanted", b"one", b"two")
+    with sessions.begin() as session:
+        queue.set_content(session, claim.job_id, claim.fence, "s", "wanted")
+        queue.finish(
+            session, claim.job_id, claim.fence, AttemptOutcome.SUCCEEDED, state=JobState.SUCCEEDED,
+            manifest_sha256="m",
+            artifacts=[ArtifactInfo(name=each, sha256=each, size=3, key=publish.key_of(each)) for each in hashes],
+        )  # fmt: skip
+    return claim.job_id
+
+
+def keys(store: ObjectStore) -> set[str]:
+    return {found.key for found in store.list()}
+
+
+def test_only_what_nothing_names_goes(sessions: sessionmaker[Session], store: ObjectStore) -> None:
+    succeed(sessions, store)
+    wanted = keys(store)
+    put_result(store, "orphan", b"two", b"three")  # shares a content with the wanted result
+    publish.put_content(store, b"four")
+    store.put_bytes("by-name/a/model.py", b"for people")
+    found = collect.find(sessions, store, grace=NONE)
+    assert (len(found.results), len(found.contents), found.leftovers) == (1, 2, [])
+    collect.remove(sessions, store, found)
+    assert keys(store) == wanted | {"by-name/a/model.py"}
+    assert collect.find(sessions, store, grace=NONE).count == 0
+
+
+def test_what_is_young_stays_and_so_does_what_a_young_result_names(
+    sessions: sessionmaker[Session], store: ObjectStore
+) -> None:
+    succeed(sessions, store)
+    [old] = put_result(store, "old", b"old")
+    if not store.url.startswith("s3:"):  # a bucket's clock cannot be set back
+        content = Path(store.url, publish.key_of(old))
+        os.utime(content, (time.time() - 7200, time.time() - 7200))
+    assert collect.find(sessions, store, grace=timedelta(hours=1)).count == 0
+
+
+def test_an_architecture_that_a_recipe_names_stays(
+    sessions: sessionmaker[Session], store: ObjectStore
+) -> None:
+    sha256 = publish.put_content(store, b"{}")
+    zoo.new_batch(
+        sessions, ["a.h5"], dest=store.url, options={"architecture": {"name": "a.json", "sha256": sha256}}
+    )
+    assert collect.find(sessions, store, grace=NONE).count == 0
+
+
+def test_nothing_goes_while_a_job_of_the_destination_runs(
+    sessions: sessionmaker[Session], store: ObjectStore
+) -> None:
+    zoo.new_batch(sessions, ["a.h5"], dest=store.url)
+    publish.put_content(store, b"orphan")
+    before = keys(store)
+    found = collect.find(sessions, store, grace=NONE)
+    assert found.count == 1
+    claim = zoo.claim(sessions, zoo.job_ids(sessions)["a.h5"])
+    with pytest.raises(FleetError, match="1 jobs are at work"):
+        collect.remove(sessions, store, found)
+    assert keys(store) == before
+    zoo.succeed(sessions, claim)
+    collect.remove(sessions, store, found)
+    assert keys(store) == set()
+
+
+def test_temporary_files_go(sessions: sessionmaker[Session], tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "out"))
+    succeed(sessions, store)
+    (tmp_path / "out" / "cas" / ".tmp-0123").write_bytes(b"half")
+    found = collect.find(sessions, store, grace=NONE)
+    assert [(each.key, each.size) for each in found.leftovers] == [("cas/.tmp-0123", 4)]
+    collect.remove(sessions, store, found)
+    assert not (tmp_path / "out" / "cas" / ".tmp-0123").exists()
+
+
+def test_uploads_that_nobody_completed_go(
+    sessions: sessionmaker[Session], s3_server: servers.S3, s3_bucket: str
+) -> None:
+    client: Any = boto3.client("s3", endpoint_url=s3_server.endpoint)
+    for key in ("out/cas/x", "elsewhere/y"):
+        client.create_multipart_upload(Bucket=s3_bucket, Key=key)
+    client.put_object(Bucket=s3_bucket, Key="out/tmp/probe-1", Body=b"")
+    store = open_store(f"s3://{s3_bucket}/out", StoreSettings(s3_endpoint_url=s3_server.endpoint))
+    found = collect.find(sessions, store, grace=NONE)
+    assert [(each.key, each.upload_id is None) for each in found.leftovers] == [
+        ("cas/x", False), ("tmp/probe-1", True)
+    ]  # fmt: skip
+    collect.remove(sessions, store, found)
+    left = client.list_multipart_uploads(Bucket=s3_bucket)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["elsewhere/y"]
+    assert keys(store) == set()
+    collect.remove(sessions, store, found)  # what is gone already is fine
+    client.close()
+
+
+@pytest.fixture
+def migrated(tmp_path: Path) -> Callable[..., Any]:
+    models.corrupt(tmp_path / "in" / "broken.h5")
+    fleet = Fleet(tmp_path / "home")
+    fleet.json("migrate", str(tmp_path / "in"), str(tmp_path / "out"))
+    publish.put_content(open_store(str(tmp_path / "out")), b"orphan")
+    return lambda *words: fleet.run("gc", "--grace-hours", "0", *words)
+
+
+def test_the_command_counts_asks_removes_and_records(migrated: Callable[..., Any], tmp_path: Path) -> None:
+    assert json.loads(migrated("--dry-run", "--json").stdout)["objects"] == 1
+    asked = migrated()
+    assert (asked.returncode, asked.stderr) == (
+        2,
+        "fleet: remove 1 objects? Nobody is there to ask: say --yes\n",
+    )
+    other = migrated(str(tmp_path / "in"))
+    assert other.returncode == 2
+    assert "no job of this database publishes there" in other.stderr
+    assert "1 contents" in migrated("--yes").stdout
+    assert json.loads(migrated("--json").stdout)["objects"] == 0
+    [act] = Fleet(tmp_path / "home").json("audit")
+    assert (act["action"], act["data"]["contents"]) == ("gc", 1)
