@@ -221,12 +221,6 @@ def _plan_chunk(
     only_needed: bool,
 ) -> int:
     listed = listing.as_table(session, chunk)
-    _insert_from(
-        session,
-        Source,
-        ["store_url", *listing.COLUMNS],
-        select(literal(batch.source_url), *listed.columns).select_from(listed),
-    )
     # Looked up row by row, not joined: without fresh statistics, PostgreSQL would join by reading
     # every source of the store for every chunk.
     source_id = (
@@ -241,6 +235,20 @@ def _plan_chunk(
     )
     job_id = (
         select(Job.id).where(Job.source_id == source_id, Job.recipe_id == batch.recipe_id).scalar_subquery()
+    )
+    if not only_needed:
+        known = session.scalars(select(job_id).select_from(listed)).all()
+        if None not in known:
+            # Nothing is new, as on most nights: one look at what is there, not three at what may be missing.
+            there = listing.numbers(session, known)
+            rows = select(literal(batch_id), there.c.number)
+            _insert_from(session, BatchJob, ["batch_id", "job_id"], rows)
+            return 0
+    _insert_from(
+        session,
+        Source,
+        ["store_url", *listing.COLUMNS],
+        select(literal(batch.source_url), *listed.columns).select_from(listed),
     )
     wanted = ~_dealt_with(batch, source_id) if only_needed else true()
     fields: dict[str, Any] = {"recipe_id": batch.recipe_id, **row}

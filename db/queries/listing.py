@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import JSON, BigInteger, FromClause, Text, bindparam, column, func, select, type_coerce
+from sqlalchemy import JSON, BigInteger, FromClause, Text, bindparam, cast, column, func, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
@@ -76,6 +76,15 @@ def as_table(session: Session, found: Sequence[Found]) -> FromClause:
         .select_from(each)
         .subquery("listed")
     )
+
+
+def numbers(session: Session, found: Sequence[int]) -> FromClause:
+    """A table of these numbers in its column `number`, which are sent as one JSON parameter, too."""
+    payload = bindparam("numbers", list(found), JSON())
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    each = func.json_array_elements_text(payload) if on_postgresql else func.json_each(payload)
+    value = each.table_valued("value", name="item").c.value
+    return select(cast(value, BigInteger()).label("number")).subquery("numbers")
 
 
 def _text(moment: datetime | None, zone: str) -> str | None:
