@@ -15,11 +15,12 @@ from db.queries import reports
 from db.session import make_engine, schema_versions, session_factory
 from fleet import connect
 from fleet.errors import FleetError
-from fleet.gpus import NoDriver, gpus
 from fleet.settings import Settings
 from storage.errors import StorageError
 from storage.store import ObjectStore
 from storage.walk import TEMPORARY
+from workers import gpus
+from workers.slots import Device
 
 #: S3 refuses requests signed so far from its own time.
 _S3_SKEW_SECONDS = 900.0
@@ -71,7 +72,7 @@ def examine(settings: Settings, places: Sequence[str], *, demand_gpu: bool) -> I
             Verdict.WARNING,
             "nothing was examined: give the folders or s3:// addresses to write to",
         )
-    yield _gpu(demanded=demand_gpu or settings.require_gpu)
+    yield _gpu(demanded=demand_gpu or settings.device is Device.CUDA)
 
 
 def _database(url: str) -> tuple[Finding, Engine | None]:
@@ -185,13 +186,11 @@ def _skewed(store: ObjectStore, skew: float | None) -> Iterator[Finding]:
 
 def _gpu(*, demanded: bool) -> Finding:
     try:
-        found = gpus()
-        why = "none is to be seen"
-    except NoDriver as error:
-        found, why = [], str(error)
+        found = gpus.discover()
+    except gpus.GpuTrouble as error:
+        return Finding("gpu", Verdict.FAULT if demanded else Verdict.WARNING, str(error))
     if found:
-        each = ", ".join(f"{gpu.name} ({gpu.memory_mib} MiB, driver {gpu.driver})" for gpu in found)
-        return Finding("gpu", Verdict.OK, each)
+        return Finding("gpu", Verdict.OK, ", ".join(map(str, found)))
     if demanded:
-        return Finding("gpu", Verdict.FAULT, f"one is demanded, and there is none: {why}")
-    return Finding("gpu", Verdict.OK, f"none, none demanded ({why})")
+        return Finding("gpu", Verdict.FAULT, "one is demanded, and nvidia-smi shows none, or is not there")
+    return Finding("gpu", Verdict.OK, "none, and none is demanded")

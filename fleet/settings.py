@@ -81,7 +81,6 @@ class Settings(BaseSettings):
         gt=0,
         description="after how long whoever stops a worker kills it (stop_grace_period); unset: not checked",
     )
-    require_gpu: bool = Field(default=False, description="a machine without a GPU is at fault")
     visibility_timeout_seconds: float | None = Field(
         default=None, description="broker's redelivery; unset: well above the hard limit of a job"
     )

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from alembic import command
 from sqlalchemy import text
 
 from db import session as db_session
-from fleet.gpus import NoDriver, gpus
 from tests import servers
 from tests.fleet.command import Fleet
 from tests.fleet.unconditional import unconditional_s3
@@ -110,11 +108,11 @@ def test_no_gpu_where_one_is_demanded(tmp_path: Path, settings: dict[str, str]) 
     assert diagnosis(tmp_path, bare)[:2] == (0, [])
     for demanding in (
         diagnosis(tmp_path, bare, "--gpu"),
-        diagnosis(tmp_path, {**bare, "FLEET_REQUIRE_GPU": "1"}),
+        diagnosis(tmp_path, {**bare, "FLEET_DEVICE": "cuda"}),
     ):
         code, [fault], _ = demanding
         assert code == 1
-        assert "one is demanded, and there is none: nvidia-smi is not installed" in fault
+        assert "one is demanded, and nvidia-smi shows none" in fault
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
@@ -139,25 +137,15 @@ def test_a_standby_takes_no_writes(tmp_path: Path, settings: dict[str, str], cur
     assert "takes no writes" in fault
 
 
-@pytest.fixture
-def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Installs a program in place of the driver's tool."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-
-    def install(script: str) -> None:
-        program = tmp_path / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-
-    return install
-
-
-def test_gpus_are_those_of_the_driver(driver: Callable[[str], None]) -> None:
-    driver('echo "NVIDIA H100 80GB HBM3, GPU-1, 81559, 550.54"; echo "GB10, GPU-2, [N/A], 580.1"')
-    assert [(gpu.name, gpu.memory_mib) for gpu in gpus()] == [("NVIDIA H100 80GB HBM3", 81559), ("GB10", 0)]
-
-
-def test_a_driver_that_fails_is_none(driver: Callable[[str], None]) -> None:
-    driver('echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
-    with pytest.raises(NoDriver, match="version mismatch"):
-        gpus()
+def test_a_driver_that_fails_is_a_fault_where_a_gpu_is_demanded(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\necho "Failed to initialize NVML: Driver/library version mismatch"; exit 18\n'
+    )
+    program.chmod(0o755)
+    broken = {**settings, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert diagnosis(tmp_path, broken)[:2] == (0, [])
+    _, [fault], _ = diagnosis(tmp_path, broken, "--gpu")
+    assert "version mismatch" in fault
