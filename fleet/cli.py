@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, clean, connect, diagnose, operate
+from fleet import browse, clean, connect, diagnose, operate, schedules
 from fleet.answering import AsJson, Dest, answer, given_database, print_json, sessions_of
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
@@ -168,6 +168,7 @@ app.command()(clean.gc)
 app.command()(diagnose.doctor)
 app.command()(diagnose.config)
 app.command()(diagnose.check)
+app.add_typer(schedules.app, name="schedules")
 
 
 def main() -> None:

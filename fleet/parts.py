@@ -6,6 +6,7 @@ from types import FrameType
 
 from sqlalchemy.orm import Session, sessionmaker
 
+import keras2torch
 from fleet import connect
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings
@@ -16,10 +17,13 @@ from scheduler.finish import Finisher
 from scheduler.loop import Duty, Loop
 from scheduler.notify import Notifier
 from scheduler.reap import Reaper
+from scheduler.recurring import Planner, Ticker
 from scheduler.retention import Keep, Retention
 from workers.app import make_app, sender
 from workers.settings import WorkerSettings
 from workers.slots import NoGpu
+
+_PLAN_SECONDS = 1.0
 
 
 class Scheduler:
@@ -52,6 +56,26 @@ class Scheduler:
                 ),
             ]
         )
+        # In a loop of its own: a bucket that does not answer must not keep jobs from being sent.
+        self.recurring = Loop(
+            [
+                Duty(
+                    "schedules", settings.schedule_seconds, Ticker(sessions, keras2torch.__version__).run_once
+                ),
+                Duty("plan", _PLAN_SECONDS, Planner(sessions, connect.store_opener(settings)).run_once),
+            ]
+        )
+
+    def run(self) -> None:
+        """Do all duties, until `stop`."""
+        thread = threading.Thread(target=self.recurring.run, name="recurring", daemon=True)
+        thread.start()
+        self.loop.run()
+
+    def stop(self) -> None:
+        """Return from `run` once the duties at hand are done; one that waits for a store is not waited for."""
+        self.recurring.stop()
+        self.loop.stop()
 
 
 def channels_of(settings: Settings) -> list[channels.Channel]:
@@ -97,28 +121,28 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
 
 
 def run_scheduler(settings: Settings) -> None:
-    """Dispatch and reap until told to stop."""
-    loop = _scheduler(settings).loop
+    """Dispatch, reap, fire schedules and list what they ask for, until told to stop."""
+    scheduler = _scheduler(settings)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # Not from the handler itself: it may have interrupted the loop while that holds the lock `stop`
         # takes.
-        threading.Thread(target=loop.stop).start()
+        threading.Thread(target=scheduler.stop).start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    loop.run()
+    scheduler.run()
 
 
 def run_up(settings: Settings) -> int:
     """A scheduler in a thread, a worker in front; stops when the worker does."""
-    loop = _scheduler(settings).loop
-    thread = threading.Thread(target=loop.run, name="scheduler", daemon=True)
+    scheduler = _scheduler(settings)
+    thread = threading.Thread(target=scheduler.run, name="scheduler", daemon=True)
     thread.start()
     try:
         return run_worker(settings)
     finally:
-        loop.stop()
+        scheduler.stop()
         thread.join()
 
 

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     dispatch_seconds: float = Field(default=1, gt=0)
     resend_after_seconds: float = Field(default=60, gt=0)
     reap_seconds: float = Field(default=15, gt=0)
+    schedule_seconds: float = Field(
+        default=10, gt=0, description="how often a scheduler looks whether the time of a schedule has come"
+    )
 
     webhook_url: SecretStr | None = Field(
         default=None, description="where notifications go as signed JSON (docs/fleet.md)"
