@@ -15,8 +15,9 @@ from fleet.answering import AsJson, Dest, answer, given_database, print_json, se
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
 from fleet.errors import FleetError
-from fleet.settings import load_settings
+from fleet.settings import Settings, load_settings
 from keras2torch.errors import one_line
+from keras2torch.options import ConversionOptions
 from storage.errors import StorageError
 
 app = typer.Typer(
@@ -47,6 +48,9 @@ def migrate(
     ] = "",
     include: Include = None,
     exclude: Exclude = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would do, from a look into each file; do nothing.")
+    ] = False,
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -65,6 +69,9 @@ def migrate(
         "export": export_formats(export),
         "selection": selection_of(include, exclude),
     }
+    if dry_run:
+        _forecast(source, dest, options, settings, asked_for, as_json=as_json)
+        return
     with run(source, dest, options, settings, console(sys.stderr), **asked_for) as migrated:
         if as_json:
             print_json(report.document(migrated))
@@ -169,6 +176,26 @@ app.command()(diagnose.doctor)
 app.command()(diagnose.config)
 app.command()(diagnose.check)
 app.add_typer(schedules.app, name="schedules")
+
+
+def _forecast(
+    source: str,
+    dest: str,
+    options: ConversionOptions,
+    settings: Settings,
+    asked_for: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    from fleet import dry_run
+
+    found = dry_run.forecast(source, dest, options, settings, **asked_for)
+    if as_json:
+        print_json(found.document())
+    else:
+        dry_run.show(found, console())
+    if found.listing_error is not None:
+        raise FleetError(f"not everything was listed: {found.listing_error}")
 
 
 def main() -> None:

@@ -72,6 +72,18 @@ class LocalStore:
             raise StoreRefused(self.url, key, f"it is larger than {max_bytes} bytes")
         return data
 
+    def read_range(
+        self, key: str, start: int, stop: int, *, etag: str | None = None, version_id: str | None = None
+    ) -> bytes:
+        with self._open(key) as file, local_errors(self.url, key):
+            data = os.pread(file.fileno(), stop - start, start)
+            now = _etag(os.fstat(file.fileno()))
+        if version_id is not None or etag not in {None, now}:
+            raise ObjectChanged(self.url, key, "it has changed since it was listed")
+        if len(data) != stop - start:
+            raise ObjectDamaged(self.url, key, f"{len(data)} of {stop - start} bytes came")
+        return data
+
     def put_file(
         self, key: str, path: Path, *, if_absent: bool = True, sha256: str | None = None
     ) -> PutResult:

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from storage.disk import local_errors, reading, replacing
-from storage.errors import ObjectDamaged, ObjectDiffers, ObjectMissing, StoreRefused
+from storage.errors import ObjectDamaged, ObjectDiffers, ObjectMissing, StoreRefused, StoreUnavailable
 from storage.hashing import copy_hashed, sha256_of
 from storage.leftovers import PROBE, Leftover, in_bucket
 from storage.s3_client import make_client
@@ -25,6 +25,7 @@ from storage.url import S3Url
 
 PAGE_KEYS = 1000
 """Keys asked for at once, which is also the most that S3 gives."""
+_RANGE_ATTEMPTS = 3
 _IF_ABSENT = {"IfNoneMatch": "*"}
 # One request copies up to 5 GB within a store; only what is larger needs parts.
 _COPY = TransferConfig(multipart_threshold=4 << 30, multipart_chunksize=1 << 30)
@@ -97,6 +98,33 @@ class S3Store:
         stored = answer["Metadata"].get("sha256")
         if stored is not None and stored != hashlib.sha256(data).hexdigest():
             raise ObjectDamaged(self.url, key, f"SHA-256 is not {stored}, as it was when it was put")
+        return data
+
+    def read_range(
+        self, key: str, start: int, stop: int, *, etag: str | None = None, version_id: str | None = None
+    ) -> bytes:
+        wanted: dict[str, Any] = {"Range": f"bytes={start}-{stop - 1}"}
+        if etag is not None:
+            wanted["IfMatch"] = f'"{etag}"'
+        if version_id is not None:
+            wanted["VersionId"] = version_id
+        attempt = 1
+        while True:
+            try:
+                return self._ranged(key, wanted, stop - start)
+            except StoreUnavailable:
+                # boto3 asks again where there was no answer; one that is cut off in its middle is ours to repeat.
+                if attempt == _RANGE_ATTEMPTS:
+                    raise
+                attempt += 1
+
+    def _ranged(self, key: str, wanted: Mapping[str, Any], size: int) -> bytes:
+        with s3_errors(self.url, key):
+            answer = self._client.get_object(**self._where(key), **wanted)
+        with closing(answer["Body"]) as body, s3_errors(self.url, key):
+            data: bytes = body.read(size + 1)
+        if len(data) != size:
+            raise ObjectDamaged(self.url, key, f"{len(data)} of {size} bytes came")
         return data
 
     def put_file(

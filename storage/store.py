@@ -84,6 +84,15 @@ class ObjectStore(Protocol):
     def read_bytes(self, key: str, *, max_bytes: int = 16 << 20) -> bytes:
         """The whole of a small object; one larger than `max_bytes` is refused."""
 
+    def read_range(
+        self, key: str, start: int, stop: int, *, etag: str | None = None, version_id: str | None = None
+    ) -> bytes:
+        """The bytes from `start` up to `stop`, both within the object; asked for again where the answer was cut.
+
+        Raises:
+            errors.ObjectChanged: it is not the version asked for.
+        """
+
     def put_file(
         self, key: str, path: Path, *, if_absent: bool = True, sha256: str | None = None
     ) -> PutResult:

@@ -24,6 +24,11 @@ def options_of(asked: ConversionOptions, dest: ObjectStore, *, export: Sequence[
     """
     if asked.architecture is not None and asked.architecture.text is not None:
         publish.put_content(dest, asked.architecture.text)
+    return row_of(asked, export=export)
+
+
+def row_of(asked: ConversionOptions, *, export: Sequence[str] = ()) -> dict[str, Any]:
+    """What the row would say; nothing is put anywhere."""
     options = {name: value for name, value in asked.as_json().items() if value != _DEFAULTS.get(name)}
     return {**options, _EXPORT: list(export)} if export else options
 

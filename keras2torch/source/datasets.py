@@ -11,6 +11,7 @@ import numpy as np
 from pyfive.p5t import P5FloatType, P5IntegerType, P5OpaqueType
 
 from keras2torch.errors import DamagedHDF5, ForbiddenLink, ForbiddenStorage, LimitExceeded, Truncated
+from keras2torch.source import arriving
 from keras2torch.source.hdf5 import UNDEFINED, Node, damage_at
 from keras2torch.source.limits import Limits
 from keras2torch.source.model import Array
@@ -96,6 +97,7 @@ class Datasets:
             raw = self._mapped[address : address + size]
             if len(raw) != size:
                 raise Truncated(f"truncated: needs bytes {address}..{address + size} of {len(self._mapped)}")
+            arriving.need(address, address + size)
             data = _decoded(raw, filters, mask, chunk_bytes, dtype.itemsize).view(dtype).reshape(chunk)
             place = tuple(slice(start, start + step) for start, step in zip(offset, chunk, strict=True))
             target = result[place]

@@ -18,6 +18,7 @@ from typing import Any
 from pyfive import btree, dataobjects, misc_low_level
 
 from keras2torch import errors
+from keras2torch.source import arriving
 from keras2torch.source.limits import Limits
 
 UNDEFINED = 0xFFFFFFFFFFFFFFFF
@@ -75,6 +76,7 @@ class Window:
         stop = len(self._data) if size < 0 else self._position + size
         found = self._data[self._position : stop]
         self._spend(len(found))  # before there is a copy of it
+        arriving.need(self._position, self._position + len(found))
         self._position += len(found)
         return bytes(found)
 
