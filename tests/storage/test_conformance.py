@@ -197,3 +197,17 @@ def test_fetch_into_a_folder_that_is_not_there(store: ObjectStore, tmp_path: Pat
     store.put_bytes("key", b"x")
     with pytest.raises(Exception, match="nowhere/copy: cannot write: No such file or directory"):
         store.fetch("key", tmp_path / "nowhere" / "copy")
+
+
+def test_a_range_is_of_the_version_that_was_asked_for(store: ObjectStore) -> None:
+    store.put_bytes("a.h5", b"0123456789")
+    found = store.stat("a.h5")
+    assert store.read_range("a.h5", 0, 1) == b"0"
+    assert store.read_range("a.h5", 4, 10, etag=found.etag) == b"456789"
+    with pytest.raises(ObjectDamaged):
+        store.read_range("a.h5", 8, 12, etag=found.etag)
+    store.put_bytes("a.h5", b"other", if_absent=False)
+    with pytest.raises(ObjectChanged):
+        store.read_range("a.h5", 0, 1, etag=found.etag)
+    with pytest.raises(ObjectMissing):
+        store.read_range("b.h5", 0, 1)
