@@ -29,9 +29,8 @@ class Ticker:
         self._version = converter_version
 
     def run_once(self) -> int:
-        """Close what is finished, start what waited for that, fire what is due; returns how many were fired."""
+        """Start what waited for a batch that is finished, fire what is due; returns how many were fired."""
         with self._sessions.begin() as session:
-            schedules.close_finished(session)
             schedules.start_waiting(session, self._version)
         with self._sessions() as session:
             candidates = schedules.candidates(session)

@@ -194,16 +194,6 @@ def start_waiting(session: Session, converter_version: str) -> int:
     return started
 
 
-def close_finished(session: Session) -> int:
-    """Closes the batches of schedules whose jobs have all come to an end; returns how many."""
-    open_batches = session.scalars(
-        select(Batch.id)
-        .join(ScheduleRun, ScheduleRun.batch_id == Batch.id)
-        .where(Batch.state == BatchState.RUNNING)
-    ).all()
-    return sum(inventory.close_batch(session, batch_id) for batch_id in open_batches)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Unplanned:
     """A batch that nobody lists at the moment."""
