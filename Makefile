@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench faults applications architectures gallery hostile fuzz help
+.PHONY: setup demo test soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
 
 setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -65,6 +65,10 @@ bench: setup ## measure what the README claims (a conversion beside the least an
 
 faults: setup ## plant wrong semantics in right bundles, judge each, write the table of docs/parity.md (minutes)
 	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting
+
+SIZE ?= 1
+chaos: setup ## break a fleet in every way we know, count what it lost, write the table of docs/faults.md (SIZE=10: a soak)
+	@$(BIN)/python -m tests.faults --size $(SIZE) --page
 
 applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)
 	@$(BIN)/python -m benchmarks.applications $(APPLICATIONS)

@@ -1,0 +1,84 @@
+"""`make chaos`: every fault at its full size, and the table of docs/faults.md from what was counted.
+
+Ends with an error if any count is not zero; the page is written either way, from the counts.
+"""
+
+import argparse
+import os
+import platform
+import random
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.faults import scenarios
+from tests.faults.arena import Row
+from tests.faults.scenarios import Size
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+_BEGIN, _END = "<!-- table: made by make chaos -->", "<!-- end of table -->"
+
+
+def main() -> int:
+    """Run, print each row as it comes, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(scenarios.BY_NAME), help="such as T1 T7; all")
+    parser.add_argument("--size", type=float, default=1.0, help="share of the full size; 10 is a soak")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--page", action="store_true", help="write the table into docs/faults.md")
+    asked = parser.parse_args()
+    seed = asked.seed if asked.seed is not None else random.randrange(1 << 30)
+    began = time.monotonic()
+    rows = []
+    for name in asked.names:
+        scenario = scenarios.BY_NAME[name]
+        size = _scaled(scenario.full, asked.size)
+        with scenarios.own_servers() as on, scenarios.own_folder() as folder:
+            folder.mkdir()
+            row = scenario.run(on, folder / name, size, seed)
+        rows.append(row)
+        print(_line(row), *row.counts.notes, sep="\n  ", flush=True)
+    if asked.page:
+        _write(rows, asked.size, time.monotonic() - began)
+    return 1 if any(row.counts.wrong() for row in rows) else 0
+
+
+def _scaled(size: Size, share: float) -> Size:
+    return replace(
+        size,
+        jobs=max(20, round(size.jobs * share)),
+        times=max(1, round(size.times * share)),
+        seconds=max(120, size.seconds * share),
+    )
+
+
+def _line(row: Row) -> str:
+    counts = row.counts
+    others = sum(number for name, number in counts.wrong().items() if name not in {"lost", "duplicated"})
+    return (
+        f"| {row.fault} | {row.jobs} | {row.injected} {row.unit} | {counts.lost} | {counts.duplicated} | {others} |"
+        f" {row.attempts - row.jobs} | {row.recovery_s:.1f} | {row.wall_s:.0f} | {row.seed} |"
+    )
+
+
+def _write(rows: list[Row], share: float, seconds: float) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    head = (
+        "| fault | jobs | injected | lost | duplicated | other counts | attempts beyond one a job | recovery, s"
+        " | wall, s | seed |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    )
+    total = (
+        f"{sum(row.jobs for row in rows)} jobs, {sum(row.kills for row in rows)} processes killed,"
+        f" {sum(row.io_faults for row in rows)} faults of input and output, in {seconds / 60:.1f} minutes"
+        f" on {os.cpu_count()} cores ({platform.machine()}, load {os.getloadavg()[2]:.1f}),"
+        f" at {share:g} of the full size."
+    )
+    table = "\n".join([_BEGIN, head, *(_line(row) for row in rows), "", total, _END])
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    PAGE.write_text(before + table + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

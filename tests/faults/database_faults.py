@@ -1,0 +1,49 @@
+"""Faults of the database: the server killed, and commits whose answer never comes."""
+
+import time
+
+from tests import servers
+from tests.faults import arena as arenas
+from tests.faults.arena import Arena, Row
+from tests.faults.tcp_proxy import Proxy
+
+
+def restarts(arena: Arena, server: servers.Postgres, *, times: int, every: float, seconds: float) -> Row:
+    """T7: the server is killed again and again, and away for up to two seconds each time."""
+    began = last = time.monotonic()
+    done = 0
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+
+        def tick() -> None:
+            nonlocal done, last
+            if done < times and time.monotonic() - last > arena.random.uniform(0.5, 1.5) * every:
+                server.kill()
+                time.sleep(arena.random.uniform(0, 2))
+                server.start()
+                done, last = done + 1, time.monotonic()
+
+        arena.finish([crew, schedulers], seconds, tick)
+        ended = time.monotonic()
+    return arena.row(
+        "T7 PostgreSQL killed and restarted",
+        injected=done,
+        unit="restarts",
+        recovery_s=ended - last,
+        wall_s=ended - began,
+        notes={"died": crew.deaths + schedulers.deaths},
+    )
+
+
+def cut_commits(arena: Arena, proxy: Proxy, *, seconds: float) -> Row:
+    """T8: the proxy lets a share of all COMMITs through, and cuts their answers off."""
+    began = time.monotonic()
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+        arena.finish([crew, schedulers], seconds)
+    return arena.row(
+        "T8 COMMIT sent, answer cut off",
+        injected=proxy.faults,
+        unit="cuts",
+        io_faults=proxy.faults,
+        wall_s=time.monotonic() - began,
+        notes={"died": crew.deaths + schedulers.deaths},
+    )

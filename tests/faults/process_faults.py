@@ -1,0 +1,169 @@
+"""Faults of processes: death at every named point and at random ones, standing still, draining, clocks of their own."""
+
+import signal
+import time
+
+from tests.faults import arena as arenas
+from tests.faults import processes
+from tests.faults.arena import Arena, Crew, Row, noted
+from tests.faults.crash_points import SCHEDULER_POINTS, WORKER_POINTS
+from tests.faults.processes import Part
+
+
+def crash_points(arena: Arena, *, points: int, times: int, seconds: float) -> Row:
+    """T1: this many points (all, or a sample) kill `times` processes each, worker or scheduler, while others go on."""
+    sample = set(arena.random.sample((*WORKER_POINTS, *SCHEDULER_POINTS), points))
+    of_workers = [point for point in WORKER_POINTS if point in sample] * times
+    of_schedulers = [point for point in SCHEDULER_POINTS if point in sample] * times
+    arena.random.shuffle(of_workers)
+    arena.random.shuffle(of_schedulers)
+
+    def next_worker() -> Part:
+        armed = of_workers.pop() if of_workers else None
+        return processes.worker(arena.place, armed=armed, passing=arena.random.choice((1, 1, 2)))
+
+    def next_scheduler() -> Part:
+        return processes.scheduler(arena.place, armed=of_schedulers.pop() if of_schedulers else None)
+
+    began = time.monotonic()
+    with Crew([next_worker] * 3) as crew, Crew([next_scheduler]) as schedulers:
+        arena.finish([crew, schedulers], seconds)
+    hit = noted(arena, "hit")
+    return arena.row(
+        "T1 death at every named point",
+        injected=len(hit),
+        unit="kills",
+        kills=len(hit),
+        wall_s=time.monotonic() - began,
+        notes={"planned": sample, "hit": set(hit), "passed": {*noted(arena, "passed"), *hit}},
+    )
+
+
+def random_kills(arena: Arena, *, kills: int, every: float, seconds: float) -> Row:
+    """T2: a worker, chosen at random, is killed every so often."""
+    began = last = time.monotonic()
+    done = 0
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+
+        def tick() -> None:
+            nonlocal done, last
+            if done < kills and time.monotonic() - last > arena.random.uniform(0.5, 1.5) * every:
+                crew.kill(arena.random.choice(crew.parts))
+                done, last = done + 1, time.monotonic()
+
+        arena.finish([crew, schedulers], seconds, tick)
+        ended = time.monotonic()
+    return arena.row(
+        "T2 SIGKILL of workers at random",
+        injected=done,
+        unit="kills",
+        kills=done,
+        recovery_s=ended - last,
+        wall_s=ended - began,
+    )
+
+
+class _Sleepers:
+    """Wakes processes that stopped themselves at a crash point, long after others took their work."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._since: dict[Part, float] = {}
+        self._seconds = 2 * arena.place.haste.lease
+
+    def wake(self, parts: list[Part]) -> None:
+        """Wake those that have stood long enough; having gone on, they make room for the next."""
+        for part in parts:
+            if not part.stands_still():
+                continue
+            if time.monotonic() - self._since.setdefault(part, time.monotonic()) > self._seconds:
+                part.signal(signal.SIGCONT)
+                part.signal(signal.SIGTERM)
+
+
+def zombie_schedulers(arena: Arena, *, schedulers: int, stops: int, seconds: float) -> Row:
+    """T15: several schedulers at once, stopped at their points and woken when others have long gone on."""
+    began = time.monotonic()
+    points = [arena.random.choice(SCHEDULER_POINTS) for _ in range(stops)]
+
+    def next_scheduler() -> Part:
+        return processes.scheduler(arena.place, armed=points.pop() if points else None, how=signal.SIGSTOP)
+
+    sleepers = _Sleepers(arena)
+    with (
+        arenas.workers(arena, 2) as crew,
+        Crew([next_scheduler] * schedulers) as several,
+        arenas.schedulers(arena) as steady,
+    ):
+        arena.finish([crew, several, steady], seconds, lambda: sleepers.wake(several.parts))
+    return arena.row(
+        f"T15 {schedulers + 1} schedulers, stopped and woken",
+        injected=len(noted(arena, "hit")),
+        unit="stops",
+        wall_s=time.monotonic() - began,
+    )
+
+
+def zombie_workers(arena: Arena, *, stops: int, seconds: float) -> Row:
+    """T16: workers stand still as they are about to record a success, past their lease, and then record it."""
+    began = time.monotonic()
+    left = stops
+
+    def next_zombie() -> Part:
+        nonlocal left
+        left -= 1
+        return processes.worker(arena.place, armed="finish.before" if left >= 0 else None, how=signal.SIGSTOP)
+
+    sleepers = _Sleepers(arena)
+    with Crew([next_zombie] * 4) as crew, arenas.workers(arena, 1) as steady, arenas.schedulers(arena) as one:
+        arena.finish([crew, steady, one], seconds, lambda: sleepers.wake(crew.parts))
+        # Whoever still stands has lost its job to another, for every job has ended; it may try its write.
+        while any(part.stands_still() for part in crew.parts):
+            sleepers.wake(crew.parts)
+            time.sleep(0.05)
+        for part in crew.parts:
+            part.signal(signal.SIGTERM)
+            part.wait(10)
+    return arena.row(
+        "T16 workers stopped past their lease",
+        injected=len(noted(arena, "hit")),
+        unit="stops",
+        wall_s=time.monotonic() - began,
+        notes={"refused": len(noted(arena, "refused"))},
+    )
+
+
+def drains(arena: Arena, *, drains: int, every: float, seconds: float) -> Row:
+    """T17: workers are told to stop, once or twice or by SIGQUIT, in the middle of jobs long and short."""
+    began = last = time.monotonic()
+    done = 0
+    slow: list[float] = []
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+
+        def tick() -> None:
+            nonlocal done, last
+            if done >= drains or time.monotonic() - last < every:
+                return
+            part = arena.random.choice(crew.parts)
+            how = arena.random.choice(("once", "twice", "quit"))
+            asked = time.monotonic()
+            part.signal(signal.SIGQUIT if how == "quit" else signal.SIGTERM)
+            if how == "twice":
+                time.sleep(0.05)
+                part.signal(signal.SIGTERM)
+            if part.wait(arena.place.haste.drain + 5) is None:
+                slow.append(time.monotonic() - asked)
+                part.kill()
+            done, last = done + 1, time.monotonic()
+
+        arena.finish([crew, schedulers], seconds, tick)
+    return arena.row(
+        "T17 drains (SIGTERM, twice, SIGQUIT)",
+        injected=done,
+        unit="signals",
+        wall_s=time.monotonic() - began,
+        notes={
+            "slow": slow,
+            "counted": arena.number("SELECT sum(lost_count) FROM job WHERE state <> 'failed'"),
+            "handed back": arena.number("SELECT count(*) FROM attempt WHERE outcome = 'drained'"),
+        },
+    )

@@ -1,0 +1,242 @@
+"""Workers and schedulers of the harness: real processes with the fleet's real parts in them, quick to start.
+
+They are forked from one server that has imported everything, so that a thousand of them can be killed in minutes. Times
+that a real fleet counts in tens of seconds are counted in tenths here, by `Haste`.
+"""
+
+import ctypes
+import functools
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+# Imported here, so that the server has them and no child spends a second on it.
+import celery.platforms
+import celery.worker.request
+import kombu.transport.redis
+import psycopg
+
+import workers.serve
+from db import session as db_session
+from db.queries import reap
+from scheduler.dispatch import Dispatcher
+from scheduler.loop import Duty, Loop
+from scheduler.reap import Reaper
+from storage import StoreSettings, open_store
+from storage import s3 as storage_s3
+from tests.faults import crash_points
+from tests.faults.crash_points import Fuse
+from tests.faults.fake_child import FakeSandboxes
+from workers import convert_job, inbox, lease, tasks, verdict
+from workers.app import make_app, sender
+from workers.settings import BrokerSettings, WorkerSettings
+
+_PRELOADED = (celery, kombu, psycopg, storage_s3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Haste:
+    """Seconds."""
+
+    lease: float = 2.0
+    heartbeat: float = 0.4
+    reap: float = 0.3
+    dispatch: float = 0.05
+    resend: float = 2.0
+    backoff: float = 0.1
+    drain: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an installation is; plain values, to be sent to a process."""
+
+    database_url: str
+    broker_url: str
+    scratch: Path
+    log: Path
+    record: Path
+    s3_endpoint: str | None = None
+    slots: int = 1
+    window: int = 100
+    haste: Haste = field(default_factory=Haste)
+    conversion: tuple[float, float] = (0.02, 0.05)
+    s3_attempts: int = 5
+    visibility: float = 600
+
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([__name__])
+
+
+class Part:
+    """A worker or a scheduler under way; dies with the harness."""
+
+    def __init__(self, run: Callable[..., None], place: Place, **arguments: Any) -> None:
+        self.arguments = arguments
+        self._process: BaseProcess = _context.Process(target=run, args=(place,), kwargs=arguments)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there to hear it."""
+        if self._process.is_alive():
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        self._process.kill()
+        self._process.join()
+
+    def alive(self) -> bool:
+        """Whether it runs, or is stopped."""
+        return self._process.is_alive()
+
+    def stands_still(self) -> bool:
+        """Whether a signal stopped it."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return False
+        return state == "T"
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code, negative for a signal; None if it still runs after `seconds`."""
+        self._process.join(seconds)
+        return self._process.exitcode
+
+
+def run_worker(
+    place: Place, *, armed: str | None = None, passing: int = 1, how: signal.Signals = signal.SIGKILL
+) -> None:
+    """A worker process: `workers.serve`, with the child replaced."""
+    _begin(place)
+    fuse = Fuse(record=place.record, armed=armed, passing=passing, how=how)
+    crash_points.install_in_worker(fuse)
+    haste = place.haste
+    assert "Sandboxes" in vars(workers.serve)
+    fake = functools.partial(FakeSandboxes, seconds=place.conversion, point=fuse.point)
+    vars(workers.serve)["Sandboxes"] = fake
+    settings = WorkerSettings(
+        slots=place.slots,
+        lease_seconds=haste.lease,
+        heartbeat_seconds=haste.heartbeat,
+        drain_seconds=haste.drain,
+        scratch_dir=place.scratch,
+    )
+    sessions = db_session.session_factory(db_session.make_engine(place.database_url))
+    store_settings = _store_settings(place)
+
+    @functools.lru_cache
+    def opened(url: str) -> Any:
+        return crash_points.Store(open_store(url, store_settings), fuse)
+
+    app = make_app(_broker(place))
+    sys.exit(workers.serve.serve(app, settings, sessions, opened))
+
+
+def run_scheduler(
+    place: Place,
+    *,
+    armed: str | None = None,
+    passing: int = 1,
+    how: signal.Signals = signal.SIGKILL,
+    lossy: float = 0.0,
+) -> None:
+    """A scheduler process: dispatcher and reaper in their loop; `lossy`: see `lossy_sender`."""
+    _begin(place)
+    fuse = Fuse(record=place.record, armed=armed, passing=passing, how=how)
+    crash_points.install_in_scheduler(fuse)
+    haste = place.haste
+    sessions = db_session.session_factory(db_session.make_engine(place.database_url))
+    dispatcher = Dispatcher(
+        sessions,
+        crash_points.sender(fuse, lossy_sender(fuse, sender(make_app(_broker(place))), lossy)),
+        window=place.window,
+        resend_after_seconds=haste.resend,
+    )
+    loop = Loop(
+        [
+            Duty("dispatch", haste.dispatch, dispatcher.run_once),
+            Duty("reap", haste.reap, Reaper(sessions).run_once),
+        ]
+    )
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=loop.stop).start())
+    loop.run()
+
+
+def lossy_sender(fuse: Fuse, send: inbox.Sender, share: float) -> inbox.Sender:
+    """A sender between which and the broker `share` of the messages get lost, as many come twice, in any order."""
+    if not share:
+        return send
+
+    def call(jobs: Iterable[tuple[int, str]]) -> None:
+        out: list[tuple[int, str]] = []
+        for job in jobs:
+            fate = random.random()
+            if fate < 2 * share:
+                fuse.note("message", "dropped" if fate < share else "doubled")
+            out += [job] * (0 if fate < share else 2 if fate < 2 * share else 1)
+        random.shuffle(out)
+        send(out)
+
+    return call
+
+
+def worker(place: Place, **arguments: Any) -> Part:
+    """Start a worker."""
+    return Part(run_worker, place, **arguments)
+
+
+def scheduler(place: Place, **arguments: Any) -> Part:
+    """Start a scheduler."""
+    return Part(run_scheduler, place, **arguments)
+
+
+def _broker(place: Place) -> BrokerSettings:
+    return BrokerSettings(url=place.broker_url, prefix="chaos:", visibility_seconds=place.visibility)
+
+
+def _store_settings(place: Place) -> StoreSettings:
+    return replace(
+        StoreSettings(s3_endpoint_url=place.s3_endpoint, s3_region="us-east-1"), s3_attempts=place.s3_attempts
+    )
+
+
+def _begin(place: Place) -> None:
+    """Tie this process to the server it was forked from, and scale the times that no setting reaches."""
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+    log = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    # Celery's word on running as root: these processes run nothing but the harness.
+    warnings.filterwarnings("ignore", category=celery.platforms.SecurityWarning)
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(process)d %(message)s", level=logging.WARNING
+    )
+    backoff = place.haste.backoff
+    db_session._POSTGRESQL["options"] = f"-c idle_in_transaction_session_timeout={place.haste.lease / 2}s"
+    for module, name, value in (
+        (reap, "_BACKOFF_SECONDS", backoff),
+        (verdict, "_BACKOFF_SECONDS", backoff),
+        (convert_job, "_RECORD_RETRY_SECONDS", backoff),
+        (tasks, "_RETRY_SECONDS", backoff),
+        (lease, "_RETRY_SECONDS", backoff),
+        (lease, "_STAGE_SECONDS", 0.01),
+    ):
+        assert hasattr(module, name), f"{module.__name__}.{name} is gone"
+        setattr(module, name, value)

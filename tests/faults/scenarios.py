@@ -1,0 +1,203 @@
+"""Every fault with its sizes: a quick one for each test run, and the one whose figures are published."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from db import session as db_session
+from tests import servers
+from tests.faults import broker_faults, database_faults, process_faults, requests
+from tests.faults.arena import Arena, Row, arena
+from tests.faults.crash_points import POINTS
+from tests.faults.processes import Haste, Place
+from tests.faults.tcp_proxy import proxy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """What a run stands on; the run may kill them."""
+
+    postgres: servers.Postgres
+    valkey: servers.Valkey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much of a fault: `jobs`, how often, and the seconds after which the run counts as stuck."""
+
+    jobs: int
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A fault, and how to bring it about."""
+
+    name: str
+    run: Callable[[Servers, Path, Size, int], Row]
+    quick: Size
+    full: Size
+
+
+@contextlib.contextmanager
+def _installation(
+    on: Servers,
+    folder: Path,
+    size: Size,
+    seed: int,
+    *,
+    seconds: float = 0.0,
+    mixed: bool = True,
+    **place: Any,
+) -> Iterator[Arena]:
+    with on.postgres.database() as url:
+        db_session.upgrade(url)
+        on.valkey.flush()
+        here = Place(
+            database_url=url, broker_url=on.valkey.url, scratch=folder, log=folder, record=folder, **place
+        )
+        with arena(folder, here, jobs=size.jobs, seed=seed, mixed=mixed, seconds=seconds) as opened:
+            yield opened
+
+
+def crash_points(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    """A sample of the points where `times` is 0, else all of them, `times` each."""
+    with _installation(on, folder, size, seed) as arena:
+        points = len(POINTS) if size.times else 6
+        return process_faults.crash_points(
+            arena, points=points, times=max(size.times, 1), seconds=size.seconds
+        )
+
+
+def random_kills(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed) as arena:
+        return process_faults.random_kills(arena, kills=size.times, every=0.8, seconds=size.seconds)
+
+
+def lossy(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed, window=20) as arena:
+        return broker_faults.lossy(arena, share=0.2, seconds=size.seconds)
+
+
+def forgetful(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed) as arena:
+        return broker_faults.forgetful(arena, on.valkey, times=size.times, every=1, seconds=size.seconds)
+
+
+def restarts(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed, haste=Haste(lease=6, heartbeat=1)) as arena:
+        return database_faults.restarts(arena, on.postgres, times=size.times, every=4, seconds=size.seconds)
+
+
+def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with (
+        proxy(on.postgres.port, seed=seed, cut_after=b"COMMIT", share=0.1) as between,
+        _installation(on, folder, size, seed) as arena,
+    ):
+        direct = arena.place.database_url
+        through = direct.replace(f":{on.postgres.port}/", f":{between.port}/")
+        arena.place = replace(arena.place, database_url=through)
+        return database_faults.cut_commits(arena, between, seconds=size.seconds)
+
+
+def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed) as arena:
+        return process_faults.zombie_schedulers(arena, schedulers=2, stops=size.times, seconds=size.seconds)
+
+
+def zombie_workers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed, mixed=False) as arena:
+        return process_faults.zombie_workers(arena, stops=size.times, seconds=size.seconds)
+
+
+def drains(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed, seconds=0.5, haste=Haste(lease=6, drain=0.3)) as arena:
+        return process_faults.drains(arena, drains=size.times, every=0.7, seconds=size.seconds)
+
+
+def cancel_storm(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with _installation(on, folder, size, seed) as arena:
+        return requests.cancel_storm(arena, share=0.5, seconds=size.seconds)
+
+
+SCENARIOS = (
+    Scenario(
+        name="T1",
+        run=crash_points,
+        quick=Size(jobs=30, times=0, seconds=120),
+        full=Size(jobs=2400, times=15, seconds=420),
+    ),
+    Scenario(
+        name="T2",
+        run=random_kills,
+        quick=Size(jobs=30, times=4, seconds=90),
+        full=Size(jobs=2000, times=80, seconds=180),
+    ),
+    Scenario(
+        name="T3",
+        run=lossy,
+        quick=Size(jobs=30, times=1, seconds=90),
+        full=Size(jobs=2000, times=1, seconds=180),
+    ),
+    Scenario(
+        name="T4",
+        run=forgetful,
+        quick=Size(jobs=30, times=1, seconds=120),
+        full=Size(jobs=2000, times=10, seconds=180),
+    ),
+    Scenario(
+        name="T7",
+        run=restarts,
+        quick=Size(jobs=30, times=1, seconds=120),
+        full=Size(jobs=1000, times=20, seconds=240),
+    ),
+    Scenario(
+        name="T8",
+        run=cut_commits,
+        quick=Size(jobs=30, times=1, seconds=120),
+        full=Size(jobs=600, times=1, seconds=180),
+    ),
+    Scenario(
+        name="T15",
+        run=zombie_schedulers,
+        quick=Size(jobs=30, times=1, seconds=120),
+        full=Size(jobs=500, times=20, seconds=180),
+    ),
+    Scenario(
+        name="T16",
+        run=zombie_workers,
+        quick=Size(jobs=12, times=2, seconds=120),
+        full=Size(jobs=300, times=50, seconds=240),
+    ),
+    Scenario(
+        name="T17",
+        run=drains,
+        quick=Size(jobs=12, times=3, seconds=120),
+        full=Size(jobs=100, times=60, seconds=180),
+    ),
+    Scenario(
+        name="T18",
+        run=cancel_storm,
+        quick=Size(jobs=30, times=1, seconds=90),
+        full=Size(jobs=1000, times=1, seconds=120),
+    ),
+)
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+@contextlib.contextmanager
+def own_servers() -> Iterator[Servers]:
+    """Servers for a run of their own."""
+    with servers.postgres() as postgres, servers.valkey() as valkey:
+        yield Servers(postgres=postgres, valkey=valkey)
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for a run, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fleet-chaos-", ignore_cleanup_errors=True) as name:
+        yield Path(name) / "run"

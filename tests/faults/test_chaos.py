@@ -1,0 +1,91 @@
+"""A small size of every fault; `make chaos` runs them at the size whose figures docs/faults.md shows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import checker, scenarios
+from tests.faults.arena import Row
+from tests.faults.crash_points import POINTS, Fuse
+from tests.faults.scenarios import Servers
+
+
+@pytest.fixture(scope="module")
+def on() -> Iterator[Servers]:
+    """Not the session's servers: these are killed."""
+    with scenarios.own_servers() as opened:
+        yield opened
+
+
+def run(on: Servers, folder: Path, name: str, seed: int = 1) -> Row:
+    scenario = scenarios.BY_NAME[name]
+    row = scenario.run(on, folder / name, scenario.quick, seed)
+    row.assert_right()
+    return row
+
+
+def test_death_at_a_crash_point_loses_nothing_and_every_point_is_passed(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T1")
+    assert row.notes["hit"] == row.notes["planned"]
+    # Whatever moves code must move its point along: one that nobody passes proves nothing.
+    assert set(POINTS) - row.notes["passed"] == set()
+    assert len(POINTS) >= 25
+
+
+def test_killed_workers_lose_nothing(on: Servers, tmp_path: Path) -> None:
+    assert run(on, tmp_path, "T2").injected > 0
+
+
+def test_lost_and_doubled_messages_lose_and_double_nothing(on: Servers, tmp_path: Path) -> None:
+    assert run(on, tmp_path, "T3").injected > 0
+
+
+def test_a_broker_that_forgets_everything_loses_nothing(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T4")
+    assert row.injected == 2
+    assert row.notes["died"] == 0
+
+
+def test_no_process_ends_when_the_database_is_killed(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T7")
+    assert row.injected == 1
+    assert row.notes["died"] == 0
+
+
+def test_commits_of_unknown_outcome_count_once(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T8")
+    assert row.injected > 0
+    assert row.notes["died"] == 0
+
+
+def test_schedulers_that_wake_late_do_no_harm(on: Servers, tmp_path: Path) -> None:
+    assert run(on, tmp_path, "T15").injected > 0
+
+
+def test_a_worker_that_wakes_past_its_lease_writes_nothing(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T16")
+    assert row.injected == row.notes["refused"] == 2
+
+
+def test_drained_jobs_are_handed_back_and_count_nothing(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T17")
+    assert row.notes["slow"] == []
+    assert row.notes["counted"] == 0
+
+
+def test_a_cancelled_job_ends_cancelled_or_succeeded(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T18")
+    assert row.injected == 15
+    assert row.notes["both"] == 0
+
+
+def test_a_point_that_nobody_declared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="nowhere"):
+        Fuse(record=tmp_path / "points").point("nowhere")
+
+
+def test_the_checker_sees_what_is_missing() -> None:
+    counts = checker.Counts(lost=1)
+    with pytest.raises(AssertionError, match="'lost': 1"):
+        Row(fault="none", jobs=1, injected=0, unit="", seed=1, counts=counts).assert_right()
