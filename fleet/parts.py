@@ -100,7 +100,7 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
         return serve(
             make_app(connect.broker_settings(settings, broker_url)),
             WorkerSettings(
-                slots=settings.workers,
+                slots=max(1, settings.workers),
                 device=settings.device,
                 queues=settings.queue_names,
                 memory_bytes=settings.memory_bytes,

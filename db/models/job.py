@@ -8,6 +8,8 @@ from db.columns import BigId, StrangersText
 from db.models.base import Base
 from db.states import JobState
 
+DEFAULT_QUEUE = "default"
+
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index over few of a million rows, so that the hot queries stay small as history grows."""
@@ -45,7 +47,7 @@ class Job(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
     recipe_id: Mapped[int] = mapped_column(ForeignKey("recipe.id"))
-    queue: Mapped[str] = mapped_column(Text, default="default")
+    queue: Mapped[str] = mapped_column(Text, default=DEFAULT_QUEUE)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     """Smaller goes first."""
     state: Mapped[JobState] = mapped_column(default=JobState.QUEUED)

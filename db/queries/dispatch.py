@@ -1,5 +1,6 @@
 """Which jobs to announce to the workers next. The announcement is a hint: `queue.claim` decides."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import Job
+from db.models.job import DEFAULT_QUEUE
 from db.queries.predicates import chunks, in_state
 from db.states import JobState
 
@@ -34,30 +36,41 @@ class InFlight:
 
 
 def due_for_dispatch(session: Session, window: int, resend_after_s: float) -> list[Due]:
-    """The next jobs to announce, first in line first, so that at most `window` are announced at once.
+    """The next jobs to announce, first in line first, so that of each queue at most `window` are announced at once.
 
-    A job announced more than `resend_after_s` seconds ago counts as never announced: its message may
-    be lost, and a second one does no harm.
+    Of each queue, because nobody may be taking the jobs of another, or slowly: a full one is passed over. Only while
+    the default queue is full does everybody wait; its workers make room soon, and to pass over a million jobs takes
+    long. A job announced more than `resend_after_s` seconds ago counts as never announced: its message may be lost,
+    and a second one does no harm.
     """
-    room = (
-        window
-        - session.scalars(
-            select(func.count()).select_from(Job).where(in_state(JobState.QUEUED), _announced(resend_after_s))
-        ).one()
+    counts = session.execute(
+        select(Job.queue, func.count())
+        .where(in_state(JobState.QUEUED), _announced(resend_after_s))
+        .group_by(Job.queue)
     )
-    if room <= 0:
+    announced: Counter[str] = Counter()
+    for queue, count in counts:
+        announced[queue] = count
+    full = [queue for queue, count in announced.items() if count >= window]
+    if DEFAULT_QUEUE in full:
         return []
-    rows = session.execute(
+    found = session.execute(
         select(Job.id, Job.queue)
         .where(
             in_state(JobState.QUEUED),
+            Job.queue.not_in(full),
             Job.run_at <= now(),
             or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now(-resend_after_s)),
         )
         .order_by(Job.priority, Job.run_at, Job.id)
-        .limit(room)
+        .limit(window)
     )
-    return [Due(job_id=row.id, queue=row.queue) for row in rows]
+    due: list[Due] = []
+    for job_id, queue in found:
+        announced[queue] += 1
+        if announced[queue] <= window:
+            due.append(Due(job_id=job_id, queue=queue))
+    return due
 
 
 def mark_dispatched(session: Session, job_ids: Sequence[int]) -> None:

@@ -39,6 +39,31 @@ def test_urgent_first_then_in_order(sessions: sessionmaker[Session]) -> None:
     assert queues == ["urgent", "default"]
 
 
+def test_a_queue_that_nobody_takes_holds_up_no_other(sessions: sessionmaker[Session]) -> None:
+    """More large jobs stand first in line than the window holds, and stay there."""
+    with sessions.begin() as session:
+        batch_id = inventory.create_batch(
+            session, source_url="/models", dest_url="/bundles", converter_version="1", options={}
+        )
+        listed = [zoo.Listed(f"large{number}.h5") for number in range(5)]
+        inventory.plan(session, batch_id, listed, priority=-1, queue="large")
+    zoo.new_batch(sessions, ["a.h5", "b.h5", "c.h5", "d.h5"])
+    jobs = zoo.job_ids(sessions)
+    first = due(sessions, window=3)
+    assert first == [jobs[f"large{number}.h5"] for number in range(3)]
+    mark(sessions, first)
+    second = due(sessions, window=3)
+    assert second == [jobs["a.h5"], jobs["b.h5"], jobs["c.h5"]]
+    mark(sessions, second)
+    assert due(sessions, window=3) == []
+    zoo.claim(sessions, jobs["a.h5"])
+    assert due(sessions, window=3) == [jobs["d.h5"]]
+    mark(sessions, [jobs["d.h5"]])
+    zoo.claim(sessions, jobs["large0.h5"])
+    zoo.claim(sessions, jobs["b.h5"])
+    assert due(sessions, window=3) == [jobs["large3.h5"]]
+
+
 def test_the_window_counts_what_is_already_announced(sessions: sessionmaker[Session]) -> None:
     zoo.new_batch(sessions, [f"{number}.h5" for number in range(5)])
     first = due(sessions, window=3)

@@ -4,9 +4,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.fleet import models
+from tests.fleet.command import Fleet
 from workers import admission, inbox
 from workers.admission import Admission
 
@@ -119,3 +122,25 @@ def test_many_threads_never_hold_more_than_there_is() -> None:
         assert all(pool.map(job, range(300)))
     assert 50 < most <= 100
     assert (room._used, list(room._asking)) == (0, [])
+
+
+def test_a_worker_runs_no_more_at_once_than_fit(tmp_path: Path) -> None:
+    """With four threads and 1 GiB: two small models beside one another, and one of 36 MB alone."""
+    for number in range(3):
+        models.dense(tmp_path / "in" / f"small{number}.h5", seed=number)
+    models.dense(tmp_path / "in" / "large.h5", units=3000, inputs=3000)
+    fleet = Fleet(tmp_path / "home", FLEET_MEMORY_BYTES=str(1 << 30), FLEET_DEVICE="cpu")
+    done = fleet.json("migrate", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "4")
+    assert done["states"]["succeeded"] == 4
+
+    spans: dict[str, tuple[str, str]] = {}
+    for row in fleet.json("jobs")["jobs"]:
+        (attempt,) = fleet.json("job", str(row["id"]))["attempts"]
+        spans[row["key"]] = (attempt["started_at"], attempt["ended_at"])
+    beside = {
+        key: [other for other, (start, end) in spans.items() if other != key and start <= began < end]
+        for key, (began, _) in spans.items()
+    }
+    assert max(map(len, beside.values())) == 1, "two at once, never three"
+    assert not beside["large.h5"]
+    assert "large.h5" not in {other for others in beside.values() for other in others}
