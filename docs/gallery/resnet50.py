@@ -20,39 +20,28 @@ BN_MOMENTUM = 0.01
 
 
 class Bottleneck(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(
+        self, in_channels: int, hidden: int, stride: int = 1, project: bool = False
+    ) -> None:
         super().__init__()
-        hidden = channels // 4
-        self.conv1 = nn.Conv2d(channels, hidden, 1)
-        self.bn1 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
-        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
-        self.conv3 = nn.Conv2d(hidden, channels, 1)
-        self.bn3 = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
-        x = x + y
-        return F.relu(x, inplace=True)
-
-
-class ProjectionBlock(nn.Module):
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        super().__init__()
-        hidden = out_channels // 4
-        self.conv0 = nn.Conv2d(in_channels, out_channels, 1, stride=stride)
-        self.bn0 = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        out_channels = 4 * hidden
         self.conv1 = nn.Conv2d(in_channels, hidden, 1, stride=stride)
         self.bn1 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(hidden, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv3 = nn.Conv2d(hidden, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self.shortcut = (
+            nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride=stride),
+                nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM),
+            )
+            if project
+            else nn.Identity()
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        shortcut = self.bn0(self.conv0(x))
+        shortcut = self.shortcut(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
@@ -67,22 +56,22 @@ class ResNet50(nn.Module):
         self.conv1_bn = nn.BatchNorm2d(64, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.pool1_pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage1 = nn.Sequential(
-            ProjectionBlock(64, 256),
-            Bottleneck(256),
-            Bottleneck(256),
+            Bottleneck(64, 64, project=True),
+            Bottleneck(256, 64),
+            Bottleneck(256, 64),
         )
         self.stage2 = nn.Sequential(
-            ProjectionBlock(256, 512, stride=2),
-            *[Bottleneck(512) for _ in range(3)],
+            Bottleneck(256, 128, stride=2, project=True),
+            *[Bottleneck(512, 128) for _ in range(3)],
         )
         self.stage3 = nn.Sequential(
-            ProjectionBlock(512, 1024, stride=2),
-            *[Bottleneck(1024) for _ in range(5)],
+            Bottleneck(512, 256, stride=2, project=True),
+            *[Bottleneck(1024, 256) for _ in range(5)],
         )
         self.stage4 = nn.Sequential(
-            ProjectionBlock(1024, 2048, stride=2),
-            Bottleneck(2048),
-            Bottleneck(2048),
+            Bottleneck(1024, 512, stride=2, project=True),
+            Bottleneck(2048, 512),
+            Bottleneck(2048, 512),
         )
         self.predictions = nn.Linear(2048, 1000)
 

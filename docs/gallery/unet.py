@@ -29,11 +29,11 @@ class ConvNormAct(nn.Module):
 class UpBlock(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        hidden = in_channels // 2
-        self.conv_transpose = nn.ConvTranspose2d(in_channels, hidden, 2, stride=2)
+        out_channels = in_channels // 2
+        self.conv_transpose = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
         self.blocks = nn.Sequential(
-            ConvNormAct(in_channels, hidden),
-            ConvNormAct(hidden, hidden),
+            ConvNormAct(in_channels, out_channels),
+            ConvNormAct(out_channels, out_channels),
         )
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -45,11 +45,11 @@ class UpBlock(nn.Module):
 class DownBlock(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        hidden = 2 * in_channels
+        out_channels = 2 * in_channels
         self.pool = nn.MaxPool2d(2)
         self.blocks = nn.Sequential(
-            ConvNormAct(in_channels, hidden),
-            ConvNormAct(hidden, hidden),
+            ConvNormAct(in_channels, out_channels),
+            ConvNormAct(out_channels, out_channels),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -117,6 +117,8 @@ def _init_head(block: Block) -> list[str]:
 
 
 def _declaration(member: Member) -> list[str]:
+    if member.condition:
+        return _conditional(member)
     if not member.items:
         return wrapped(f"        self.{member.name} = {member.source}")
     function, sources = member.construction.function, items_source(member.items)
@@ -129,6 +131,23 @@ def _declaration(member: Member) -> list[str]:
     if member.is_list:
         items = ["            [", *(f"    {item}" for item in items), "            ]"]
     return [f"        self.{member.name} = {function}(", *items, "        )"]
+
+
+def _conditional(member: Member) -> list[str]:
+    """What stands there where the constructor is told so, else `nn.Identity`."""
+    choice = f" if {member.condition} else nn.Identity()"
+    whole = f"        self.{member.name} = {member.source}{choice}"
+    inner = f"            {member.source}{choice}"
+    if not member.items and len(whole) <= WIDTH:
+        return [whole]
+    if not member.items and len(inner) <= WIDTH:
+        return [f"        self.{member.name} = (", inner, "        )"]
+    made = wrapped(f"            {member.source}")
+    if member.items:
+        items = [f"    {line}" for item in items_source(member.items) for line in _item(item)]
+        made = [f"            {member.construction.function}(", *items, "            )"]
+    choices = [f"            if {member.condition}", "            else nn.Identity()"]
+    return [f"        self.{member.name} = (", *made, *choices, "        )"]
 
 
 def _item(source: str) -> list[str]:

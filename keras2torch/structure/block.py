@@ -13,11 +13,14 @@ from keras2torch.structure.matching import Occurrence
 from keras2torch.structure.naming import member_names
 from keras2torch.structure.number_names import number_names
 from keras2torch.structure.parameters import Parameter, Site, arguments_of
+from keras2torch.structure.shortcuts import PROJECTS, SHORTCUT, Projected, Table, add_shortcut, with_shortcuts
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _RESIDUAL = "residual"
 _IDLE = {"p": "0.0", "rate": "0.0"}
 """With which arguments a dropout does nothing."""
+_MORE_TO_PROJECT = 2
+"""How many parameters more a class may ask for that projects: the width of what goes in, and a stride."""
 _BY_POSITION = 3
 """How many arguments of a constructor a reader can tell apart without their names."""
 
@@ -49,6 +52,8 @@ class Block:
     """All that its lines bound before some became one, in order."""
     unbound: dict[int, Member] = field(default_factory=dict)
     """Values, by id, that have no variable: what the attribute yields when it is called."""
+    shortcut: Value | None = None
+    """What it adds to, where that is its input in some instances and made of that in others."""
 
     @property
     def joins(self) -> bool:
@@ -57,38 +62,53 @@ class Block:
 
 
 def make_block(
-    lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence] = ()
+    lines: Sequence[Line],
+    found: Sequence[Occurrence],
+    bare: Sequence[Occurrence] = (),
+    projected: Sequence[Projected] = (),
 ) -> tuple[Block, list[Member]]:
     """The class of some stretches of `lines`, and for each of these the attribute that is an instance of it.
 
-    `bare`: stretches that lack the sum with which those in `found` end; their instances come behind the others.
+    `bare`: stretches that lack the sum with which those in `found` end; `projected`: stretches with layers in their
+    shortcut. The instances of these come behind the others.
     """
-    first, whole = found[0], len(found)
-    sites, rows, members = _table(lines, found, bare)
-    found = [*found, *bare]
+    first, whole, in_core = found[0], len(found), 0
+    table = _table(lines, found, bare)
+    sites, rows, members = table
+    if projected:
+        first = projected[0].core
+        in_core = len(sites)
+        sites, rows, members = with_shortcuts(lines, table, projected) or table
+    found = [*found, *bare, *(each.core for each in projected)]
     stretches = [list(lines[each.start : each.stop]) for each in found]
     arguments = arguments_of(sites, rows)
     parameters, texts = arguments.parameters, arguments.texts
     if bare:
         column = tuple("True" if number < whole else "False" for number in range(len(found)))
         parameters.append(Parameter(_RESIDUAL, "bool", column, "True"))
+    if projected:
+        column = tuple("True" if number >= whole else "False" for number in range(len(found)))
+        parameters.append(Parameter(PROJECTS, "bool", column, "False"))
     in_members = sum(len(member.construction.literals()) for member in first.members)
     own, left = [], iter(texts[:in_members])
     for member in first.members:
         wanted = [next(left) for _ in member.construction.literals()]
         own.append(Member("", member.construction.with_texts(wanted), block=member.block))
     known = {*(each.name for each in parameters), *arguments.computed}
-    layers = [[member.layer for member in each.members] for each in found[:whole]]
-    names = member_names(own, layers, reserved=known)
+    layers = [[member.layer for member in each.members] for each in (found[:whole] if bare else found)]
+    names = member_names(own, layers, reserved=known | {SHORTCUT} if projected else known)
     for member, name in zip(own, names, strict=True):
         member.name = name
     block = Block(own, [], first.inputs, first.outputs, parameters)
     block.computed = arguments.computed
-    block.lines, block.kept = _template(stretches[0], first.members, own, texts[in_members:], known)
+    template = lines[first.start : first.stop]
+    block.lines, block.kept = _template(template, first.members, own, texts[in_members:], known)
     if bare:
         block.lines[-1] = _told_whether_to_add(block.lines[-1], first.inputs[0])
         block.kept.append(_RESIDUAL)
     block.values = bound_by(block.lines)
+    if projected:
+        add_shortcut(block, projected[0], texts[in_core:])
     required = sum(each.default is None for each in parameters)
     instances: dict[tuple[int, ...], Member] = {}
     result = []
@@ -107,7 +127,8 @@ def make_block(
         instance = instances.setdefault(
             key, Member("", Construction("", given), block=block, children=members[number])
         )
-        instance.calls.append(bound_by(stretch))
+        shortcut = projected[number - whole].shortcut if projected and number >= whole else ()
+        instance.calls.append(bound_by((*stretch, *shortcut)))
         result.append(instance)
     return block, result
 
@@ -125,9 +146,19 @@ def fitting(
     return [each for each in bare if count([each]) <= least + 1]
 
 
-def _table(
-    lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence]
-) -> tuple[list[Site], list[list[str]], list[tuple[Member, ...]]]:
+def fitting_shortcuts(
+    lines: Sequence[Line], found: Sequence[Occurrence], projected: Sequence[Projected]
+) -> list[Projected]:
+    """The `projected` stretches where a class that has their shortcuts asks for few parameters more, else none."""
+    table = _table(lines, found, ())
+    wider = with_shortcuts(lines, table, projected) if projected else None
+    if wider is None:
+        return []
+    least, most = (len(arguments_of(sites, rows).parameters) for sites, rows, _ in (table, wider))
+    return list(projected) if most <= least + _MORE_TO_PROJECT else []
+
+
+def _table(lines: Sequence[Line], found: Sequence[Occurrence], bare: Sequence[Occurrence]) -> Table:
     """The places of literals, what stands there in each stretch, and the attributes of each."""
     first = found[0]
     sites = [

@@ -51,6 +51,8 @@ class Member:
     """Of an instance: for each call of it, what its lines bind, in the order of those of its class."""
     items: list[Member] = field(default_factory=list)
     """Of a container: what it holds."""
+    condition: str = ""
+    """The parameter without which `nn.Identity` stands in its place, if there is one."""
 
     @property
     def form(self) -> str:

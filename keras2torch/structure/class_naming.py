@@ -11,6 +11,7 @@ from keras2torch.emit.names import class_name, is_free_class_name, numbered
 from keras2torch.structure.block import Block
 from keras2torch.structure.body import Line
 from keras2torch.structure.naming import kind_of, shared_words
+from keras2torch.structure.shortcuts import SHORTCUT
 
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "conv_transpose"})
 _NORMS = frozenset({"bn", "norm"})
@@ -43,6 +44,8 @@ def _kinds(block: Block) -> list[str]:
     """What its attributes are, and those of the blocks among them."""
     found = []
     for member in block.members:
+        if block.shortcut is not None and member.name.split(".")[0] == SHORTCUT:
+            continue
         found += _kinds(member.block) if member.block is not None else [kind_of(member)]
     return found
 
@@ -89,7 +92,7 @@ class _Content:
             bool(sums),
             any(_crosses(line) for line in block.lines),
             _gates(block),
-            any(value in block.inputs for values in sums for value in values),
+            any(value in (*block.inputs, block.shortcut) for values in sums for value in values),
             _text(block),
         )
 

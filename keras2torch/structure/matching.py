@@ -41,11 +41,32 @@ def occurrence(
 
     `reading`: see `body.readers`; `last_first`: whether the output of its last line is the first of its outputs.
     """
+    return described(
+        lines[start:stop],
+        start,
+        reading,
+        most_inputs=most_inputs,
+        most_outputs=most_outputs,
+        last_first=last_first,
+    )
+
+
+def described(
+    stretch: Sequence[Line],
+    start: int,
+    reading: Mapping[int, Sequence[int]],
+    *,
+    most_inputs: int = _MOST_INPUTS,
+    most_outputs: int = _MOST_OUTPUTS,
+    last_first: bool = False,
+) -> Occurrence | None:
+    """As `occurrence`, of the lines themselves, the first of which has the number `start`."""
+    stop = start + len(stretch)
     inside: dict[int, int] = {}
     inputs: dict[Value, int] = {}
     members: dict[Member, int] = {}
     words: list[object] = []
-    for line in lines[start:stop]:
+    for line in stretch:
         words.append(line.pattern)
         for piece in line.pieces:
             match piece:
@@ -63,10 +84,9 @@ def occurrence(
                     words.append(piece)
         for value in line.targets:
             inside[id(value)] = len(inside)
-    order = (stop - 1, *range(start, stop - 1)) if last_first else range(start, stop)
     outputs = tuple(
         value
-        for line in map(lines.__getitem__, order)
+        for line in ((stretch[-1], *stretch[:-1]) if last_first else stretch)
         for value in line.targets
         if any(not start <= reader < stop for reader in reading.get(id(value), ()))
     )

@@ -113,8 +113,7 @@ def arguments_of(sites: Sequence[Site], rows: Sequence[Sequence[str]]) -> Argume
     computed: dict[str, str] = {}
     for column, expression in derived.items():
         if len(places[column]) >= _OFTEN:
-            size = _are_sizes(sites, places[column])
-            name = numbered("hidden" if size else _name(sites, places[column]), is_free)
+            name = numbered(_name(sites, places[column]), is_free)
             taken.add(name)
             computed[name] = expression
             derived[column] = name

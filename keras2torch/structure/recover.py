@@ -15,7 +15,7 @@ from keras2torch.emit.code import Value, render
 from keras2torch.emit.names import identifier, is_free_attribute
 from keras2torch.emit.parts import with_needs
 from keras2torch.program import Program
-from keras2torch.structure.block import Block, fitting, make_block
+from keras2torch.structure.block import Block, fitting, fitting_shortcuts, make_block
 from keras2torch.structure.body import Line, Member, Piece, bound_by, lines_of, readers, users_of
 from keras2torch.structure.class_naming import name_classes
 from keras2torch.structure.constants import name_constants
@@ -28,6 +28,7 @@ from keras2torch.structure.order import depth_first
 from keras2torch.structure.own_names import name_own
 from keras2torch.structure.repeats import innermost_repeat, repeat_with_two_outputs
 from keras2torch.structure.residual import without_sum
+from keras2torch.structure.shortcuts import with_shortcut
 from keras2torch.structure.stages import find_sequences, find_stages
 
 _ANY = 1 << 30
@@ -144,8 +145,9 @@ def _unused(members: Iterable[Member], used: Iterable[Member]) -> list[Member]:
 def _collapse_repeats(lines: list[Line], outputs: Sequence[Value]) -> Iterator[Block]:
     while found := innermost_repeat(lines, outputs) or repeat_with_two_outputs(lines, outputs):
         bare = fitting(lines, found, without_sum(lines, outputs, found))
-        block, instances = make_block(lines, found, bare)
-        _replace(lines, zip((*found, *bare), instances, strict=True))
+        projected = [] if bare else fitting_shortcuts(lines, found, with_shortcut(lines, outputs, found))
+        block, instances = make_block(lines, found, bare, projected)
+        _replace(lines, zip((*found, *bare, *(each.whole for each in projected)), instances, strict=True))
         yield block
 
 
@@ -234,7 +236,8 @@ def _resolved(main: Block) -> tuple[dict[str, str], dict[int, Place]]:
     places: dict[int, Place] = {}
 
     def walk(block: Block, instances: Sequence[Member], path: str) -> None:
-        for own, member in zip(block.members, instances, strict=True):
+        # What an instance lacks, the layers of a shortcut, comes last.
+        for own, member in zip(block.members, instances, strict=False):
             here = f"{path}.{own.name}" if path else own.name
             if member.block is None:
                 attributes[member.flat] = here

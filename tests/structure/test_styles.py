@@ -224,7 +224,7 @@ def test_both_styles_compute_the_same(name: str, tmp_path: Path) -> None:
 
 
 CLASSES = {
-    "residual": ["ResidualBlock", "ProjectionBlock", "Net"],
+    "residual": ["ResidualBlock", "Net"],
     "unet": ["UpBlock", "Net"],
     "twins": ["Tower", "Net"],
     "nested_twice": ["Inner", "Middle", "Net"],
