@@ -72,7 +72,7 @@ def test_one_class_is_told_whether_to_project(tmp_path: Path) -> None:
     text = assert_same(resnet(), tmp_path / "m")
     assert classes_in(text) == ["ResidualBlock", "Net"]
     assert SHORTCUT in text
-    assert "y = self.shortcut(x)" in text
+    assert "shortcut = self.shortcut(x)" in text
     assert "in_channels: int, out_channels: int, stride: int = 1, project: bool = False" in text
     assert re.findall(r"ResidualBlock\((.*?)\)", text.partition("class Net")[2]) == [
         "4, 4",
