@@ -105,7 +105,7 @@ def test_thousands_of_tensors_are_tables_that_open(tmp_path: Path) -> None:
         re.DOTALL,
     )
     assert len(parts) == 24
-    assert parts[1][0] == "<code>classifier.50</code> to <code>classifier.99</code>"
+    assert parts[1][0] == "<code>layers.50</code> to <code>layers.99</code>"
     rows = [row for _, count, table in parts for row in _rows(table, int(count))]
     assert [row.split("`")[1] for row in rows] == [
         f"d{n}/{role}" for n in range(1200) for role in ("kernel", "bias")
