@@ -145,10 +145,13 @@ class Postgres(Server):
             connection.execute(statement.encode())
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of a new database; dropped afterwards, whoever is still connected."""
+    def database(self, like: str | None = None) -> Iterator[str]:
+        """The URL of a new database, empty or a copy of the one at `like`, to which nobody may be connected; dropped
+        afterwards, whoever is still connected.
+        """
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        template = "template0" if like is None else like.rpartition("/")[2]
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.dsn(name)
         finally:

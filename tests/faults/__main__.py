@@ -58,15 +58,15 @@ def _line(row: Row) -> str:
     others = sum(number for name, number in counts.wrong().items() if name not in {"lost", "duplicated"})
     return (
         f"| {row.fault} | {row.jobs} | {row.injected} {row.unit} | {counts.lost} | {counts.duplicated} | {others} |"
-        f" {row.attempts - row.jobs} | {row.recovery_s:.1f} | {row.wall_s:.0f} | {row.seed} |"
+        f" {row.attempts} | {row.requeued} | {row.recovery_s:.1f} | {row.wall_s:.0f} | {row.seed} |"
     )
 
 
 def _write(rows: list[Row], share: float, seconds: float) -> None:
     page = PAGE.read_text(encoding="utf-8")
     head = (
-        "| fault | jobs | injected | lost | duplicated | other counts | attempts beyond one a job | recovery, s"
-        " | wall, s | seed |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+        "| fault | jobs | injected | lost | duplicated | other counts | attempts | set aside | recovery, s"
+        " | wall, s | seed |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     )
     total = (
         f"{sum(row.jobs for row in rows)} jobs, {sum(row.kills for row in rows)} processes killed,"

@@ -43,8 +43,6 @@ class Counts:
     """Jobs that run with no live lease."""
     open_attempts: int = 0
     """Attempts that have no end although their job has."""
-    left_over: int = 0
-    """Uploads in parts that nobody completed."""
 
     notes: list[str] = field(default_factory=list)
     """What was found, for a person to look at."""

@@ -44,7 +44,7 @@ class Scenario:
 
 
 @contextlib.contextmanager
-def _installation(
+def installation(
     on: Servers,
     folder: Path,
     size: Size,
@@ -66,7 +66,7 @@ def _installation(
 
 def crash_points(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     """A sample of the points where `times` is 0, else all of them, `times` each."""
-    with _installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed) as arena:
         points = len(POINTS) if size.times else 6
         return process_faults.crash_points(
             arena, points=points, times=max(size.times, 1), seconds=size.seconds
@@ -74,29 +74,29 @@ def crash_points(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def random_kills(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed) as arena:
         return process_faults.random_kills(arena, kills=size.times, every=0.8, seconds=size.seconds)
 
 
 def lossy(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed, window=20) as arena:
+    with installation(on, folder, size, seed, window=20) as arena:
         return broker_faults.lossy(arena, share=0.2, seconds=size.seconds)
 
 
 def forgetful(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed) as arena:
         return broker_faults.forgetful(arena, on.valkey, times=size.times, every=1, seconds=size.seconds)
 
 
 def restarts(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed, haste=Haste(lease=6, heartbeat=1)) as arena:
+    with installation(on, folder, size, seed, haste=Haste(lease=6, heartbeat=1)) as arena:
         return database_faults.restarts(arena, on.postgres, times=size.times, every=4, seconds=size.seconds)
 
 
 def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     with (
         proxy(on.postgres.port, seed=seed, cut_after=b"COMMIT", share=0.1) as between,
-        _installation(on, folder, size, seed) as arena,
+        installation(on, folder, size, seed) as arena,
     ):
         direct = arena.place.database_url
         through = direct.replace(f":{on.postgres.port}/", f":{between.port}/")
@@ -105,22 +105,22 @@ def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed) as arena:
         return process_faults.zombie_schedulers(arena, schedulers=2, stops=size.times, seconds=size.seconds)
 
 
 def zombie_workers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed, mixed=False) as arena:
+    with installation(on, folder, size, seed, mixed=False) as arena:
         return process_faults.zombie_workers(arena, stops=size.times, seconds=size.seconds)
 
 
 def drains(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed, seconds=0.5, haste=Haste(lease=6, drain=0.3)) as arena:
+    with installation(on, folder, size, seed, seconds=0.5, haste=Haste(lease=6, drain=0.3)) as arena:
         return process_faults.drains(arena, drains=size.times, every=0.7, seconds=size.seconds)
 
 
 def cancel_storm(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with _installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed) as arena:
         return requests.cancel_storm(arena, share=0.5, seconds=size.seconds)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import checker, scenarios
+from tests.faults import scenarios
 from tests.faults.arena import Row
 from tests.faults.crash_points import POINTS, Fuse
 from tests.faults.scenarios import Servers
@@ -83,9 +83,3 @@ def test_a_cancelled_job_ends_cancelled_or_succeeded(on: Servers, tmp_path: Path
 def test_a_point_that_nobody_declared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="nowhere"):
         Fuse(record=tmp_path / "points").point("nowhere")
-
-
-def test_the_checker_sees_what_is_missing() -> None:
-    counts = checker.Counts(lost=1)
-    with pytest.raises(AssertionError, match="'lost': 1"):
-        Row(fault="none", jobs=1, injected=0, unit="", seed=1, counts=counts).assert_right()
