@@ -1,4 +1,4 @@
-"""The checker sees what it is there to see: after a run without faults, each kind of damage is counted as what it is."""
+"""The checker sees what it is there to see: each kind of damage to a right result is counted as what it is."""
 
 import shutil
 from collections.abc import Callable, Iterator
