@@ -12,6 +12,7 @@ from tests import servers
 from tests.faults import broker_faults, database_faults, process_faults, requests
 from tests.faults.arena import Arena, Row, arena
 from tests.faults.crash_points import POINTS
+from tests.faults.plain_celery import plain_celery
 from tests.faults.processes import Haste, Place
 from tests.faults.tcp_proxy import proxy
 
@@ -124,6 +125,13 @@ def cancel_storm(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         return requests.cancel_storm(arena, share=0.5, seconds=size.seconds)
 
 
+def negative_control(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    on.valkey.flush()
+    return plain_celery(
+        on.valkey.url, folder, tasks=size.jobs, kills=size.times, seed=seed, seconds=size.seconds
+    )
+
+
 SCENARIOS = (
     Scenario(
         name="T1",
@@ -186,7 +194,13 @@ SCENARIOS = (
         full=Size(jobs=1000, times=1, seconds=120),
     ),
 )
-BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+CONTROL = Scenario(
+    name="control",
+    run=negative_control,
+    quick=Size(jobs=60, times=2, seconds=60),
+    full=Size(jobs=6000, times=60, seconds=420),
+)
+BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, CONTROL)}
 
 
 @contextlib.contextmanager
