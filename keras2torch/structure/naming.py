@@ -55,8 +55,9 @@ def member_names(
 
 
 def free_name(wish: str, taken: Collection[str]) -> str:
-    """`wish`, with a number behind it where an attribute must not be called so."""
-    return numbered(wish, lambda name: name not in taken and is_free_attribute(name), "_")
+    """`wish` as an identifier, with a number behind it where an attribute must not be called so."""
+    # What is no identifier would not become one by any number.
+    return numbered(identifier(wish), lambda name: name not in taken and is_free_attribute(name), "_")
 
 
 def _suffixes(names: Sequence[str]) -> list[str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from keras2torch.emit.names import is_free_attribute
 from keras2torch.structure.body import Line, Number
+from keras2torch.structure.naming import free_name
 from keras2torch.structure.number_names import number_names
 from tests.crafted import call, functional, layer
 from tests.emit.golden_models import source
@@ -94,3 +96,26 @@ def test_a_convolution_reads_what_a_norm_turned_back(tmp_path: Path) -> None:
     assert "image * (1 / 255)" in text
     assert text.count("(nn.Module)") == 2
     assert "self.stem_norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)" in text
+
+
+@pytest.mark.parametrize(
+    ("wish", "name"),
+    [
+        ("tf.linalg.matmul_constant", "tf_linalg_matmul_constant"),
+        ("", "layer"),
+        ("2nd", "layer_2nd"),
+        ("forward", "forward_2"),
+        ("class", "class_2"),
+        ("größe", "gr_e"),
+    ],
+)
+def test_any_wish_comes_to_a_name(wish: str, name: str) -> None:
+    assert free_name(wish, ()) == name
+    again = free_name(wish, {name})
+    assert again != name
+    assert is_free_attribute(again)
+
+
+def test_a_long_wish_comes_to_a_name_too() -> None:
+    once = free_name("a" * 5000, ())
+    assert free_name("a" * 5000, {once}) not in {once, "a" * 5000}
