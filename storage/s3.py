@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -25,7 +25,8 @@ from storage.url import S3Url
 
 PAGE_KEYS = 1000
 """Keys asked for at once, which is also the most that S3 gives."""
-_RANGE_ATTEMPTS = 3
+_READ_ATTEMPTS = 3
+_Read = TypeVar("_Read")
 _IF_ABSENT = {"IfNoneMatch": "*"}
 # One request copies up to 5 GB within a store; only what is larger needs parts.
 _COPY = TransferConfig(multipart_threshold=4 << 30, multipart_chunksize=1 << 30)
@@ -79,8 +80,12 @@ class S3Store:
             wanted["IfMatch"] = f'"{etag}"'
         if version_id is not None:
             wanted["VersionId"] = version_id
+        return self._until_whole(lambda: self._fetched(key, path, wanted))
+
+    def _fetched(self, key: str, path: Path, wanted: Mapping[str, Any]) -> str:
         answer = self._get(key, **wanted)
-        with answer["Body"] as body, replacing(path) as target:
+        # Not `with answer["Body"]`: that hands out the connection, whose errors are none of boto3's.
+        with closing(answer["Body"]) as body, replacing(path) as target:
             sha256 = copy_hashed(body, target, reading=lambda: s3_errors(self.url, key))
             if target.tell() != answer["ContentLength"]:
                 raise ObjectDamaged(self.url, key, f"{target.tell()} of {answer['ContentLength']} bytes came")
@@ -90,8 +95,11 @@ class S3Store:
         return sha256
 
     def read_bytes(self, key: str, *, max_bytes: int = 16 << 20) -> bytes:
+        return self._until_whole(lambda: self._read(key, max_bytes))
+
+    def _read(self, key: str, max_bytes: int) -> bytes:
         answer = self._get(key)
-        with answer["Body"] as body, s3_errors(self.url, key):
+        with closing(answer["Body"]) as body, s3_errors(self.url, key):
             if answer["ContentLength"] > max_bytes:
                 raise StoreRefused(self.url, key, f"it is larger than {max_bytes} bytes")
             data: bytes = body.read()
@@ -108,13 +116,16 @@ class S3Store:
             wanted["IfMatch"] = f'"{etag}"'
         if version_id is not None:
             wanted["VersionId"] = version_id
+        return self._until_whole(lambda: self._ranged(key, wanted, stop - start))
+
+    def _until_whole(self, read: Callable[[], _Read]) -> _Read:
+        """What `read` returns. boto3 asks again where there was no answer; one that is cut off is ours to repeat."""
         attempt = 1
         while True:
             try:
-                return self._ranged(key, wanted, stop - start)
+                return read()
             except StoreUnavailable:
-                # boto3 asks again where there was no answer; one that is cut off in its middle is ours to repeat.
-                if attempt == _RANGE_ATTEMPTS:
+                if attempt == _READ_ATTEMPTS:
                     raise
                 attempt += 1
 

@@ -19,7 +19,8 @@ def make_client(settings: StoreSettings) -> Any:
     config = Config(
         connect_timeout=10,
         read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": settings.s3_attempts},
+        # Not "standard", which stops asking again for good where a store fails often (its quota of retries).
+        retries={"mode": "legacy", "total_max_attempts": settings.s3_attempts},
         max_pool_connections=32,
         request_checksum_calculation=checksums,
         response_checksum_validation=checksums,

@@ -7,7 +7,6 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     FlexibleChecksumError,
-    IncompleteReadError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
@@ -34,7 +33,6 @@ _EXCEPTIONS: tuple[tuple[type[BotoCoreError], type[errors.StorageError]], ...] =
     (PartialCredentialsError, errors.StoreRefused),
     (ParamValidationError, errors.StoreRefused),
     (FlexibleChecksumError, errors.ObjectDamaged),
-    (IncompleteReadError, errors.ObjectDamaged),
 )
 
 
@@ -46,7 +44,7 @@ def s3_errors(url: str, key: str | None) -> Iterator[None]:
     except ClientError as error:
         raise _meaning(error)(url, key, str(error)) from error
     except BotoCoreError as error:
-        # What is left is about connections: refused, timed out, cut, no such host.
+        # What is left is about connections: refused, timed out, cut off in a body, no such host.
         found = (meaning for kind, meaning in _EXCEPTIONS if isinstance(error, kind))
         raise next(found, errors.StoreUnavailable)(url, key, str(error)) from error
 

@@ -61,7 +61,7 @@ class Counts:
 
 _JOBS: LiteralString = """
     SELECT job.id, job.state, job.fence, job.content_key, job.manifest_sha256, job.reused_from, job.recipe_id,
-           job.lease_until < now() AS lapsed, source.key
+           job.error_message, job.lease_until < now() AS lapsed, source.key
     FROM job JOIN source ON source.id = job.source_id ORDER BY job.id
 """
 _ATTEMPTS: LiteralString = """
@@ -104,7 +104,7 @@ def _check_states(counts: Counts, jobs: list[dict[str, Any]], expected: dict[str
         if job["state"] not in _TERMINAL:
             counts.add("unfinished", f"{job['key']} (job {job['id']}) is {job['state']}")
         elif job["state"] not in expected.get(job["key"], ()):
-            counts.add("lost", f"{job['key']} (job {job['id']}) ended {job['state']}")
+            counts.add("lost", f"{job['key']} (job {job['id']}) ended {job['state']}: {job['error_message']}")
         if job["state"] == "running" and job["lapsed"] is not False:
             counts.add("without_lease", job["key"])
 

@@ -34,6 +34,7 @@ from scheduler.loop import Duty, Loop
 from scheduler.reap import Reaper
 from storage import StoreSettings, open_store
 from storage import s3 as storage_s3
+from tests import servers
 from tests.faults import crash_points
 from tests.faults.crash_points import Fuse
 from tests.faults.fake_child import FakeSandboxes
@@ -219,6 +220,8 @@ def _store_settings(place: Place) -> StoreSettings:
 
 def _begin(place: Place) -> None:
     """Tie this process to the server it was forked from, and scale the times that no setting reaches."""
+    if place.s3_endpoint is not None:
+        os.environ.update(servers.S3.credentials)
     ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
     log = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 1)

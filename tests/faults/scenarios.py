@@ -1,17 +1,20 @@
 """Every fault with its sizes: a quick one for each test run, and the one whose figures are published."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from db import session as db_session
 from tests import servers
-from tests.faults import broker_faults, database_faults, process_faults, requests
+from tests.faults import broker_faults, database_faults, process_faults, requests, storage_faults
 from tests.faults.arena import Arena, Row, arena
 from tests.faults.crash_points import POINTS
+from tests.faults.http_proxy import faulty
 from tests.faults.plain_celery import plain_celery
 from tests.faults.processes import Haste, Place
 from tests.faults.tcp_proxy import proxy
@@ -23,6 +26,7 @@ class Servers:
 
     postgres: servers.Postgres
     valkey: servers.Valkey
+    s3: servers.S3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ def installation(
     *,
     seconds: float = 0.0,
     mixed: bool = True,
+    buckets: tuple[str, str] | None = None,
     **place: Any,
 ) -> Iterator[Arena]:
     with on.postgres.database() as url:
@@ -61,7 +66,9 @@ def installation(
         here = Place(
             database_url=url, broker_url=on.valkey.url, scratch=folder, log=folder, record=folder, **place
         )
-        with arena(folder, here, jobs=size.jobs, seed=seed, mixed=mixed, seconds=seconds) as opened:
+        with arena(
+            folder, here, jobs=size.jobs, seed=seed, mixed=mixed, seconds=seconds, buckets=buckets
+        ) as opened:
             yield opened
 
 
@@ -103,6 +110,25 @@ def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         through = direct.replace(f":{on.postgres.port}/", f":{between.port}/")
         arena.place = replace(arena.place, database_url=through)
         return database_faults.cut_commits(arena, between, seconds=size.seconds)
+
+
+def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with (
+        on.s3.bucket() as source,
+        on.s3.bucket() as dest,
+        faulty(on.s3.port, seed=seed) as store,
+        installation(
+            on,
+            folder,
+            size,
+            seed,
+            buckets=(f"s3://{source}", f"s3://{dest}"),
+            s3_endpoint=on.s3.endpoint,
+            haste=Haste(lease=10, heartbeat=1),
+        ) as arena,
+    ):
+        arena.place = replace(arena.place, s3_endpoint=store.endpoint)
+        return storage_faults.lying_store(arena, store, seconds=size.seconds)
 
 
 def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
@@ -170,6 +196,12 @@ SCENARIOS = (
         full=Size(jobs=600, times=1, seconds=180),
     ),
     Scenario(
+        name="T9",
+        run=lying_store,
+        quick=Size(jobs=8, times=1, seconds=120),
+        full=Size(jobs=1000, times=1, seconds=600),
+    ),
+    Scenario(
         name="T15",
         run=zombie_schedulers,
         quick=Size(jobs=30, times=1, seconds=120),
@@ -206,8 +238,13 @@ BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, CONTROL)}
 @contextlib.contextmanager
 def own_servers() -> Iterator[Servers]:
     """Servers for a run of their own."""
-    with servers.postgres() as postgres, servers.valkey() as valkey:
-        yield Servers(postgres=postgres, valkey=valkey)
+    with (
+        servers.postgres() as postgres,
+        servers.valkey() as valkey,
+        servers.s3() as s3,
+        mock.patch.dict(os.environ, s3.credentials),
+    ):
+        yield Servers(postgres=postgres, valkey=valkey, s3=s3)
 
 
 @contextlib.contextmanager

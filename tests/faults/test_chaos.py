@@ -59,6 +59,14 @@ def test_commits_of_unknown_outcome_count_once(on: Servers, tmp_path: Path) -> N
     assert row.notes["died"] == 0
 
 
+def test_a_store_that_fails_a_third_of_all_requests_loses_and_harms_nothing(
+    on: Servers, tmp_path: Path
+) -> None:
+    row = run(on, tmp_path, "T9")
+    assert row.injected > 20
+    assert row.notes["died"] == 0
+
+
 def test_schedulers_that_wake_late_do_no_harm(on: Servers, tmp_path: Path) -> None:
     assert run(on, tmp_path, "T15").injected > 0
 

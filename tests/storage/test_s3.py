@@ -353,3 +353,36 @@ def test_a_range_that_is_cut_short_is_asked_for_again(cuts: int, comes: bool) ->
             with pytest.raises(StoreUnavailable, match="s3://bucket/key"):
                 store.read_range("key", 4, 8, etag="e")
     assert asked == ["bytes=4-7"] * 3
+
+
+@pytest.mark.usefixtures("s3_server")
+@pytest.mark.parametrize("way", ["fetch", "read_bytes"])
+@pytest.mark.parametrize(("cuts", "comes"), [(2, True), (3, False)])
+def test_an_object_that_is_cut_short_is_asked_for_again(
+    way: str, cuts: int, comes: bool, tmp_path: Path
+) -> None:
+    asked = 0
+
+    def answer(request: _Crooked, _: bytes) -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= cuts:
+            request.reply(200, b"ha", claimed="4", ETag='"e"')
+            request.close_connection = True
+        else:
+            request.reply(200, b"half", ETag='"e"')
+
+    def read(store: ObjectStore) -> bytes:
+        if way == "read_bytes":
+            return store.read_bytes("key")
+        store.fetch("key", tmp_path / "copy")
+        return (tmp_path / "copy").read_bytes()
+
+    with crooked(answer) as store:
+        if comes:
+            assert read(store) == b"half"
+        else:
+            with pytest.raises(StoreUnavailable, match="s3://bucket/key"):
+                read(store)
+            assert list(tmp_path.iterdir()) == []
+    assert asked == 3

@@ -1,0 +1,129 @@
+"""A proxy for an S3 endpoint that answers some requests as a busy, dying or lying server would."""
+
+import contextlib
+import http.client
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BUSY, BROKEN, CONFLICT, SILENT, SHORT = "busy", "broken", "conflict", "silent", "short"
+SHARES = {BUSY: 0.15, BROKEN: 0.08, SILENT: 0.04, SHORT: 0.05, CONFLICT: 0.03}
+"""How often: 503 before the request is passed on; 500 after it was, so that nobody knows; no answer after it was; half
+of a body that was announced whole; 409 to a conditional write."""
+_ANSWERS = {
+    BUSY: (503, "SlowDown", "Please reduce your request rate."),
+    BROKEN: (500, "InternalError", "We encountered an internal error. Please try again."),
+    CONFLICT: (409, "ConditionalRequestConflict", "A conflicting conditional operation is in progress."),
+}
+_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "FaultyProxy"
+
+    def _pass(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.server.choose(self.command, conditional="If-None-Match" in self.headers)
+        if fault in {BUSY, CONFLICT}:
+            self._refuse(fault)
+            return
+        upstream = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
+        try:
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            answer = upstream.getresponse()
+            content = answer.read()
+        finally:
+            upstream.close()
+        if fault == BROKEN:
+            self._refuse(fault)
+            return
+        if fault == SILENT:
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        announced = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        self.send_header("Content-Length", announced or "0")
+        self.end_headers()
+        if fault == SHORT and len(content) > 1:
+            self.server.note(SHORT)
+            content = content[: len(content) // 2]
+            self.close_connection = True
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815
+
+    def _refuse(self, fault: str) -> None:
+        status, code, message = _ANSWERS[fault]
+        content = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Stands before the endpoint at port `upstream` of 127.0.0.1; counts its faults by kind."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, upstream: int, *, seed: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = upstream
+        self.faults: Counter[str] = Counter()
+        self.requests = 0
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def choose(self, command: str, *, conditional: bool) -> str | None:
+        """What goes wrong with the next request, if anything does."""
+        with self._lock:
+            self.requests += 1
+            drawn = self._random.random()
+        for fault, share in SHARES.items():
+            if drawn < share:
+                if (fault == CONFLICT and not (conditional and command == "PUT")) or (
+                    fault == SHORT and command != "GET"
+                ):
+                    return None
+                if fault != SHORT:
+                    self.note(fault)
+                return fault
+            drawn -= share
+        return None
+
+    def note(self, fault: str) -> None:
+        """Count one that really happened."""
+        with self._lock:
+            self.faults[fault] += 1
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is none of the proxy's trouble."""
+
+
+@contextlib.contextmanager
+def faulty(upstream: int, *, seed: int) -> Iterator[FaultyProxy]:
+    """A proxy under way."""
+    with FaultyProxy(upstream, seed=seed) as server:
+        thread = threading.Thread(target=server.serve_forever, name="faulty-s3", daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
