@@ -92,7 +92,8 @@ def compiled(payload: Mapping[str, Any]) -> float | str:
     torch._dynamo.config.allow_rnn = True  # its authors deem nn.LSTM and the like too slow to unroll
     bundle = Path(payload["bundle"])
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    ports = [Port.of(entry) for entry in manifest["inputs"]]
+    arguments = manifest["model"]["arguments"]
+    ports = [Port.of(entry, name) for entry, name in zip(manifest["inputs"], arguments, strict=True)]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -209,8 +209,15 @@ def _manifest(
         },
         "converter": {"name": "keras2torch", "version": __version__},
         "options": dict(options),
-        "model": {"class_name": module.class_name, "keras_name": program.graph.name},
-        "inputs": [_port(name, value) for name, value in zip(module.parameters, program.inputs, strict=True)],
+        "model": {
+            "class_name": module.class_name,
+            "keras_name": program.graph.name,
+            "arguments": list(module.parameters),
+        },
+        "inputs": [
+            _port(value.hint or argument, value)
+            for argument, value in zip(module.parameters, program.inputs, strict=True)
+        ],
         "outputs": [_port(_output_name(program, i), value) for i, value in enumerate(program.outputs)],
         "parameters": {"count": count, "bytes": size},
         "layers": _layers(program, module),

@@ -39,7 +39,7 @@ def write_card(
         "",
         "```python",
         *loading,
-        f"y = model({', '.join(port['name'] for port in manifest['inputs'])})",
+        f"y = model({', '.join(model['arguments'])})",
         "```",
         "",
         "| | name | dtype | shape here | shape in Keras |",

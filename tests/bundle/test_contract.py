@@ -15,7 +15,7 @@ import keras2torch
 from keras2torch import convert
 from keras2torch.bundle import read_manifest
 from keras2torch.errors import UsageError
-from tests.crafted import dense_model, layer, numbers, sequential, write_model
+from tests.crafted import call, dense_model, functional, layer, numbers, sequential, write_model
 from tests.emit.golden_models import MODELS, write_golden_model
 
 KEYS = {
@@ -89,6 +89,20 @@ def test_the_manifest_maps_every_weight_and_every_layer(tmp_path: Path, name: st
     assert all(
         layer.keys() == {"keras_name", "keras_class", "torch_name", "outputs"} for layer in manifest["layers"]
     )
+
+
+def test_inputs_have_the_names_that_keras_gave_them_whatever_forward_calls_them(tmp_path: Path) -> None:
+    layers = [
+        layer("InputLayer", "x-1", batch_input_shape=[None, 3]),
+        layer("Dense", "dense", call("x-1"), units=2, use_bias=False),
+    ]
+    config = functional(layers, [["x-1", 0, 0]], [["dense", 0, 0]])
+    source = write_model(tmp_path / "m.h5", config, {"dense": {"dense/kernel:0": numbers(3, 2)}})
+    manifest = convert(source, tmp_path / "bundle").manifest
+    assert [port["name"] for port in manifest["inputs"]] == ["x-1"]
+    (argument,) = manifest["model"]["arguments"]
+    assert f"def forward(self, {argument}: torch.Tensor)" in (tmp_path / "bundle" / "model.py").read_text()
+    assert f"y = model({argument})" in (tmp_path / "bundle" / "README.md").read_text()
 
 
 def test_images_go_in_channels_first_or_as_in_keras(tmp_path: Path) -> None:

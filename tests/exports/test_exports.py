@@ -86,7 +86,9 @@ def test_it_compiles_whole(bundle: Path, sandbox: Sandbox, tmp_path: Path) -> No
 def test_onnx_has_the_names_of_the_bundle(bundle: Path) -> None:
     session = onnxruntime.InferenceSession(bundle.parent / "model.onnx")
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert [entry.name for entry in session.get_inputs()] == [port["name"] for port in manifest["inputs"]]
+    assert [entry.name for entry in session.get_inputs()] == [
+        port["parameter"] for port in manifest["inputs"]
+    ]
     assert all(entry.shape[0] == "batch" for entry in (*session.get_inputs(), *session.get_outputs()))
     outputs = [entry.name for entry in session.get_outputs()]
     assert len({*outputs, *(entry.name for entry in session.get_inputs())}) == len(outputs) + len(
@@ -96,7 +98,8 @@ def test_onnx_has_the_names_of_the_bundle(bundle: Path) -> None:
 
 
 def names_of(manifest: dict[str, Any]) -> list[str]:
-    return [port["name"] for port in manifest["inputs"]]
+    names: list[str] = manifest["model"]["arguments"]
+    return names
 
 
 def test_the_bundle_lists_its_exports_and_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -35,15 +35,15 @@ _KEEPING_VALUES = frozenset(
 
 @dataclass(frozen=True)
 class Port:
-    """An input as the manifest has it: name, dtype, and shape in torch's axes, None where an extent is open."""
+    """An input as the manifest has it: what `forward` calls it, dtype, and shape in torch's axes (None: open)."""
 
     name: str
     dtype: torch.dtype
     shape: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> Port:
-        return cls(entry["name"], getattr(torch, entry["dtype"]), tuple(entry["torch_shape"]))
+    def of(cls, entry: Mapping[str, Any], name: str) -> Port:
+        return cls(name, getattr(torch, entry["dtype"]), tuple(entry["torch_shape"]))
 
     @property
     def open_extents(self) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,9 +59,10 @@ class Subject:
         progress(step="export")
         self.source = bundle / "model.py"
         self.manifest = manifest
-        self.ports = [Port.of(entry) for entry in manifest["inputs"]]
         self.module = load_source(self.source)
         self.model: nn.Module = self.module.load_model()
+        arguments = inspect.signature(self.model.forward).parameters
+        self.ports = [Port.of(entry, name) for entry, name in zip(manifest["inputs"], arguments, strict=True)]
         self._refuse_states()
         self.program: torch.export.ExportedProgram | None = None
         self.fixing = Fixing(self.source)
