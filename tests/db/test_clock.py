@@ -29,7 +29,9 @@ def test_stored_and_computed_moments_compare(sessions: sessionmaker[Session]) ->
     with sessions.begin() as session:
         for offset in (-0.05, 0.05):
             moment = datetime.now(UTC) + timedelta(seconds=offset * 100)
-            session.execute(insert(Outbox).values(topic=str(offset), payload={}, run_at=moment))
+            session.execute(
+                insert(Outbox).values(key=str(offset), topic=str(offset), payload={}, run_at=moment)
+            )
         due = session.scalars(select(Outbox.topic).where(Outbox.run_at <= now())).all()
     assert due == ["-0.05"]
 

@@ -82,7 +82,7 @@ def crash_points(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def random_kills(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed, seconds=0.2) as arena:
         return process_faults.random_kills(arena, kills=size.times, every=0.8, seconds=size.seconds)
 
 
@@ -92,13 +92,13 @@ def lossy(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def forgetful(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed) as arena:
+    with installation(on, folder, size, seed, seconds=0.3) as arena:
         return broker_faults.forgetful(arena, on.valkey, times=size.times, every=1, seconds=size.seconds)
 
 
 def restarts(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed, haste=Haste(lease=6, heartbeat=1)) as arena:
-        return database_faults.restarts(arena, on.postgres, times=size.times, every=4, seconds=size.seconds)
+    with installation(on, folder, size, seed, seconds=0.3, haste=Haste(lease=6, heartbeat=1)) as arena:
+        return database_faults.restarts(arena, on.postgres, times=size.times, every=2, seconds=size.seconds)
 
 
 def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
