@@ -86,9 +86,7 @@ def test_it_compiles_whole(bundle: Path, sandbox: Sandbox, tmp_path: Path) -> No
 def test_onnx_has_the_names_of_the_bundle(bundle: Path) -> None:
     session = onnxruntime.InferenceSession(bundle.parent / "model.onnx")
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert [entry.name for entry in session.get_inputs()] == [
-        port["parameter"] for port in manifest["inputs"]
-    ]
+    assert [entry.name for entry in session.get_inputs()] == names_of(manifest)
     assert all(entry.shape[0] == "batch" for entry in (*session.get_inputs(), *session.get_outputs()))
     outputs = [entry.name for entry in session.get_outputs()]
     assert len({*outputs, *(entry.name for entry in session.get_inputs())}) == len(outputs) + len(
