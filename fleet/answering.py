@@ -83,6 +83,7 @@ def _database_url(dest: str | None) -> str:
 def _embedded_url(state: Path) -> str:
     from fleet.embedded import StateDir
 
-    if not (state / "fleet.db").is_file():
+    folder = StateDir(state)
+    if not folder.has_database:
         raise UsageError(f"no fleet database in {state}")
-    return StateDir(state).database_url
+    return folder.database_url

@@ -7,13 +7,12 @@ from enum import Enum
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from db.queries import audit, jobs, reports, workers
 from db.queries.job_detail import AttemptRow, JobDetail, job_detail
 from db.states import JobState, WorkerState
-from fleet.consoles import plain
+from fleet.consoles import plain, table_of
 from fleet.errors import FleetError
 from workers.recipe import as_text
 
@@ -43,12 +42,12 @@ def show_status(found: dict[str, Any], console: Console) -> None:
     if found["workers"]:
         show_workers(found["workers"], console)
     if found["running"]:
-        table = _table("job", "stage", "since", "model")
+        table = table_of("job", "stage", "since", "model")
         for job in found["running"]:
             table.add_row(str(job.job_id), job.stage or "", _moment(job.started_at), plain(job.key))
         console.print(table)
     if found["batches"]:
-        table = _table("batch", "state", "done", "converted", "source", "destination", "options")
+        table = table_of("batch", "state", "done", "converted", "source", "destination", "options")
         for batch in found["batches"]:
             done = f"{batch.terminal}/{batch.total}"
             converted = str(batch.states[JobState.SUCCEEDED])
@@ -66,7 +65,7 @@ def show_status(found: dict[str, Any], console: Console) -> None:
 
 def show_workers(found: list[workers.WorkerRow], console: Console) -> None:
     """One line a worker."""
-    table = _table("worker", "state", "slots", "running", "device", "version", "last heard")
+    table = table_of("worker", "state", "slots", "running", "device", "version", "last heard")
     for worker in found:
         asked = worker.drain_requested_at is not None and worker.state is WorkerState.ACTIVE
         table.add_row(
@@ -83,7 +82,7 @@ def show_workers(found: list[workers.WorkerRow], console: Console) -> None:
 
 def show_audit(found: list[audit.AuditRow], console: Console) -> None:
     """One line an act."""
-    table = _table("act", "when", "who", "what", "to", "jobs")
+    table = table_of("act", "when", "who", "what", "to", "jobs")
     for act in found:
         what, jobs = plain(act.action), str(act.jobs or "")
         table.add_row(str(act.id), _moment(act.at), plain(act.actor), what, plain(act.subject), jobs)
@@ -92,7 +91,7 @@ def show_audit(found: list[audit.AuditRow], console: Console) -> None:
 
 def show_jobs(page: jobs.Page, console: Console) -> None:
     """One line a job."""
-    table = _table("job", "state", "tries", "float64", "float32", "model", "options", "what went wrong")
+    table = table_of("job", "state", "tries", "float64", "float32", "model", "options", "what went wrong")
     for job in page.jobs:
         table.add_row(
             str(job.id),
@@ -141,7 +140,7 @@ def show_job(job: JobDetail, console: Console) -> None:
     ]
     for line in lines:
         console.print(plain(line), soft_wrap=True)
-    table = _table("try", "outcome", "started", "seconds", "stages", "worker", "peak", "error")
+    table = table_of("try", "outcome", "started", "seconds", "stages", "worker", "peak", "error")
     for attempt in job.attempts:
         took = (attempt.ended_at or attempt.heartbeat_at) - attempt.started_at
         stages = " ".join(
@@ -186,13 +185,6 @@ def as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     return value
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header)
-    return table
 
 
 def _moment(at: datetime) -> str:

@@ -6,27 +6,24 @@ runs: it may be about to rely on a content that nothing names yet.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import TypeVar
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.queries import garbage
+from db.queries.predicates import chunks
 from fleet.errors import FleetError
+from scheduler.discover import pages
 from storage.leftovers import Leftover
 from storage.store import ObjectInfo, ObjectStore
 
 _CONTENTS = "cas/sha256/"
 _RESULTS = "results/"
 _MANIFEST = "/manifest.json"
-_PAGE = 1000
 #: Between two looks at whether a job runs by now; a job needs longer from its claim to its first upload.
 _AT_ONCE = 20
-
-_T = TypeVar("_T")
 
 
 @dataclass(kw_only=True)
@@ -51,7 +48,7 @@ def find(sessions: sessionmaker[Session], store: ObjectStore, *, grace: timedelt
     found = Garbage(dest=store.url)
     before = datetime.now(UTC) - grace
     still_named: set[str] = set()
-    for page in _pages(store.list(_RESULTS)):
+    for page in pages(store.list(_RESULTS)):
         manifests = {_content_key(each.key): each for each in page if each.key.endswith(_MANIFEST)}
         with sessions() as session:
             unnamed = garbage.unnamed_results(session, store.url, manifests.keys())
@@ -60,7 +57,7 @@ def find(sessions: sessionmaker[Session], store: ObjectStore, *, grace: timedelt
                 _note(found, found.results, manifests[content_key])
             else:
                 still_named |= _named_by(store, manifests[content_key].key)
-    for page in _pages(store.list(_CONTENTS)):
+    for page in pages(store.list(_CONTENTS)):
         contents = {each.key.rpartition("/")[2]: each for each in page if each.last_modified < before}
         with sessions() as session:
             unnamed = garbage.unnamed_contents(session, contents.keys())
@@ -85,7 +82,7 @@ def remove(sessions: sessionmaker[Session], store: ObjectStore, found: Garbage) 
         (found.leftovers, store.discard),
     ]
     for things, take_away in steps:
-        for group in _pages(things, _AT_ONCE):
+        for group in chunks(things, _AT_ONCE):
             with sessions() as session:
                 if running := garbage.running_at(session, store.url):
                     raise FleetError(
@@ -107,9 +104,3 @@ def _content_key(manifest_key: str) -> str:
 def _named_by(store: ObjectStore, manifest_key: str) -> set[str]:
     """Hashes of the contents that a published result needs."""
     return {str(file["sha256"]) for file in json.loads(store.read_bytes(manifest_key))["files"]}
-
-
-def _pages(things: Iterable[_T], size: int = _PAGE) -> Iterator[list[_T]]:
-    left = iter(things)
-    while page := list(islice(left, size)):
-        yield page

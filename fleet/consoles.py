@@ -5,6 +5,7 @@ import sys
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from keras2torch.errors import one_line
@@ -22,6 +23,11 @@ def plain(text: str, style: str = "") -> Text:
     Keys of objects, layers and messages are strangers' words, and a `Text` lets escape sequences through.
     """
     return Text(one_line(text, _LONGEST_LINE), style)
+
+
+def table_of(*headers: str) -> Table:
+    """An empty table with these columns."""
+    return Table(*headers, box=None, pad_edge=False, header_style="bold")
 
 
 class LogFormatter(logging.Formatter):

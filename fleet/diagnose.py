@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from fleet import doctor as examination
 from fleet.answering import AsJson, answer
-from fleet.consoles import plain
+from fleet.consoles import plain, table_of
 from fleet.doctor import Finding, Verdict
 from fleet.effective import Effective, effective
 from fleet.errors import FleetError
@@ -62,7 +61,7 @@ def _show_findings(found: dict[str, Any], console: Console) -> None:
 
 
 def _show_config(settings: list[Effective], console: Console) -> None:
-    shown = Table("setting", "value", "from", box=None, pad_edge=False, header_style="bold")
+    shown = table_of("setting", "value", "from")
     for setting in settings:
         value = "" if setting.value is None else str(setting.value)
         shown.add_row(setting.name, plain(value), setting.origin)

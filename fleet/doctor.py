@@ -8,7 +8,6 @@ from secrets import token_hex
 
 from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.queries import reports
@@ -114,15 +113,12 @@ def _clock(engine: Engine) -> Finding:
 def _used_lately(engine: Engine) -> tuple[list[str], list[str]]:
     """Sources and destinations of the newest batches."""
     with session_factory(engine, read_only=True)() as session:
-        batches = [batch for number in _newest(session) if (batch := reports.batch_summary(session, number))]
+        newest = reports.latest_batches(session, _LATEST)
+        batches = [batch for number in newest if (batch := reports.batch_summary(session, number))]
     return (
         list(dict.fromkeys(batch.source_url for batch in batches)),
         list(dict.fromkeys(batch.dest_url for batch in batches)),
     )
-
-
-def _newest(session: Session) -> list[int]:
-    return reports.latest_batches(session, _LATEST)
 
 
 def _broker(settings: Settings) -> Finding:

@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -121,10 +120,10 @@ def _sessions(dest: ObjectStore, settings: Settings) -> sessionmaker[Session] | 
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
     else:
-        state: Path = places.state_dir(dest, settings)
-        if not (state / "fleet.db").is_file():
+        state = StateDir(places.state_dir(dest, settings))
+        if not state.has_database:
             return None
-        url = StateDir(state).database_url
+        url = state.database_url
     return connect.sessions_of(connect.open_database(url, create=False), read_only=True)
 
 

@@ -37,7 +37,16 @@ class StateDir:
     @property
     def database_url(self) -> str:
         """SQLAlchemy URL of the embedded database."""
-        return f"sqlite:///{self.path / 'fleet.db'}"
+        return f"sqlite:///{self._database}"
+
+    @property
+    def has_database(self) -> bool:
+        """Whether a migration has made it yet."""
+        return self._database.is_file()
+
+    @property
+    def _database(self) -> Path:
+        return self.path / "fleet.db"
 
     @property
     def logs(self) -> Path:

@@ -9,9 +9,11 @@ from keras2torch.errors import UnsupportedOption
 
 _MIXED = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 _WHOLE = frozenset(
-    {"float32", "float64", "infer", "_infer", "bool", "string", "uint8", "uint16", "uint32", "int8", "int16"}
-    | {"int32", "int64"}
-)
+    {
+        "float32", "float64", "infer", "_infer", "bool", "string", "int8", "int16", "int32", "int64", "uint8",
+        "uint16", "uint32",
+    }
+)  # fmt: skip
 
 
 def mixed_precision(config: Mapping[str, Any]) -> str | None:

@@ -75,11 +75,7 @@ class S3Store:
         return True
 
     def fetch(self, key: str, path: Path, *, etag: str | None = None, version_id: str | None = None) -> str:
-        wanted: dict[str, Any] = {}
-        if etag is not None:
-            wanted["IfMatch"] = f'"{etag}"'
-        if version_id is not None:
-            wanted["VersionId"] = version_id
+        wanted = _version(etag, version_id)
         return self._until_whole(lambda: self._fetched(key, path, wanted))
 
     def _fetched(self, key: str, path: Path, wanted: Mapping[str, Any]) -> str:
@@ -111,11 +107,7 @@ class S3Store:
     def read_range(
         self, key: str, start: int, stop: int, *, etag: str | None = None, version_id: str | None = None
     ) -> bytes:
-        wanted: dict[str, Any] = {"Range": f"bytes={start}-{stop - 1}"}
-        if etag is not None:
-            wanted["IfMatch"] = f'"{etag}"'
-        if version_id is not None:
-            wanted["VersionId"] = version_id
+        wanted = {"Range": f"bytes={start}-{stop - 1}", **_version(etag, version_id)}
         return self._until_whole(lambda: self._ranged(key, wanted, stop - start))
 
     def _until_whole(self, read: Callable[[], _Read]) -> _Read:
@@ -274,3 +266,9 @@ class S3Store:
 def _taken(error: ClientError) -> bool:
     # 304 is what older MinIO answered.
     return code_of(error) == "PreconditionFailed" or status_of(error) in {304, 412}
+
+
+def _version(etag: str | None, version_id: str | None) -> dict[str, str]:
+    """What asks for this version of an object and no other."""
+    given = {"IfMatch": None if etag is None else f'"{etag}"', "VersionId": version_id}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,15 +1,13 @@
 """Exports of a bundle, made and compared in a child of their own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras2torch.bundle import extend_bundle
 from keras2torch.exports import Exporter, formats_of
 from workers import isolation
-
-#: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
-Run = Callable[..., Any]
+from workers.isolation import Run
 
 
 def add_exports(run: Run, bundle: Path, formats: Sequence[str], *, name: str) -> None:

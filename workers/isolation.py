@@ -20,6 +20,8 @@ from workers import errors, machine, symptoms
 
 ENGINE = "engine"
 TORCH = "torch"
+#: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
+Run = Callable[..., Any]
 
 
 def _step_in(server: str) -> str:

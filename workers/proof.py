@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,7 @@ from db.records import ParityInfo
 from keras2torch.parity.report import Conditioning
 from keras2torch.parity.steps import judged, target
 from workers import errors, isolation
-
-#: Runs one step: (server, target, payload, workdir=, readable=) to what the step returned.
-Run = Callable[..., Any]
+from workers.isolation import Run
 
 #: Which part of a proof each step is, roughly: from and to, of 1.
 SHARES: Mapping[str, tuple[float, float]] = {

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import and_, case, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from db import identity
 from db.models import Attempt, Job, Recipe, Source
 from db.queries import listing
 from db.queries.listing import Found
+from db.queries.predicates import is_recipe
 from db.states import AttemptOutcome
 
 _ATTEMPTS = 2000
@@ -57,9 +57,7 @@ def outlook(
         .where(
             same_key,
             other.version == listed.c.version,
-            Recipe.dest_url == dest_url,
-            Recipe.converter_version == converter_version,
-            Recipe.options_key == identity.options_key(options),
+            *is_recipe(dest_url=dest_url, converter_version=converter_version, options=options),
         )
         .exists()
     )

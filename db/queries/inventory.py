@@ -17,7 +17,7 @@ from db.models import Base, Batch, BatchJob, Event, Job, Recipe, Source
 from db.queries import listing, outbox, reports
 from db.queries.insert_new import insert_new, insert_unless_there
 from db.queries.listing import Found
-from db.queries.predicates import chunks
+from db.queries.predicates import chunks, is_recipe
 from db.states import TERMINAL, BatchState, JobState
 
 _Columns = TypeVarTuple("_Columns")
@@ -39,13 +39,15 @@ def recipe_id_of(
     session: Session, *, dest_url: str, converter_version: str, options: Mapping[str, Any]
 ) -> int:
     """The number of this recipe, which is made if need be."""
-    identifying = {
+    row = {
         "dest_url": dest_url,
         "converter_version": converter_version,
         "options_key": identity.options_key(options),
+        "options": dict(options),
     }
-    insert_new(session, Recipe, [{**identifying, "options": dict(options)}])
-    return session.scalars(select(Recipe.id).filter_by(**identifying)).one()
+    insert_new(session, Recipe, [row])
+    this = is_recipe(dest_url=dest_url, converter_version=converter_version, options=options)
+    return session.scalars(select(Recipe.id).where(*this)).one()
 
 
 def create_batch(
@@ -82,9 +84,7 @@ def interrupted_batch(
             Batch.state == BatchState.PLANNING,
             Batch.listed_after.is_not(None),
             Batch.source_url == source_url,
-            Recipe.dest_url == dest_url,
-            Recipe.converter_version == converter_version,
-            Recipe.options_key == identity.options_key(options),
+            *is_recipe(dest_url=dest_url, converter_version=converter_version, options=options),
         )
         .order_by(Batch.id.desc())
     )

@@ -6,7 +6,7 @@ Jobs stay for ever: they are what makes asking again cost nothing. Of each, the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import Select, delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
@@ -28,25 +28,13 @@ def delete_events(session: Session, *, older_than_s: float, limit: int) -> int:
     # Numbers follow time closely, and there is no index by time: the first rows tell whether there is anything to do.
     first = select(Event.id, Event.at).order_by(Event.id).limit(limit).subquery()
     old = select(first.c.id).where(first.c.at < now(-older_than_s))
-    gone = session.scalars(
-        delete(Event)
-        .where(Event.id.in_(old))
-        .returning(Event.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return _delete(session, Event, old)
 
 
 def delete_notifications(session: Session, *, older_than_s: float, limit: int) -> int:
     """Deletes notifications that are done with; the same cause of failure is then told again."""
     old = select(Outbox.id).where(Outbox.sent_at < now(-older_than_s)).order_by(Outbox.id).limit(limit)
-    gone = session.scalars(
-        delete(Outbox)
-        .where(Outbox.id.in_(old))
-        .returning(Outbox.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return _delete(session, Outbox, old)
 
 
 def delete_attempts(session: Session, *, older_than_s: float, limit: int) -> int:
@@ -95,3 +83,14 @@ def forget_logs(session: Session, logs: Sequence[OldLog]) -> None:
         .values(log_key=None)
         .execution_options(synchronize_session=False)
     )
+
+
+def _delete(session: Session, table: type[Event | Outbox], old: Select[int]) -> int:
+    """Deletes the rows with these numbers; returns how many there were."""
+    gone = session.scalars(
+        delete(table)
+        .where(table.id.in_(old))
+        .returning(table.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())

@@ -213,10 +213,11 @@ def figures(differences: Sequence[_Difference], limits: Mapping[str, float] | No
     """One tensor's differences, relative to its scale in each case, beside what each case allows (`limits`: by case;
     without them any).
     """
+    floor = _floor(differences)
     return [
         Figure(
-            error=_relative(d.largest, d, differences),
-            rms=_relative(d.rms, d, differences),
+            error=d.largest / max(d.scale, floor),
+            rms=d.rms / max(d.scale, floor),
             scale=d.scale,
             case=d.case,
             limit=math.inf if limits is None else limits[d.case],
@@ -226,12 +227,11 @@ def figures(differences: Sequence[_Difference], limits: Mapping[str, float] | No
     ]
 
 
-def _relative(distance: float, case: _Difference, every: Sequence[_Difference]) -> float:
-    """A distance by the scale of a tensor in one case of `every`."""
-    largest_scale = max(d.scale for d in every)
+def _floor(differences: Sequence[_Difference]) -> float:
+    """The least that a tensor's scale counts for in any case."""
+    largest_scale = max(d.scale for d in differences)
     # A tensor that is zero in every case has no scale of its own: it is measured absolutely.
-    floor = SMALLEST_SCALE * largest_scale if largest_scale > ZERO else 1.0
-    return distance / max(case.scale, floor)
+    return SMALLEST_SCALE * largest_scale if largest_scale > ZERO else 1.0
 
 
 def worst(differences: Sequence[_Difference], limits: Mapping[str, float]) -> Figure:
@@ -260,11 +260,13 @@ def deployment_limits(reference: Sequence[_Difference], depth: int) -> dict[str,
     number, which may come out near zero of large sums. So a case is judged by the worst that Keras loses in any of
     the cases whose values are not much larger.
     """
+    floor = _floor(reference)
     limits = {}
-    for case, own in zip(reference, figures(reference), strict=True):
-        alike = [other for other in reference if other.scale <= LIKE * case.scale]
-        likely = max([own.error, *(_relative(other.largest, case, reference) for other in alike)])
-        limits[case.case] = deployment_limit(own.error, likely, depth)
+    for case in reference:
+        scale = max(case.scale, floor)
+        alike = [other.largest for other in reference if other.scale <= LIKE * case.scale]
+        own, likely = case.largest / scale, max([case.largest, *alike]) / scale
+        limits[case.case] = deployment_limit(own, likely, depth)
     return limits
 
 

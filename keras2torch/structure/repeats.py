@@ -45,7 +45,8 @@ def best_repeat(lines: Sequence[Line], outputs: Sequence[Value], aside: int = 0)
     if len(lines) < 2 * SHORTEST:
         return None
     straight = not any(len(line.reads) > 1 or any(each.block for each in line.members) for line in lines)
-    reading, users, staged = readers(lines, outputs), users_of(lines), _staged(lines, readers(lines, outputs))
+    reading, users = readers(lines, outputs), users_of(lines)
+    staged = _staged(lines, reading)
     windows = Windows(lines, reading)
     best: Repeat | None = None
     for candidate in sorted(windows.candidates(aside), key=lambda each: (-each.bound, each.length)):

@@ -91,6 +91,21 @@ class Crew:
         self.end()
 
 
+class Repeated:
+    """A fault that comes so many times, with pauses, for `Arena.finish` to call at every tick."""
+
+    def __init__(self, fault: Callable[[int], object], times: int, pause: Callable[[], float]) -> None:
+        self.done = 0
+        """How often it came; `fault` is given that number."""
+        self.last = time.monotonic()
+        self._fault, self._times, self._pause = fault, times, pause
+
+    def __call__(self) -> None:
+        if self.done < self._times and time.monotonic() - self.last > self._pause():
+            self._fault(self.done)
+            self.done, self.last = self.done + 1, time.monotonic()
+
+
 class Arena:
     """An installation with its sources planned."""
 
@@ -120,6 +135,10 @@ class Arena:
             )
         for _ in plan(self.sessions, self.source, batch_id):
             continue
+
+    def about(self, seconds: float) -> Callable[[], float]:
+        """Pauses of half as long to half as long again, by this run's chance."""
+        return lambda: self.random.uniform(0.5, 1.5) * seconds
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows; raises while the database is away."""

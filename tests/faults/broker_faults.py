@@ -5,7 +5,7 @@ import time
 from tests import servers
 from tests.faults import arena as arenas
 from tests.faults import processes
-from tests.faults.arena import Arena, Crew, Row, noted
+from tests.faults.arena import Arena, Crew, Repeated, Row, noted
 
 
 def lossy(arena: Arena, *, share: float, seconds: float) -> Row:
@@ -28,27 +28,24 @@ def lossy(arena: Arena, *, share: float, seconds: float) -> Row:
 
 def forgetful(arena: Arena, broker: servers.Valkey, *, times: int, every: float, seconds: float) -> Row:
     """T4: the broker is flushed and killed in turn, `times` each, and keeps nothing."""
-    began = last = time.monotonic()
-    done = 0
+    began = time.monotonic()
+
+    def wipe(number: int) -> None:
+        if number % 2:
+            broker.kill()
+            broker.start()
+        else:
+            broker.flush()
+
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
-
-        def tick() -> None:
-            nonlocal done, last
-            if done < 2 * times and time.monotonic() - last > every:
-                if done % 2:
-                    broker.kill()
-                    broker.start()
-                else:
-                    broker.flush()
-                done, last = done + 1, time.monotonic()
-
-        arena.finish([crew, schedulers], seconds, tick)
+        fault = Repeated(wipe, 2 * times, lambda: every)
+        arena.finish([crew, schedulers], seconds, fault)
         ended = time.monotonic()
     return arena.row(
         "T4 broker flushed and killed",
-        injected=done,
+        injected=fault.done,
         unit="wipes",
-        recovery_s=ended - last,
+        recovery_s=ended - fault.last,
         wall_s=ended - began,
         notes={"died": crew.deaths},
     )

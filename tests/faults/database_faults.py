@@ -4,31 +4,28 @@ import time
 
 from tests import servers
 from tests.faults import arena as arenas
-from tests.faults.arena import Arena, Row
+from tests.faults.arena import Arena, Repeated, Row
 from tests.faults.tcp_proxy import Proxy
 
 
 def restarts(arena: Arena, server: servers.Postgres, *, times: int, every: float, seconds: float) -> Row:
     """T7: the server is killed again and again, and away for up to two seconds each time."""
-    began = last = time.monotonic()
-    done = 0
+    began = time.monotonic()
+
+    def restart(_number: int) -> None:
+        server.kill()
+        time.sleep(arena.random.uniform(0, 2))
+        server.start()
+
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
-
-        def tick() -> None:
-            nonlocal done, last
-            if done < times and time.monotonic() - last > arena.random.uniform(0.5, 1.5) * every:
-                server.kill()
-                time.sleep(arena.random.uniform(0, 2))
-                server.start()
-                done, last = done + 1, time.monotonic()
-
-        arena.finish([crew, schedulers], seconds, tick)
+        fault = Repeated(restart, times, arena.about(every))
+        arena.finish([crew, schedulers], seconds, fault)
         ended = time.monotonic()
     return arena.row(
         "T7 PostgreSQL killed and restarted",
-        injected=done,
+        injected=fault.done,
         unit="restarts",
-        recovery_s=ended - last,
+        recovery_s=ended - fault.last,
         wall_s=ended - began,
         notes={"died": crew.deaths + schedulers.deaths},
     )

@@ -5,7 +5,7 @@ import time
 
 from tests.faults import arena as arenas
 from tests.faults import processes
-from tests.faults.arena import Arena, Crew, Row, noted
+from tests.faults.arena import Arena, Crew, Repeated, Row, noted
 from tests.faults.crash_points import SCHEDULER_POINTS, WORKER_POINTS
 from tests.faults.processes import Part
 
@@ -41,24 +41,17 @@ def crash_points(arena: Arena, *, points: int, times: int, seconds: float) -> Ro
 
 def random_kills(arena: Arena, *, kills: int, every: float, seconds: float) -> Row:
     """T2: a worker, chosen at random, is killed every so often."""
-    began = last = time.monotonic()
-    done = 0
+    began = time.monotonic()
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
-
-        def tick() -> None:
-            nonlocal done, last
-            if done < kills and time.monotonic() - last > arena.random.uniform(0.5, 1.5) * every:
-                crew.kill(arena.random.choice(crew.parts))
-                done, last = done + 1, time.monotonic()
-
-        arena.finish([crew, schedulers], seconds, tick)
+        fault = Repeated(lambda _: crew.kill(arena.random.choice(crew.parts)), kills, arena.about(every))
+        arena.finish([crew, schedulers], seconds, fault)
         ended = time.monotonic()
     return arena.row(
         "T2 SIGKILL of workers at random",
-        injected=done,
+        injected=fault.done,
         unit="kills",
-        kills=done,
-        recovery_s=ended - last,
+        kills=fault.done,
+        recovery_s=ended - fault.last,
         wall_s=ended - began,
     )
 
@@ -134,15 +127,11 @@ def zombie_workers(arena: Arena, *, stops: int, seconds: float) -> Row:
 
 def drains(arena: Arena, *, drains: int, every: float, seconds: float) -> Row:
     """T17: workers are told to stop, once or twice or by SIGQUIT, in the middle of jobs long and short."""
-    began = last = time.monotonic()
-    done = 0
+    began = time.monotonic()
     slow: list[float] = []
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
 
-        def tick() -> None:
-            nonlocal done, last
-            if done >= drains or time.monotonic() - last < every:
-                return
+        def drain(_number: int) -> None:
             part = arena.random.choice(crew.parts)
             how = arena.random.choice(("once", "twice", "quit"))
             asked = time.monotonic()
@@ -153,12 +142,12 @@ def drains(arena: Arena, *, drains: int, every: float, seconds: float) -> Row:
             if part.wait(arena.place.haste.drain + 5) is None:
                 slow.append(time.monotonic() - asked)
                 part.kill()
-            done, last = done + 1, time.monotonic()
 
-        arena.finish([crew, schedulers], seconds, tick)
+        fault = Repeated(drain, drains, lambda: every)
+        arena.finish([crew, schedulers], seconds, fault)
     return arena.row(
         "T17 drains (SIGTERM, twice, SIGQUIT)",
-        injected=done,
+        injected=fault.done,
         unit="signals",
         wall_s=time.monotonic() - began,
         notes={
