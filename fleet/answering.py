@@ -33,7 +33,7 @@ def sessions_of(dest: str | None, *, read_only: bool = True) -> sessionmaker[Ses
         UsageError: there is none.
         FleetError: it does not answer, or has another schema.
     """
-    engine = connect.open_database(_database_url(dest), create=False)
+    engine = connect.open_database(database_url(dest), create=False)
     return connect.sessions_of(engine, read_only=read_only)
 
 
@@ -71,7 +71,7 @@ def actor() -> Actor:
     return Actor(f"{user}@{socket.gethostname()}", "command")
 
 
-def _database_url(dest: str | None) -> str:
+def database_url(dest: str | None) -> str:
     settings = load_settings()
     if dest is not None:
         return _embedded_url(places.state_dir(connect.open_store(dest, settings), settings))

@@ -11,7 +11,7 @@ from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
 from fleet import browse, clean, connect, diagnose, operate, schedules
-from fleet.answering import AsJson, Dest, answer, given_database, print_json, sessions_of
+from fleet.answering import AsJson, Dest, answer, database_url, given_database, print_json, sessions_of
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
 from fleet.errors import FleetError
@@ -156,6 +156,22 @@ def up(workers: Annotated[int | None, typer.Option(min=1, help="Conversions at o
 
     _log_to_stderr()
     run_up(load_settings(workers=workers))
+
+
+@app.command()
+def dashboard(
+    dest: Dest = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: FLEET_DASHBOARD_HOST.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: FLEET_DASHBOARD_PORT.")] = None,
+) -> None:
+    """Serve the web pages and the API until told to stop."""
+    from fleet import web
+
+    _log_to_stderr()
+    settings = load_settings(dashboard_host=host, dashboard_port=port)
+    web.run(settings, database_url(dest), settings.dashboard)
 
 
 @app.command()

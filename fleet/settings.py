@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dashboard.config import Config
 from fleet.errors import UsageError
 from workers import inbox, machine
 from workers.slots import Device
@@ -94,6 +95,10 @@ class Settings(BaseSettings):
         default=10, gt=0, description="how often a scheduler looks whether the time of a schedule has come"
     )
 
+    dashboard_host: str = Field(default="127.0.0.1", description="address that the dashboard listens on")
+    dashboard_port: int = Field(default=8080, ge=0, le=65535)
+    dashboard_root_path: str = Field(default="", description="path under which a proxy shows it, as /fleet")
+
     webhook_url: SecretStr | None = Field(
         default=None, description="where notifications go as signed JSON (docs/fleet.md)"
     )
@@ -114,6 +119,11 @@ class Settings(BaseSettings):
         default=None, gt=0, description="logs of attempts older than this go; unset: with their attempts"
     )
     retention_seconds: float = Field(default=3600, gt=0, description="how often old rows are looked for")
+
+    @property
+    def dashboard(self) -> Config:
+        """What the dashboard is told."""
+        return Config(host=self.dashboard_host, port=self.dashboard_port, root_path=self.dashboard_root_path)
 
     @property
     def hard_limit_seconds(self) -> float:

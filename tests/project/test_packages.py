@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICE = ("benchmarks", "db", "fleet", "samples", "scheduler", "storage", "workers")
+SERVICE = ("benchmarks", "dashboard", "db", "fleet", "samples", "scheduler", "storage", "workers")
 
 
 @pytest.mark.parametrize("name", [*SERVICE, "keras2torch"])

@@ -1,0 +1,23 @@
+"""The application: routers, errors, and nothing that knows where the database is."""
+
+from fastapi import FastAPI
+
+from dashboard import health, problems
+from dashboard.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """An ASGI application that answers with `services`."""
+    app = FastAPI(
+        title="keras2torch fleet",
+        version=services.version,
+        root_path=services.config.root_path,
+        openapi_url="/api/v1/openapi.json",
+        # Swagger's pages load scripts from elsewhere; the pages of this application say where the document is.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    problems.install(app)
+    app.include_router(health.router)
+    return app

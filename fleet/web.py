@@ -1,0 +1,35 @@
+"""The dashboard as a process: the application with the database and stores of this installation."""
+
+import uvicorn
+from fastapi import FastAPI
+
+import keras2torch
+from dashboard.app import create_app
+from dashboard.config import Config
+from dashboard.services import Services
+from fleet import connect
+from fleet.settings import Settings
+
+
+def application(settings: Settings, database_url: str, config: Config) -> FastAPI:
+    """The ASGI application.
+
+    Raises:
+        FleetError: the database does not answer, or has another schema.
+    """
+    engine = connect.open_database(database_url, create=False)
+    return create_app(
+        Services(
+            reads=connect.sessions_of(engine, read_only=True),
+            writes=connect.sessions_of(engine),
+            open_store=connect.store_opener(settings),
+            version=keras2torch.__version__,
+            config=config,
+        )
+    )
+
+
+def run(settings: Settings, database_url: str, config: Config) -> None:
+    """Serve until told to stop."""
+    app = application(settings, database_url, config)
+    uvicorn.run(app, host=config.host, port=config.port, log_config=None, server_header=False)
