@@ -45,7 +45,7 @@ class Bottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        x = shortcut + x
+        x += shortcut
         return F.relu(x, inplace=True)
 
 

@@ -202,11 +202,11 @@ def _check(definition: ast.ClassDef | ast.FunctionDef, known: Collection[str], *
     }
     bases = definition.bases if isinstance(definition, ast.ClassDef) else []
     known_by_place = freezing | {id(base) for base in bases if ast.unparse(base) == HUB_MIXIN}
-    series = set() if in_part else {*_series(definition), *_loops(definition)}
+    special = set() if in_part else {*_series(definition), *_loops(definition), *_sums(definition)}
     for node in ast.walk(definition):
         if id(node) in known_by_place:
             continue
-        if (not isinstance(node, kinds) and node not in series) or not all(map(_is_plain, _names(node))):
+        if (not isinstance(node, kinds) and node not in special) or not all(map(_is_plain, _names(node))):
             raise _forbidden(node)
         if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call) and not _is_text(node):
             raise _forbidden(node)
@@ -242,6 +242,14 @@ def _loops(definition: ast.ClassDef | ast.FunctionDef) -> Iterator[ast.For]:
                     orelse=[],
                 ) if name == called and all(_appends(each) for each in more):
                     yield node
+
+
+def _sums(definition: ast.AST) -> Iterator[ast.AugAssign]:
+    """Each `x += y` of two variables."""
+    for node in ast.walk(definition):
+        match node:
+            case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=ast.Name()):
+                yield node
 
 
 def _appends(node: ast.stmt) -> bool:

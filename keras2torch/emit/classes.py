@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keras2torch.emit.code import Value
 from keras2torch.emit.forward import write_body
 from keras2torch.emit.names import numbered
+from keras2torch.emit.sums import overwritable
 from keras2torch.emit.wishes import STATES
 from keras2torch.emit.wrap import WIDTH, wrapped
 from keras2torch.graph.model import Shape
@@ -61,6 +62,7 @@ def write_class(
         parameters=names,
         plain=block.flat,
         named_outputs=whole or bool(block.nested),
+        overwritable=overwritable(block.lines, block.outputs),
     )
     parameters = ", ".join(f"{parameter}: torch.Tensor" for parameter in body.parameters)
     returns = _returned(len(block.outputs))

@@ -6,7 +6,7 @@ A chain lives in one variable; a new one is taken only while the old is still ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras2torch.emit.code import Loop, Statement, Value, render, values_in
@@ -49,12 +49,14 @@ def write_body(
     parameters: Sequence[str] | None = None,
     plain: bool = False,
     named_outputs: bool = False,
+    overwritable: Collection[int] = (),
 ) -> Body:
     """Name every value and render the statements; `reserved` are names of the file that a variable would hide.
 
     `parameters`: names for the inputs, which are then variables like others; without, each has the name of its layer
     and keeps it, but a single one that nobody named is `x`, or `inputs` if several statements read it. What is needed
     much later than at first is a `skip`. `named_outputs`: whether each of several outputs has the name of its layer.
+    `overwritable`: values, by their ids, that the sum which reads them may overwrite if it goes on under their name.
     `plain`: nothing of this, only names of layers and variables as they are free.
     """
     scope = Names(reserved | frozenset(VARIABLES) | KEPT_NAMES)
@@ -106,9 +108,24 @@ def write_body(
             in_use.add(name)
             if id(value) in last_read:
                 live.add(id(value))
-        lines.append(Line(f"{statement.pattern.format(*names)} = {text}", statement.value))
+        left = statement.pattern.format(*names)
+        term = _other_term(statement, left, variables, overwritable)
+        lines.append(Line(f"{left} += {term}" if term else f"{left} = {text}", statement.value))
     results = [variables[id(value)] for value in outputs]
     return Body(tuple(given), tuple(lines), ", ".join(results) if len(results) != 1 else results[0])
+
+
+def _other_term(
+    statement: Statement, name: str, variables: Mapping[int, str], overwritable: Collection[int]
+) -> str | None:
+    """What is added to the variable `name`, where the statement is a sum that may overwrite it."""
+    match statement.code.parts:
+        case (Value() as one, " + ", Value() as other):
+            for kept, added in ((one, other), (other, one)):
+                if id(kept) in overwritable and variables[id(kept)] == name:
+                    term = variables[id(added)]
+                    return term if term.isidentifier() else None
+    return None
 
 
 def _bound_by(statement: Statement) -> tuple[Value, ...]:

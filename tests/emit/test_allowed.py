@@ -76,6 +76,8 @@ def test_what_rules_write_passes() -> None:
         "assert x",
         "raise ValueError",
         "x += 1",
+        "x -= x",
+        "self.weight += x",
         "1 + 1",
         "x",
         "def inner(): pass",

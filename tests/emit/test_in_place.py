@@ -74,6 +74,29 @@ def test_only_what_nothing_else_reads_is_overwritten(
         assert "y = F.relu(x)" in lines
 
 
+EMPTY: dict[str, Any] = {}
+POOL, SUM = ("MaxPooling2D", EMPTY), ("Add", {"on": ["image", "p"]})
+NARROW = ("Conv2D", {**CONV, "filters": 1, "padding": "same"})
+
+
+@pytest.mark.parametrize(
+    ("steps", "also", "sum_"),
+    [
+        ([NORM, SUM, POOL], None, "x += image"),
+        ([NORM, SUM], None, "x = image + x"),  # the last line, which a block returns
+        ([NORM, SUM, POOL], "p", "y = image + x"),  # an output too
+        ([NORM, ("Add", {"on": ["p", "p"]}), POOL], None, "x = x + x"),
+        ([NARROW, SUM, POOL], None, "x = image + x"),  # broadcast
+        ([("MaxPooling2D", {"pool_size": 1}), SUM, POOL], None, "x = image + x"),  # may be a view
+        ([RELU, SUM, POOL], None, "x = image + x"),  # needed to go backward
+    ],
+)
+def test_a_sum_overwrites_only_what_nothing_else_reads(
+    steps: list[tuple[str, dict[str, Any]]], also: str | None, sum_: str
+) -> None:
+    assert sum_ in body_of(*steps, also=also)
+
+
 PAD = ("ZeroPadding2D", {"padding": 1})
 
 
