@@ -1,7 +1,7 @@
 """What a million jobs cost in the database: `python -m benchmarks.jobs [--jobs 1000000] [--database-url URL] [--page]`.
 
 Without a URL a PostgreSQL of its own is started (from a wheel, fsync off, as in the tests). Every figure is of the
-very functions that the fleet runs, called in its transactions: a plan of 5,000 objects a commit, one page of
+very functions that the fleet runs, called in its transactions: a plan of 1,000 objects a commit, one page of
 `fleet jobs`, `fleet retry`. `--page` writes the table into docs/performance.md. Ends with 1 if a limit is not kept.
 """
 
@@ -34,7 +34,7 @@ from db.states import JobState
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured by benchmarks.jobs -->", "<!-- end of jobs -->"
-_AT_ONCE = 5000
+_AT_ONCE = 1000
 _PAGES = 200
 _PAGE_ROWS = 50
 _T = TypeVar("_T")

@@ -5,24 +5,21 @@ Everything here may be repeated, by anyone, at any time: what is known already s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVarTuple
+from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, insert, literal, select, true, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db import identity
 from db.clock import now
 from db.errors import UnknownBatch
-from db.models import Base, Batch, BatchJob, Event, Job, Recipe, Source
-from db.queries import listing, outbox, reports
-from db.queries.insert_new import insert_new, insert_unless_there
+from db.models import Batch, BatchJob, Event, Job, Recipe, Source
+from db.queries import outbox, reports
+from db.queries.insert_new import insert_new
 from db.queries.listing import Found
+from db.queries.plan_chunk import plan_chunk
 from db.queries.predicates import chunks, is_recipe
 from db.states import TERMINAL, BatchState, JobState
-
-_Columns = TypeVarTuple("_Columns")
-#: A queued job of an older version is refused by today's workers ("plan it again").
-_TO_NOTHING = (JobState.FAILED, JobState.QUARANTINED, JobState.QUEUED, JobState.HELD)
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def plan(
     new = 0
     for chunk in chunks(found, 5000):
         row = {"state": state, "queue": queue, "priority": priority}
-        new += _plan_chunk(session, batch_id, batch, chunk, row, only_needed=only_needed)
+        new += plan_chunk(session, batch_id, batch, chunk, row, only_needed=only_needed)
     if listed_to is None and found:
         listed_to = found[-1].key
     if listed_to is not None:
@@ -209,80 +206,3 @@ def _told(session: Session, batch_id: int) -> dict[str, Any]:
         "jobs": {state.value: count for state, count in states.items()},
         "jobs_new": batch.jobs_new,
     }
-
-
-def _plan_chunk(
-    session: Session,
-    batch_id: int,
-    batch: Any,
-    chunk: Sequence[Found],
-    row: Mapping[str, Any],
-    *,
-    only_needed: bool,
-) -> int:
-    listed = listing.as_table(session, chunk)
-    # Looked up row by row, not joined: without fresh statistics, PostgreSQL would join by reading
-    # every source of the store for every chunk.
-    source_id = (
-        select(Source.id)
-        .where(
-            Source.store_url == batch.source_url,
-            Source.key == listed.c.key,
-            Source.version == listed.c.version,
-        )
-        .correlate(listed)
-        .scalar_subquery()
-    )
-    job_id = (
-        select(Job.id).where(Job.source_id == source_id, Job.recipe_id == batch.recipe_id).scalar_subquery()
-    )
-    if not only_needed:
-        known = session.scalars(select(job_id).select_from(listed)).all()
-        if None not in known:
-            # Nothing is new, as on most nights: one look at what is there, not three at what may be missing.
-            there = listing.numbers(session, known)
-            rows = select(literal(batch_id), there.c.number)
-            _insert_from(session, BatchJob, ["batch_id", "job_id"], rows)
-            return 0
-    _insert_from(
-        session,
-        Source,
-        ["store_url", *listing.COLUMNS],
-        select(literal(batch.source_url), *listed.columns).select_from(listed),
-    )
-    wanted = ~_dealt_with(batch, source_id) if only_needed else true()
-    fields: dict[str, Any] = {"recipe_id": batch.recipe_id, **row}
-    values = [literal(value, getattr(Job, name).type) for name, value in fields.items()]
-    created = _insert_from(
-        session, Job, ["source_id", *fields], select(source_id, *values).select_from(listed).where(wanted)
-    )
-    _insert_from(
-        session,
-        BatchJob,
-        ["batch_id", "job_id"],
-        select(literal(batch_id), job_id).select_from(listed).where(wanted),
-    )
-    return created
-
-
-def _dealt_with(batch: Any, source_id: ScalarSelect[int]) -> ColumnElement[bool]:
-    """Whether another version's job for the same source and destination has come, or may yet come, to anything."""
-    return (
-        select(Job.id)
-        .join(Recipe, Recipe.id == Job.recipe_id)
-        .where(
-            Job.source_id == source_id,
-            Job.recipe_id != batch.recipe_id,
-            Job.state.not_in(_TO_NOTHING),
-            Recipe.dest_url == batch.dest_url,
-            Recipe.options_key == batch.options_key,
-        )
-        .exists()
-    )
-
-
-def _insert_from(session: Session, table: type[Base], columns: list[str], rows: Select[*_Columns]) -> int:
-    """Inserts those of the selected rows that are not there yet; returns how many."""
-    # SQLite takes `SELECT .. ON CONFLICT` for the beginning of a join unless a WHERE stands between.
-    statement = insert_unless_there(session, table).from_select(columns, rows.where(true()))
-    return session.connection().execute(statement, execution_options={"preserve_rowcount": True}).rowcount

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import JSON, BigInteger, FromClause, Text, bindparam, cast, column, func, select, type_coerce
+from sqlalchemy import JSON, BigInteger, FromClause, Text, bindparam, column, func, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
@@ -42,14 +42,20 @@ COLUMNS: dict[str, TypeEngine[Any]] = {
 """Of the table, and those of the same name in `Source`."""
 
 
+def distinct(found: Sequence[Found]) -> list[Found]:
+    """The objects of a listing, each once: a store may repeat a page."""
+    return list({(item.key, item.etag, item.size, item.version_id): item for item in found}.values())
+
+
 def as_table(session: Session, found: Sequence[Found]) -> FromClause:
     """Something to select `COLUMNS` from, one row per object."""
     on_postgresql = session.get_bind().dialect.name == "postgresql"
     zone = "+00" if on_postgresql else ""
+    version = identity.source_version
     rows = [
         {
             "key": item.key,
-            "version": identity.source_version(item.etag, item.size, item.version_id),
+            "version": version(item.etag, item.size, item.version_id),
             "size": item.size,
             "etag": item.etag,
             "version_id": item.version_id,
@@ -76,15 +82,6 @@ def as_table(session: Session, found: Sequence[Found]) -> FromClause:
         .select_from(each)
         .subquery("listed")
     )
-
-
-def numbers(session: Session, found: Sequence[int]) -> FromClause:
-    """A table of these numbers in its column `number`, which are sent as one JSON parameter, too."""
-    payload = bindparam("numbers", list(found), JSON())
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    each = func.json_array_elements_text(payload) if on_postgresql else func.json_each(payload)
-    value = each.table_valued("value", name="item").c.value
-    return select(cast(value, BigInteger()).label("number")).subquery("numbers")
 
 
 def _text(moment: datetime | None, zone: str) -> str | None:

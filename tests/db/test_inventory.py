@@ -58,6 +58,13 @@ def test_more_than_one_statement_can_hold(sessions: sessionmaker[Session]) -> No
     assert (batch.jobs_new, batch.listed_after) == (12_000, "11999.h5")
 
 
+def test_an_object_listed_twice_at_once_is_one(sessions: sessionmaker[Session]) -> None:
+    twice = [zoo.Listed("a.h5"), zoo.Listed("a.h5"), zoo.Listed("b.h5")]
+    assert plan(sessions, open_batch(sessions), twice[1:]).new == 2
+    assert plan(sessions, open_batch(sessions), [*twice, zoo.Listed("c.h5")]).new == 1
+    assert (count(sessions, Source), count(sessions, Job), count(sessions, BatchJob)) == (3, 3, 5)
+
+
 def test_nothing_found_is_a_plan_too(sessions: sessionmaker[Session]) -> None:
     assert plan(sessions, open_batch(sessions), []) == inventory.Planned(new=0, known=0)
 
