@@ -50,7 +50,6 @@ def distinct(found: Sequence[Found]) -> list[Found]:
 def as_table(session: Session, found: Sequence[Found]) -> FromClause:
     """Something to select `COLUMNS` from, one row per object."""
     on_postgresql = session.get_bind().dialect.name == "postgresql"
-    zone = "+00" if on_postgresql else ""
     version = identity.source_version
     rows = [
         {
@@ -59,7 +58,7 @@ def as_table(session: Session, found: Sequence[Found]) -> FromClause:
             "size": item.size,
             "etag": item.etag,
             "version_id": item.version_id,
-            "last_modified": _text(item.last_modified, zone),
+            "last_modified": _text(item.last_modified, with_zone=on_postgresql),
         }
         for item in found
     ]
@@ -84,8 +83,8 @@ def as_table(session: Session, found: Sequence[Found]) -> FromClause:
     )
 
 
-def _text(moment: datetime | None, zone: str) -> str | None:
-    """As SQLAlchemy spells a moment for SQLite, where it is stored as this text; then the zone."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds") + zone
+def _text(moment: datetime | None, *, with_zone: bool) -> str | None:
+    """With its zone, for PostgreSQL to read; without, as SQLAlchemy spells it for SQLite, which stores this text."""
+    if moment is None or with_zone:
+        return None if moment is None else moment.isoformat()
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
