@@ -6,7 +6,7 @@ to two of them. So no timestamp in a decision ever comes from Python.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, bindparam
+from sqlalchemy import BigInteger, ColumnElement, Float, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -37,6 +37,31 @@ def _on_sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
     (seconds,) = element.clauses
     offset = compiler.process(seconds, **kw)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {offset}))"
+
+
+class _Epoch(GenericFunction[Any]):
+    """Whole seconds since 1970 of a moment."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "epoch"
+
+
+@compiles(_Epoch, "postgresql")
+def _epoch_on_postgresql(element: _Epoch, compiler: SQLCompiler, **kw: Any) -> str:
+    (moment,) = element.clauses
+    return f"CAST(floor(extract(epoch FROM {compiler.process(moment, **kw)})) AS bigint)"
+
+
+@compiles(_Epoch, "sqlite")
+def _epoch_on_sqlite(element: _Epoch, compiler: SQLCompiler, **kw: Any) -> str:
+    (moment,) = element.clauses
+    return f"CAST(strftime('%s', {compiler.process(moment, **kw)}) AS INTEGER)"
+
+
+def epoch(moment: Any) -> ColumnElement[int]:
+    """SQL expression: the whole seconds of `moment` since 1970."""
+    return _Epoch(moment)
 
 
 def now(plus_seconds: float = 0.0) -> ColumnElement[Any]:

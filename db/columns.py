@@ -95,5 +95,6 @@ TYPES: dict[Any, Any] = {
     states.Overlap: _stored_by_value(states.Overlap),
     states.RunOutcome: _stored_by_value(states.RunOutcome),
     states.AttemptOutcome: _stored_by_value(states.AttemptOutcome),
+    states.OperationState: _stored_by_value(states.OperationState),
     states.WorkerState: _stored_by_value(states.WorkerState),
 }

@@ -10,6 +10,11 @@ _MESSAGE_LIMIT = 2000
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|0x[0-9a-fA-F]+|(?:/[^\s/:]+)+|\d+")
 
 
+def normalised(message: str) -> str:
+    """What messages of one cause have in common: quoted names, numbers and paths are `*`."""
+    return _VARIABLE.sub("*", message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """One of the reasons in a refusal; `subject` is what to count by, such as a layer class."""
@@ -37,7 +42,7 @@ class ErrorInfo:
     @property
     def fingerprint(self) -> str:
         """Equal for errors a person would call the same: names, numbers and paths left out."""
-        pattern = _VARIABLE.sub("*", self.stored_message)
+        pattern = normalised(self.stored_message)
         return hashlib.sha256(f"{self.kind}\n{pattern}".encode(errors="replace")).hexdigest()[:16]
 
 

@@ -89,6 +89,17 @@ class WorkerState(StrEnum):
     """Has stopped, or has not been heard of for too long."""
 
 
+class OperationState(StrEnum):
+    """Where an act on many jobs stands."""
+
+    RUNNING = "running"
+    """Some jobs are still to come."""
+    FINISHED = "finished"
+    """All were looked at."""
+    FAILED = "failed"
+    """It cannot go on; what it did stays done."""
+
+
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED})
 """States only an explicit request by a person leaves (see `TRANSITIONS`)."""
 

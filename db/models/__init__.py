@@ -7,9 +7,11 @@ from db.models.base import Base
 from db.models.batch import Batch, BatchJob
 from db.models.event import Event
 from db.models.job import Job, JobReason
+from db.models.operation import Operation
 from db.models.outbox import Outbox
 from db.models.parity import Parity
 from db.models.recipe import Recipe
+from db.models.saved_view import SavedView
 from db.models.schedule import Schedule, ScheduleRun
 from db.models.source import Source
 from db.models.worker import Worker
@@ -25,9 +27,11 @@ __all__ = [
     "Job",
     "JobArtifact",
     "JobReason",
+    "Operation",
     "Outbox",
     "Parity",
     "Recipe",
+    "SavedView",
     "Schedule",
     "ScheduleRun",
     "Source",

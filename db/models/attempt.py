@@ -14,7 +14,7 @@ class Attempt(Base):
     """One try at a job, named by its fence; never updated once `ended_at` is set."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index(None, "ended_at"),)
+    __table_args__ = (Index(None, "ended_at", "outcome"),)
 
     job_id: Mapped[int] = mapped_column(BigId, ForeignKey("job.id"), primary_key=True)
     fence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -40,6 +40,17 @@ class Job(Base):
             unique=True,
         ),
         Index("ix_job_state", "state", "id"),
+        # How long the first in line has waited; what finished last; how often each cause of failure was met.
+        _partial("ix_job_waiting", "run_at", where="state = 'queued'"),
+        _partial("ix_job_finished", "finished_at", "id", where="finished_at IS NOT NULL"),
+        _partial(
+            "ix_job_failure",
+            "error_fingerprint",
+            "state",
+            "finished_at",
+            "id",
+            where="error_fingerprint IS NOT NULL",
+        ),
         # Updates of the hot columns then stay on their page; dead rows are swept early.
         {"postgresql_with": {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02}},
     )
@@ -83,7 +94,7 @@ class JobReason(Base):
     """One reason of several why a job's newest attempt was refused ("which layer blocks most models?")."""
 
     __tablename__ = "job_reason"
-    __table_args__ = (Index(None, "kind", "subject"),)
+    __table_args__ = (Index(None, "kind", "subject"), Index(None, "job_id", "subject"))
 
     job_id: Mapped[int] = mapped_column(BigId, ForeignKey("job.id"), primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -1,6 +1,6 @@
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, ForeignKeyConstraint, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, ForeignKeyConstraint, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.columns import BigId
@@ -11,7 +11,11 @@ class Parity(Base):
     """What one attempt measured between Keras and the emitted module."""
 
     __tablename__ = "parity"
-    __table_args__ = (ForeignKeyConstraint(["job_id", "fence"], ["attempt.job_id", "attempt.fence"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "fence"], ["attempt.job_id", "attempt.fence"]),
+        # A histogram reads this and not the reports.
+        Index(None, "structure_error", "deployment_error"),
+    )
 
     job_id: Mapped[int] = mapped_column(BigId, ForeignKey("job.id"), primary_key=True)
     fence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

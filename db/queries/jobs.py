@@ -1,6 +1,6 @@
 """Which jobs there are and what they do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,35 +65,42 @@ def list_jobs(
     session: Session, wanted: Search | None = None, *, after: int | None = None, limit: int = 100
 ) -> Page:
     """A page of jobs by number, beginning behind job `after`. As fast on the last page as on the first."""
-    query = (
-        select(
-            Job.id,
-            Source.key,
-            Source.size,
-            Recipe.options,
-            Job.state,
-            Job.fence.label("attempts"),
-            Job.worker_id,
-            Job.reused_from,
-            Job.error_kind,
-            Job.error_message,
-            Parity.structure_error,
-            Parity.deployment_error,
-            Job.created_at,
-            Job.started_at,
-            Job.finished_at,
-        )
-        .join(Source, Source.id == Job.source_id)
-        .join(Recipe, Recipe.id == Job.recipe_id)
-        .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence))
-        .where(*matching(wanted or Search()))
-    )
+    query = _ROWS.where(*matching(wanted or Search()))
     if after is not None:
         query = query.where(Job.id > after)
     # One more than asked for tells whether there is a next page.
     rows = session.execute(query.order_by(Job.id).limit(limit + 1)).all()
     jobs = [JobRow(**row._mapping) for row in rows[:limit]]
     return Page(jobs, jobs[-1].id if len(rows) > limit else None)
+
+
+def rows_of(session: Session, job_ids: Sequence[int]) -> list[JobRow]:
+    """These jobs, in no order; those that there are not are left out."""
+    return [JobRow(**row._mapping) for row in session.execute(_ROWS.where(Job.id.in_(job_ids)))]
+
+
+_ROWS = (
+    select(
+        Job.id,
+        Source.key,
+        Source.size,
+        Recipe.options,
+        Job.state,
+        Job.fence.label("attempts"),
+        Job.worker_id,
+        Job.reused_from,
+        Job.error_kind,
+        Job.error_message,
+        Parity.structure_error,
+        Parity.deployment_error,
+        Job.created_at,
+        Job.started_at,
+        Job.finished_at,
+    )
+    .join(Source, Source.id == Job.source_id)
+    .join(Recipe, Recipe.id == Job.recipe_id)
+    .outerjoin(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence))
+)
 
 
 def running(session: Session) -> list[Running]:
