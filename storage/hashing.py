@@ -18,11 +18,15 @@ Reading = Callable[[], AbstractContextManager[None]]
 """Makes the context of one read, so that a failure to read is never taken for a failure to write."""
 
 
-def copy_hashed(source: Readable, target: BinaryIO, *, reading: Reading) -> str:
-    """Copies all of `source` to `target`; returns the hex SHA-256."""
+def copy_hashed(
+    source: Readable, target: BinaryIO, *, reading: Reading, md5: "hashlib._Hash | None" = None
+) -> str:
+    """Copies all of `source` to `target`; returns the hex SHA-256. `md5` is brought up to date too, where given."""
     digest = hashlib.sha256()
     for block in _blocks(source, reading):
         digest.update(block)
+        if md5 is not None:
+            md5.update(block)
         target.write(block)
     return digest.hexdigest()
 

@@ -26,6 +26,8 @@ from storage.url import S3Url
 PAGE_KEYS = 1000
 """Keys asked for at once, which is also the most that S3 gives."""
 _READ_ATTEMPTS = 3
+_MD5_DIGITS = 32
+"""In the ETag of an object that was put in one piece; of one put in parts, it has a dash and more."""
 _Read = TypeVar("_Read")
 _IF_ABSENT = {"IfNoneMatch": "*"}
 # One request copies up to 5 GB within a store; only what is larger needs parts.
@@ -76,18 +78,31 @@ class S3Store:
 
     def fetch(self, key: str, path: Path, *, etag: str | None = None, version_id: str | None = None) -> str:
         wanted = _version(etag, version_id)
-        return self._until_whole(lambda: self._fetched(key, path, wanted))
+        seen: set[str] = set()
+        return self._until_whole(lambda: self._fetched(key, path, wanted, seen))
 
-    def _fetched(self, key: str, path: Path, wanted: Mapping[str, Any]) -> str:
+    def _fetched(self, key: str, path: Path, wanted: Mapping[str, Any], seen: set[str]) -> str:
         answer = self._get(key, **wanted)
         # Not `with answer["Body"]`: that hands out the connection, whose errors are none of boto3's.
+        md5 = hashlib.md5(usedforsecurity=False) if "sha256" not in answer["Metadata"] else None
         with closing(answer["Body"]) as body, replacing(path) as target:
-            sha256 = copy_hashed(body, target, reading=lambda: s3_errors(self.url, key))
+            sha256 = copy_hashed(body, target, reading=lambda: s3_errors(self.url, key), md5=md5)
             if target.tell() != answer["ContentLength"]:
                 raise ObjectDamaged(self.url, key, f"{target.tell()} of {answer['ContentLength']} bytes came")
             stored = answer["Metadata"].get("sha256", sha256)
             if stored != sha256:
                 raise ObjectDamaged(self.url, key, f"SHA-256 is {sha256}, but was {stored} when it was put")
+            # What others put here has no more than an ETag to go by. It is most often the MD5, and where a store
+            # makes something else of it, a second reading that brings the same bytes speaks for them.
+            etag = answer.get("ETag", "").strip('"')
+            if (
+                md5 is not None
+                and len(etag) == _MD5_DIGITS
+                and md5.hexdigest() != etag
+                and sha256 not in seen
+            ):
+                seen.add(sha256)
+                raise ObjectDamaged(self.url, key, f"MD5 is {md5.hexdigest()}, but its ETag is {etag}")
         return sha256
 
     def read_bytes(self, key: str, *, max_bytes: int = 16 << 20) -> bytes:

@@ -90,11 +90,14 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
 
 
 def _claim_and_do(shop: Shop, job_id: int, slot: Slot) -> AttemptOutcome | None:
-    with shop.sessions.begin() as session:
-        claim = queue.claim(session, job_id, shop.worker_id, shop.settings.lease_seconds)
+    claim = _claimed(shop, job_id)
     if claim is None:
         return None
-    with shop.leases.hold(shop.sessions, claim, shop.settings) as lease, ExitStack() as afterwards:
+    with ExitStack() as afterwards:
+        try:
+            lease = afterwards.enter_context(shop.leases.hold(shop.sessions, claim, shop.settings))
+        except LeaseLost:
+            return None
         attempt = _Attempt(shop, claim, lease, slot)
         # Whatever goes wrong in an attempt is an answer about the job, and the table in `verdict` gives it.
         try:
@@ -105,6 +108,33 @@ def _claim_and_do(shop: Shop, job_id: int, slot: Slot) -> AttemptOutcome | None:
             outcome = attempt.succeed(done)
     log.info("job %d (%s): %s", job_id, one_line(claim.key), outcome or "lease lost")
     return outcome
+
+
+def _claimed(shop: Shop, job_id: int) -> Claim | None:
+    """The job, claimed; None when it is not to be had.
+
+    A COMMIT whose answer is lost may have been heard: then the job is ours, and to leave it would count as a lost
+    attempt, of which a job has three. So the row is asked, for as long as the lease could have lasted.
+    """
+    lease_seconds = shop.settings.lease_seconds
+    claim: Claim | None = None
+    until = time.monotonic() + lease_seconds
+    try:
+        with shop.sessions.begin() as session:
+            claim = queue.claim(session, job_id, shop.worker_id, lease_seconds)
+    except verdict.DATABASE_DOWN:
+        if claim is None:
+            raise
+    else:
+        return claim
+    while time.monotonic() < until and not shop.leases.draining:
+        try:
+            with shop.sessions.begin() as session:
+                return claim if queue.confirm(session, claim, shop.worker_id, lease_seconds) else None
+        except verdict.DATABASE_DOWN as error:
+            log.warning("job %d: claimed or not? %s", job_id, str(error).splitlines()[0])
+            time.sleep(_RECORD_RETRY_SECONDS)
+    return None
 
 
 class _Attempt:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from db.errors import LeaseLost
 from db.queries.queue import Claim
 from workers.lease import Lease, Stop
 from workers.pace import Pace
@@ -19,6 +20,8 @@ class Leases:
     def __init__(self) -> None:
         self._held: dict[Lease, float] = {}
         """When each is likely to end, by the monotonic clock; at once where nobody can say."""
+        self._claims: set[tuple[int, int]] = set()
+        """Job and fence of each."""
         self._pace = Pace()
         self._lock = threading.Lock()
         self._draining = False
@@ -33,7 +36,18 @@ class Leases:
     def hold(
         self, sessions: sessionmaker[Session], claim: Claim, settings: WorkerSettings
     ) -> Iterator[Lease]:
-        """Keep the claim's lease alive while the context is open."""
+        """Keep the claim's lease alive while the context is open.
+
+        Raises:
+            LeaseLost: another thread here has this very claim. That can be where the answer to a COMMIT was lost: it
+                was rolled back, and a second message made the same claim anew.
+        """
+        this = (claim.job_id, claim.fence)
+        with self._lock:
+            taken = this in self._claims
+            self._claims.add(this)
+        if taken:
+            raise LeaseLost(claim.job_id, claim.fence)
         lease = Lease(
             sessions,
             claim.job_id,
@@ -54,6 +68,7 @@ class Leases:
             finally:
                 with self._lock:
                     del self._held[lease]
+                    self._claims.discard(this)
 
     def drain(self, grace_seconds: float) -> None:
         """Begin no job from now on, and let go of what runs: see below.

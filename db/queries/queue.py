@@ -107,6 +107,18 @@ def claim(session: Session, job_id: int, worker_id: str, lease_seconds: float) -
     return Claim(job_id=job_id, **row._mapping)
 
 
+def confirm(session: Session, claim: Claim, worker_id: str, lease_seconds: float) -> bool:
+    """Whether this worker has this claim, whose COMMIT nobody answered; extends its lease if so."""
+    held = session.execute(
+        update(Job)
+        .where(*held_by(claim.job_id, claim.fence), Job.worker_id == worker_id)
+        .values(lease_until=now(lease_seconds))
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return held.one_or_none() is not None
+
+
 def heartbeat(
     session: Session,
     job_id: int,

@@ -118,13 +118,13 @@ class Arena:
         self.expected = expected
         self.engine: Engine = db_session.make_engine(place.database_url)
         self.sessions: sessionmaker[Session] = db_session.session_factory(self.engine)
-        settings = StoreSettings(s3_endpoint_url=place.s3_endpoint, s3_region="us-east-1")
-        self.source: ObjectStore = open_store(source_url, settings)
-        self.dest: ObjectStore = open_store(dest_url, settings)
+        self.source: ObjectStore = open_store(source_url, _settings(place))
+        self.dest: ObjectStore = open_store(dest_url, _settings(place))
         self.requeued = 0
 
     def plan(self) -> None:
-        """List the source as the fleet does."""
+        """List the source as the fleet does, through whatever stands before it by now."""
+        source = open_store(self.source.url, _settings(self.place))
         with self.sessions.begin() as session:
             batch_id = inventory.create_batch(
                 session,
@@ -133,7 +133,7 @@ class Arena:
                 converter_version=keras2torch.__version__,
                 options={},
             )
-        for _ in plan(self.sessions, self.source, batch_id):
+        for _ in plan(self.sessions, source, batch_id):
             continue
 
     def about(self, seconds: float) -> Callable[[], float]:
@@ -200,6 +200,10 @@ class Arena:
             requeued=self.requeued,
             **figures,
         )
+
+
+def _settings(place: Place) -> StoreSettings:
+    return StoreSettings(s3_endpoint_url=place.s3_endpoint, s3_region="us-east-1")
 
 
 @contextlib.contextmanager

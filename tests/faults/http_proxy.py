@@ -1,22 +1,28 @@
 """A proxy for an S3 endpoint that answers some requests as a busy, dying or lying server would."""
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BUSY, BROKEN, CONFLICT, SILENT, SHORT = "busy", "broken", "conflict", "silent", "short"
-SHARES = {BUSY: 0.15, BROKEN: 0.08, SILENT: 0.04, SHORT: 0.05, CONFLICT: 0.03}
+BUSY, BROKEN, CONFLICT, SILENT, SHORT, FLIPPED = "busy", "broken", "conflict", "silent", "short", "flipped"
+SHARES = {BUSY: 0.15, BROKEN: 0.08, SILENT: 0.04, SHORT: 0.05, CONFLICT: 0.03, FLIPPED: 0.02}
 """How often: 503 before the request is passed on; 500 after it was, so that nobody knows; no answer after it was; half
-of a body that was announced whole; 409 to a conditional write."""
+of a body that was announced whole; 409 to a conditional write; one bit of a body another one, either way."""
+DIGEST = "digest"
 _ANSWERS = {
     BUSY: (503, "SlowDown", "Please reduce your request rate."),
     BROKEN: (500, "InternalError", "We encountered an internal error. Please try again."),
+    DIGEST: (400, "BadDigest", "The Content-MD5 you specified did not match what we received."),
     CONFLICT: (409, "ConditionalRequestConflict", "A conflicting conditional operation is in progress."),
 }
+_CONTENTS = re.compile(rb"(<Contents>.*</Contents>)", re.DOTALL)
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -27,6 +33,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = self.server.choose(self.command, conditional="If-None-Match" in self.headers)
+        if fault == FLIPPED and self.command == "PUT" and body:
+            body = self.server.flip(body)
+            # Every store compares what arrives with this header; the one behind this proxy does not.
+            if "Content-MD5" in self.headers and self.headers["Content-MD5"] != _md5(body):
+                self._refuse(DIGEST)
+                return
         if fault in {BUSY, CONFLICT}:
             self._refuse(fault)
             return
@@ -47,6 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in _HOP:
                 self.send_header(name, value)
+        if self.command == "GET" and "list-type=" in self.path and self.server.repeating:
+            self.server.note("repeated")
+            content = _CONTENTS.sub(rb"\1\1", content)
+        elif fault == FLIPPED and self.command == "GET" and content:
+            content = self.server.flip(content)
         announced = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
         self.send_header("Content-Length", announced or "0")
         self.end_headers()
@@ -83,6 +100,8 @@ class FaultyProxy(ThreadingHTTPServer):
         self.upstream = upstream
         self.faults: Counter[str] = Counter()
         self.requests = 0
+        self.repeating = False
+        """Whether whatever is listed is listed twice."""
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -101,11 +120,18 @@ class FaultyProxy(ThreadingHTTPServer):
                     fault == SHORT and command != "GET"
                 ):
                     return None
-                if fault != SHORT:
+                if fault not in {SHORT, FLIPPED}:
                     self.note(fault)
                 return fault
             drawn -= share
         return None
+
+    def flip(self, content: bytes) -> bytes:
+        """`content` with one bit another one."""
+        self.note(FLIPPED)
+        with self._lock:
+            place, bit = self._random.randrange(len(content)), 1 << self._random.randrange(8)
+        return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
 
     def note(self, fault: str) -> None:
         """Count one that really happened."""
@@ -114,6 +140,10 @@ class FaultyProxy(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is none of the proxy's trouble."""
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 # Imported here, so that the server has them and no child spends a second on it.
+import botocore.retryhandler
 import celery.platforms
 import celery.worker.request
 import kombu.transport.redis
@@ -56,6 +57,8 @@ class Haste:
     resend: float = 2.0
     backoff: float = 0.1
     drain: float = 1.0
+    s3_pause: float = 0.05
+    """What boto3's pauses between tries are multiplied with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +233,10 @@ def _begin(place: Place) -> None:
     warnings.filterwarnings("ignore", category=celery.platforms.SecurityWarning)
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(process)d %(message)s", level=logging.WARNING
+    )
+    pause = botocore.retryhandler.delay_exponential
+    botocore.retryhandler.delay_exponential = lambda *given, **named: (
+        place.haste.s3_pause * pause(*given, **named)
     )
     backoff = place.haste.backoff
     db_session._POSTGRESQL["options"] = f"-c idle_in_transaction_session_timeout={place.haste.lease / 2}s"

@@ -124,6 +124,7 @@ def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
             seed,
             buckets=(f"s3://{source}", f"s3://{dest}"),
             s3_endpoint=on.s3.endpoint,
+            slots=3,
             haste=Haste(lease=10, heartbeat=1),
         ) as arena,
     ):
@@ -199,7 +200,7 @@ SCENARIOS = (
         name="T9",
         run=lying_store,
         quick=Size(jobs=8, times=1, seconds=120),
-        full=Size(jobs=1000, times=1, seconds=600),
+        full=Size(jobs=600, times=1, seconds=300),
     ),
     Scenario(
         name="T15",

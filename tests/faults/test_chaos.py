@@ -64,6 +64,8 @@ def test_a_store_that_fails_a_third_of_all_requests_loses_and_harms_nothing(
 ) -> None:
     row = run(on, tmp_path, "T9")
     assert row.injected > 20
+    assert row.notes["kinds"]["flipped"] > 0
+    assert row.notes["kinds"]["repeated"] > 0
     assert row.notes["died"] == 0
 
 

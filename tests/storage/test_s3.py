@@ -386,3 +386,37 @@ def test_an_object_that_is_cut_short_is_asked_for_again(
                 read(store)
             assert list(tmp_path.iterdir()) == []
     assert asked == 3
+
+
+def test_a_bit_that_flips_on_the_way_of_a_stranger_s_object_is_noticed(tmp_path: Path) -> None:
+    content = b"somebody else put this here"
+    flipped = bytes([content[0] ^ 1]) + content[1:]
+    etag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+    asked: list[str] = []
+
+    def answer(request: _Crooked, _: bytes) -> None:
+        asked.append(request.path)
+        request.reply(200, flipped if len(asked) == 1 else content, ETag=etag)
+
+    with crooked(answer) as store:
+        assert store.fetch("key", tmp_path / "f") == hashlib.sha256(content).hexdigest()
+    assert (tmp_path / "f").read_bytes() == content
+    assert len(asked) == 2
+
+
+def test_an_etag_that_is_no_md5_is_not_held_against_an_object(tmp_path: Path) -> None:
+    """As of objects that a store encrypts: the same bytes twice are the object's."""
+    with crooked(lambda request, _: request.reply(200, b"x", ETag=f'"{"0" * 32}"')) as store:
+        assert store.fetch("key", tmp_path / "f") == hashlib.sha256(b"x").hexdigest()
+
+
+def test_an_object_that_comes_otherwise_each_time_is_damaged(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: _Crooked, _: bytes) -> None:
+        asked.append(request.path)
+        request.reply(200, str(len(asked)).encode(), ETag=f'"{"0" * 32}"')
+
+    with crooked(answer) as store, pytest.raises(ObjectDamaged, match="its ETag is 000"):
+        store.fetch("key", tmp_path / "f")
+    assert not (tmp_path / "f").exists()

@@ -5,13 +5,16 @@ import importlib.util
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
 
 from db.models import Job
 from db.queries import control, queue
@@ -164,6 +167,56 @@ def test_a_result_whose_commit_was_lost_is_adopted(workshop: Make) -> None:
     assert "convert" not in (adopted.attempts[1].stage_seconds or {})
     assert adopted.parity[1].passed
     assert len(list((shop.dest / "results").iterdir())) == 1
+
+
+def test_a_claim_whose_commit_was_not_answered_is_worked_on_and_counts_nothing(workshop: Make) -> None:
+    shop = workshop()
+    models.unsupported(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    with unanswered(shop.sessions, commits=2):
+        assert shop.do(job_id) is AttemptOutcome.FAILED
+    job = detail(shop, job_id)
+    assert (job.lost_count, len(job.attempts)) == (0, 1)
+
+
+def test_a_claim_whose_commit_was_not_heard_is_left_to_whoever_has_it(
+    workshop: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = workshop()
+    models.unsupported(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    ask = queue.confirm
+
+    def ask_late(*asked: Any) -> bool:
+        with shop.sessions.begin() as session:
+            assert queue.claim(session, job_id, "w2", 60) is not None
+        return ask(*asked)
+
+    monkeypatch.setattr(queue, "confirm", ask_late)
+    with unanswered(shop.sessions, commits=2, heard=False):
+        assert shop.do(job_id) is None
+    job = detail(shop, job_id)
+    assert (job.state, [attempt.worker_id for attempt in job.attempts]) == (JobState.RUNNING, ["w2"])
+
+
+@contextmanager
+def unanswered(sessions: sessionmaker[Session], *, commits: int, heard: bool = True) -> Iterator[None]:
+    """A database that vanishes once, as it answers the commit numbered `commits`, or before it has `heard` it."""
+    seen = 0
+
+    def gone(session: Session) -> None:
+        nonlocal seen
+        seen += not session.in_nested_transaction()
+        if seen == commits:
+            seen += 1
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    when = "after_commit" if heard else "before_commit"
+    event.listen(sessions.class_, when, gone)
+    try:
+        yield
+    finally:
+        event.remove(sessions.class_, when, gone)
 
 
 def test_a_damaged_result_is_not_adopted(workshop: Make) -> None:
