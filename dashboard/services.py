@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session, sessionmaker
 
 from dashboard.config import Config
+from dashboard.remembered import Remembered
 from storage import ObjectStore
 
 
@@ -23,6 +24,8 @@ class Services:
     version: str
     """Of the converter."""
     config: Config = field(default_factory=Config)
+    remembered: Remembered = field(default_factory=Remembered)
+    """Counts that are a moment old."""
 
 
 def of(request: Request) -> Services:

@@ -7,13 +7,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
 from dashboard.app import create_app
+from dashboard.config import Config
 from dashboard.services import Services
 from storage import open_store
 
 
 @pytest.fixture
 def services(sessions: sessionmaker[Session]) -> Services:
-    return Services(reads=sessions, writes=sessions, open_store=open_store, version="0.0.0")
+    config = Config(patience=0)  # what a test changes is seen at once
+    return Services(reads=sessions, writes=sessions, open_store=open_store, version="0.0.0", config=config)
 
 
 @pytest.fixture
