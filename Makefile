@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VENDORED := dashboard/static/vendor/.installed
 # PostgreSQL, Valkey and TensorFlow children start once per process, so more processes than this only cost memory.
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: setup demo test soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
 
-setup: $(INSTALLED) ## make .venv and install everything, pinned (the second time: nothing to do)
+setup: $(INSTALLED) $(VENDORED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("keras2torch needs Python 3.11 or newer; this is " + sys.version.split()[0] \
@@ -23,6 +24,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
 	@touch $@
 	@echo "setup: done; try make demo, or $(BIN)/keras2torch --help"
+
+# Two files for live pages and charts, by lock file; a browser gets them from us, never from elsewhere.
+$(VENDORED): dashboard/package-lock.json dashboard/package.json
+	@if command -v npm >/dev/null; then \
+	    echo "setup: bringing htmx and uPlot for the pages of the dashboard" && \
+	    npm ci --prefix dashboard --ignore-scripts --no-audit --no-fund --silent && mkdir -p $(@D) && \
+	    cp dashboard/node_modules/htmx.org/dist/htmx.min.js dashboard/node_modules/uplot/dist/uPlot.iife.min.js \
+	        dashboard/node_modules/uplot/dist/uPlot.min.css $(@D)/ && \
+	    cp dashboard/node_modules/htmx.org/LICENSE $(@D)/htmx.LICENSE && \
+	    cp dashboard/node_modules/uplot/LICENSE $(@D)/uplot.LICENSE && touch $@; \
+	else echo "setup: no npm here, so the dashboard has neither live pages nor charts; all else of it works"; fi
 
 demo: setup ## build the sample zoo, run the fleet on it, show the table and where the results are
 	@$(BIN)/python -m samples build/samples

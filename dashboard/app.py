@@ -3,6 +3,8 @@
 from fastapi import FastAPI
 
 from dashboard import health, problems
+from dashboard.pages.errors import page_of
+from dashboard.pages.install import install as install_pages
 from dashboard.services import Services
 
 
@@ -11,13 +13,13 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="keras2torch fleet",
         version=services.version,
-        root_path=services.config.root_path,
         openapi_url="/api/v1/openapi.json",
         # Swagger's pages load scripts from elsewhere; the pages of this application say where the document is.
         docs_url=None,
         redoc_url=None,
     )
     app.state.services = services
-    problems.install(app)
+    problems.install(app, page_of)
     app.include_router(health.router)
+    install_pages(app)
     return app

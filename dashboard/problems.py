@@ -1,12 +1,12 @@
-"""Errors of the API as RFC 9457 has them: `application/problem+json`, one form for every refusal."""
+"""Errors as RFC 9457 has them: `application/problem+json`, one form for every refusal; to a browser, a page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,25 +27,43 @@ def not_found(what: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"no {what}")
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` in this form."""
+PageOf = Callable[[Request, int, str, Mapping[str, str] | None], Response | None]
+"""A refusal (status, detail, headers) as a page; None: who asks wants none."""
+
+
+def install(app: FastAPI, page_of: PageOf) -> None:
+    """Answer every error of `app` in this form, but for whom `page_of` has a page."""
 
     @app.exception_handler(HTTPException)
-    async def refuse(_request: Request, error: HTTPException) -> JSONResponse:
+    async def refuse(request: Request, error: HTTPException) -> Response:
         members = error.members if isinstance(error, Problem) else {}
-        return _response(error.status_code, str(error.detail), error.headers, members)
+        return answer(request, error.status_code, str(error.detail), error.headers, members)
 
     @app.exception_handler(RequestValidationError)
-    async def refuse_input(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def refuse_input(request: Request, error: RequestValidationError) -> Response:
         # Without `input`: what was sent may be a password.
         faults = [
             {"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in error.errors()
         ]
         first = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults[:3])
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, first, None, {"faults": faults})
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, first, None, {"faults": faults})
+
+    @app.exception_handler(Exception)
+    async def fail(request: Request, _error: Exception) -> Response:
+        # Whoever serves the application logs the error; strangers learn nothing of it.
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here", None, {})
+
+    def answer(
+        request: Request,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None,
+        members: Mapping[str, Any],
+    ) -> Response:
+        return page_of(request, status, detail, headers) or _document(status, detail, headers, members)
 
 
-def _response(
+def _document(
     status: int, detail: str, headers: Mapping[str, str] | None, members: Mapping[str, Any]
 ) -> JSONResponse:
     title = HTTPStatus(status).phrase

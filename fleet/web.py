@@ -32,4 +32,13 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
 def run(settings: Settings, database_url: str, config: Config) -> None:
     """Serve until told to stop."""
     app = application(settings, database_url, config)
-    uvicorn.run(app, host=config.host, port=config.port, log_config=None, server_header=False)
+    uvicorn.run(
+        app,
+        host=config.host,
+        port=config.port,
+        root_path=config.root_path,
+        log_config=None,
+        server_header=False,
+        # The stream of an open tab never ends by itself.
+        timeout_graceful_shutdown=5,
+    )

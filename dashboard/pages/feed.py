@@ -1,0 +1,115 @@
+"""What happens, told to every open tab: one reader of the events for all of them.
+
+Events are read from the database once a second, however many tabs there are, and each tab gets the same bytes. A tab
+is told which jobs changed, not how: it asks for what it shows.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncGenerator
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
+
+from db.models import Event
+
+log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+SILENCE = 15.0
+MOST_TABS = 500
+_AT_ONCE = 500
+_WAITING = 32
+
+
+class TooManyTabs(Exception):
+    """So many streams are open that another would harm them all."""
+
+
+class Feed:
+    """Reads events while anybody listens."""
+
+    def __init__(self, sessions: sessionmaker[Session]) -> None:
+        self._sessions = sessions
+        self._tabs: set[asyncio.Queue[bytes]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._last = 0
+
+    async def follow(self, after: int | None) -> AsyncGenerator[bytes, None]:
+        """Server-sent events; `after`: the last one that this tab has seen.
+
+        Raises: TooManyTabs.
+        """
+        if len(self._tabs) >= MOST_TABS:
+            raise TooManyTabs
+        queue: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        self._tabs.add(queue)
+        try:
+            if self._task is None or self._task.done():
+                self._last = await run_in_threadpool(self._newest)
+                self._task = asyncio.create_task(self._read())
+            # Sent at once, so that the browser has a place to resume from and knows that it is connected.
+            if after is not None and after < self._last:
+                yield _message(self._last, set(), many=True)
+            else:
+                yield f"id: {self._last}\nretry: 3000\n: connected\n\n".encode()
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), SILENCE)
+                except TimeoutError:
+                    yield b": nothing new\n\n"
+        finally:
+            self._tabs.discard(queue)
+
+    async def _read(self) -> None:
+        while self._tabs:
+            await asyncio.sleep(SECONDS)
+            try:
+                message = await run_in_threadpool(self._look)
+            except SQLAlchemyError as error:
+                # The database is away; the tabs stay, and hear what was missed when it is back.
+                log.warning("events cannot be read: %s", type(error).__name__)
+                continue
+            if message is not None:
+                self._tell(message)
+
+    def _tell(self, message: bytes) -> None:
+        for queue in self._tabs:
+            if queue.full():
+                # A tab that does not read: what it missed it learns from the next page it asks for.
+                with contextlib.suppress(asyncio.QueueEmpty):
+                    queue.get_nowait()
+            queue.put_nowait(message)
+
+    def _newest(self) -> int:
+        with self._sessions() as session:
+            return _newest(session)
+
+    def _look(self) -> bytes | None:
+        with self._sessions() as session:
+            rows = session.execute(
+                select(Event.id, Event.job_id)
+                .where(Event.id > self._last)
+                .order_by(Event.id)
+                .limit(_AT_ONCE + 1)
+            ).all()
+            if not rows:
+                return None
+            many = len(rows) > _AT_ONCE
+            self._last = _newest(session) if many else rows[-1].id
+        jobs = set() if many else {row.job_id for row in rows if row.job_id is not None}
+        return _message(self._last, jobs, many=many)
+
+
+def _newest(session: Session) -> int:
+    return session.scalars(select(func.max(Event.id))).one() or 0
+
+
+def _message(event_id: int, jobs: set[int], *, many: bool) -> bytes:
+    """One event: which jobs changed; `many`: more than are worth naming."""
+    data = json.dumps({"jobs": sorted(jobs), "many": many})
+    return f"id: {event_id}\nevent: change\ndata: {data}\n\n".encode()

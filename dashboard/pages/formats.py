@@ -1,0 +1,89 @@
+"""Figures and moments as people read them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def moment(value: datetime | None, *, relative: bool = False) -> Markup:
+    """A moment in UTC; the page's script turns it into the reader's zone, or with `relative` into "3 min ago"."""
+    if value is None:
+        return Markup("")
+    there = value.astimezone(UTC)
+    kind = Markup(' data-relative=""') if relative else Markup("")
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        there.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        there.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        kind,
+        there.strftime("%d %b %H:%M:%S"),
+    )
+
+
+def ago(value: datetime | None) -> Markup:
+    """The same, as how long ago it was."""
+    return moment(value, relative=True)
+
+
+def duration(value: float | timedelta | None) -> str:
+    """`310 ms`, `3.1 s`, `12 s`, `3:05 min`, `2 h 05 min`, `3 d 4 h`."""
+    if value is None:
+        return ""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0.9995:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def size(value: float | None) -> str:
+    """`61.6 kB`; units of a thousand, as stores have them."""
+    if value is None:
+        return ""
+    scaled, units = float(value), iter(_UNITS)
+    unit = next(units)
+    while scaled >= 999.5 and unit != _UNITS[-1]:
+        scaled, unit = scaled / 1000, next(units)
+    return f"{scaled:.0f} {unit}" if unit == "B" or scaled >= 99.95 else f"{scaled:.1f} {unit}"
+
+
+def count(value: int | None) -> str:
+    """`1,234,567`."""
+    return "" if value is None else f"{value:,}"
+
+
+def figure(value: float | None) -> str:
+    """An error, as `2.6e-15`."""
+    return "" if value is None else f"{value:.1e}"
+
+
+def percent(value: float | None) -> str:
+    """A share of 1, as `12.5 %`; all and nothing only where it is all or nothing."""
+    if value is None:
+        return ""
+    if 0 < value < 0.001:
+        return "< 0.1 %"
+    if 0.999 < value < 1:
+        return "> 99.9 %"
+    return f"{value * 100:.1f} %".replace(".0 %", " %")
+
+
+FILTERS: dict[str, Any] = {
+    "moment": moment,
+    "ago": ago,
+    "duration": duration,
+    "size": size,
+    "count": count,
+    "figure": figure,
+    "percent": percent,
+}

@@ -1,0 +1,24 @@
+"""The pages by name, in the order in which they stand at the side."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One page of the navigation."""
+
+    path: str
+    title: str
+    icon: str
+
+    def holds(self, path: str) -> bool:
+        """Whether `path` is this page or lies below it."""
+        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
+
+
+ENTRIES = (
+    Entry("/batches", "Batches", "batches"),
+    Entry("/jobs", "Jobs", "jobs"),
+    Entry("/workers", "Workers", "workers"),
+    Entry("/audit", "Audit", "audit"),
+)

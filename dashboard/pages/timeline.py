@@ -1,0 +1,69 @@
+"""Attempts as bars: one row a try, one piece a stage, all on one scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.queries.job_detail import AttemptRow, JobDetail
+
+_FILLS = {"download": 7, "convert": 3, "verify": 4, "export": 6, "publish": 5}
+_OTHER = 2
+_WIDTH = 1000.0
+#: What is too short to be seen is drawn so wide.
+_LEAST = 3.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stage of an attempt, in thousandths of the longest attempt."""
+
+    stage: str
+    seconds: float
+    x: float
+    width: float
+    fill: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One attempt."""
+
+    attempt: AttemptRow
+    waited: float
+    """Seconds between the moment from which it could start and its start."""
+    seconds: float
+    pieces: tuple[Piece, ...]
+
+
+def timeline(job: JobDetail, now: datetime) -> list[Row]:
+    """The attempts of `job`, oldest first."""
+    longest = max((_seconds(attempt, now) for attempt in job.attempts), default=0.0) or 1.0
+    since = job.created_at
+    rows = []
+    for attempt in job.attempts:
+        waited = max((attempt.started_at - since).total_seconds(), 0.0)
+        rows.append(Row(attempt, waited, _seconds(attempt, now), _pieces(attempt, longest, now)))
+        since = attempt.ended_at or attempt.started_at
+    return rows
+
+
+def stages(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """The stages that occur, with their fills, in the order in which they first do."""
+    return list(dict.fromkeys((piece.stage, piece.fill) for row in rows for piece in row.pieces))
+
+
+def _seconds(attempt: AttemptRow, now: datetime) -> float:
+    return max(((attempt.ended_at or now) - attempt.started_at).total_seconds(), 0.0)
+
+
+def _pieces(attempt: AttemptRow, longest: float, now: datetime) -> tuple[Piece, ...]:
+    took = dict(attempt.stage_seconds or {})
+    if not took:
+        # One that still runs, or that nobody lived to measure: all of it is the stage it was last seen in.
+        took = {attempt.stage or "starting": _seconds(attempt, now)}
+    pieces, x = [], 0.0
+    for stage, seconds in took.items():
+        width = max(float(seconds) / longest * _WIDTH, _LEAST)
+        pieces.append(Piece(stage, float(seconds), round(x, 1), round(width, 1), _FILLS.get(stage, _OTHER)))
+        x += width
+    return tuple(pieces)

@@ -1,0 +1,87 @@
+// Charts from the tables beside them: the table has the numbers, so both say the same.
+const tone = (name) => {
+  const probe = document.createElement("i");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+};
+
+// The first column is where, those with a tone are how much; others are words.
+const drawn = (table) => [...table.tHead.rows[0].cells].filter((head, index) => index === 0 || head.dataset.tone);
+
+function numbers(table) {
+  const rows = [...table.tBodies[0].rows];
+  return drawn(table).map((head) =>
+    rows.map((row) => {
+      const value = row.cells[head.cellIndex].dataset.value;
+      return value === undefined || value === "" ? null : Number(value);
+    }),
+  );
+}
+
+function options(figure, table, width) {
+  const heads = drawn(table);
+  const log = figure.dataset.scale === "log";
+  const axis = { stroke: tone("muted"), grid: { stroke: tone("line"), width: 1 }, ticks: { stroke: tone("line") }, font: "11px system-ui" };
+  return {
+    width,
+    height: Number(figure.dataset.height || 220),
+    cursor: { points: { size: 6 }, drag: { x: true, y: false } },
+    legend: { live: true },
+    scales: { x: { time: figure.dataset.x === "time" }, y: log ? { distr: 3, log: 10 } : { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] } },
+    axes: [
+      axis,
+      {
+        ...axis,
+        size: 64,
+        filter: log ? (_, ticks) => ticks.map((tick) => (/^1e/.test(tick.toExponential()) ? tick : null)) : undefined,
+        values: log ? (_, ticks) => ticks.map((tick) => (tick === null ? "" : tick.toExponential(0))) : undefined,
+      },
+    ],
+    series: heads.map((head, index) =>
+      index === 0
+        ? { label: head.textContent, value: figure.dataset.x === "time" ? undefined : (_, value) => names(table)[value - 1] ?? value }
+        : {
+            label: head.textContent,
+            stroke: tone(head.dataset.tone || "accent"),
+            width: 1.75,
+            dash: head.dataset.dash ? [5, 4] : undefined,
+            points: { show: figure.dataset.points !== "no" && !head.dataset.dash, size: 5 },
+            fill: head.dataset.wash ? tone(head.dataset.wash) : undefined,
+            spanGaps: true,
+            value: (_, value) => (value === null ? "–" : log ? value.toExponential(1) : value.toLocaleString()),
+          },
+    ),
+  };
+}
+
+const names = (table) => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
+
+function draw(figure) {
+  const table = figure.querySelector("table");
+  const place = figure.querySelector(".plot");
+  const rows = table.tBodies[0].rows.length;
+  if (!rows || place.dataset.drawn === "yes") return;
+  place.dataset.drawn = "yes";
+  place.replaceChildren();
+  const plot = new uPlot(options(figure, table, place.clientWidth), numbers(table), place);
+  figure.plot = plot;
+  new ResizeObserver(() => {
+    if (place.clientWidth) plot.setSize({ width: place.clientWidth, height: plot.height });
+  }).observe(place);
+}
+
+export function startCharts() {
+  if (!window.uPlot) return;
+  document.querySelectorAll("figure.chart[data-chart]").forEach(draw);
+}
+
+document.body.addEventListener("theme", () => {
+  for (const figure of document.querySelectorAll("figure.chart[data-chart]")) {
+    figure.plot?.destroy();
+    delete figure.querySelector(".plot").dataset.drawn;
+  }
+  startCharts();
+});

@@ -1,0 +1,24 @@
+// Light or dark: as the system, until the reader chooses; kept in this browser.
+const root = document.documentElement;
+
+function isDark() {
+  if (root.dataset.theme) return root.dataset.theme === "dark";
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+export function startTheme() {
+  const button = document.getElementById("theme");
+  const word = document.getElementById("theme-word");
+  const show = () => {
+    word.textContent = isDark() ? "Use the light theme" : "Use the dark theme";
+    button.title = word.textContent;
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    localStorage.setItem("theme", root.dataset.theme);
+    show();
+    document.body.dispatchEvent(new CustomEvent("theme"));
+  });
+  show();
+}

@@ -1,0 +1,168 @@
+"""Every page: it answers, with data and without; leads somewhere; runs nothing of a stranger's."""
+
+import html
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
+
+from dashboard.app import create_app
+from dashboard.pages.navigation import ENTRIES
+from dashboard.services import Services
+from tests.dashboard import seed
+from tests.dashboard.browsing import Seen
+
+PAGE = {"Accept": "text/html"}
+PARTS = ("", "/parity", "/code", "/weights", "/files", "/log")
+
+
+@pytest.fixture
+def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
+    return seed.seed(sessions)
+
+
+def see(client: TestClient, address: str, status: int = 200) -> Seen:
+    answer = client.get(address, headers=PAGE)
+    assert answer.status_code == status, (address, answer.status_code)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    seen = Seen(answer.text)
+    assert not seen.inline, address
+    assert len(set(seen.ids)) == len(seen.ids), f"{address}: an id twice: {sorted(seen.ids)}"
+    assert seen.tags.count("h1") <= 1
+    assert seed.MARKUP not in answer.text
+    assert "\u202e" not in answer.text
+    return seen
+
+
+def test_every_page_has_words_for_an_empty_database(client: TestClient) -> None:
+    for entry in ENTRIES:
+        seen = see(client, entry.path)
+        assert "main" in seen.tags, entry.path
+    assert "No jobs yet" in see(client, "/jobs").text
+    assert "No worker is there" in see(client, "/workers").text
+
+
+def test_every_link_leads_to_a_page(client: TestClient, jobs: dict[str, int]) -> None:
+    """A walk from the front, by all links within the application, as deep as they go."""
+    waiting, seen_pages = {entry.path for entry in ENTRIES}, set[str]()
+    while waiting and len(seen_pages) < 300:
+        address = waiting.pop()
+        seen_pages.add(address)
+        answer = client.get(address, headers=PAGE)
+        # The seeded jobs have no bundles in a store.
+        allowed = {200, 404} if "/files/" in address else {200}
+        assert answer.status_code in allowed, (address, answer.status_code)
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        for link in Seen(answer.text).pages(str(answer.url)):
+            split = urlsplit(link)
+            assert split.netloc == "127.0.0.1:8080", f"{address} leads away, to {link}"
+            inside = split.path + (f"?{split.query}" if split.query else "")
+            if inside not in seen_pages:
+                waiting.add(inside)
+    assert not waiting
+    assert f"/jobs/{jobs['custom/gate.h5']}" in seen_pages
+
+
+def test_everything_that_pages_load_is_ours_and_there(client: TestClient, jobs: dict[str, int]) -> None:
+    loaded = set[str]()
+    for address in ("/jobs", f"/jobs/{jobs['vision/classifier_000.h5']}/parity"):
+        loaded |= {source.partition("#")[0] for source in see(client, address).loaded}
+    assert len(loaded) > 5
+    for source in loaded:
+        assert source.startswith("/static/")
+        answer = client.get(source)
+        assert answer.status_code == 200, source
+        assert "immutable" in answer.headers["cache-control"], source
+
+
+@pytest.mark.parametrize("key", seed.HOSTILE)
+def test_names_out_of_model_files_are_shown_and_not_obeyed(
+    client: TestClient, jobs: dict[str, int], key: str
+) -> None:
+    for part in PARTS:
+        see(client, f"/jobs/{jobs[key]}{part}")
+    summary = client.get(f"/jobs/{jobs[key]}").text
+    assert html.escape("Evil<Layer>") in summary
+    assert "model_\\u202egpj.h5" in summary
+    assert "<img" not in summary
+    see(client, "/jobs")
+    see(client, "/audit")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_every_job_can_be_seen(client: TestClient, jobs: dict[str, int], part: str) -> None:
+    for number in jobs.values():
+        see(client, f"/jobs/{number}{part}")
+
+
+def test_a_job_says_why_and_what_to_do(client: TestClient, jobs: dict[str, int]) -> None:
+    text = see(client, f"/jobs/{jobs['custom/gate.h5']}").text
+    assert "layer class SpectralGate is not supported" in text
+    assert "What to do." in text
+    assert "--layers FILE.py" in text
+    text = see(client, f"/jobs/{jobs['big/dies.h5']}").text
+    assert "quarantined" in text
+    assert "signal 11" in text
+
+
+def test_two_attempts_stand_side_by_side(client: TestClient, jobs: dict[str, int]) -> None:
+    number = jobs["big/dies.h5"]
+    assert "SIGSEGV" in see(client, f"/jobs/{number}/compare?a=1&b=3").text
+    see(client, f"/jobs/{number}/compare?a=1&b=4", 404)
+
+
+def test_parity_is_shown_by_output_and_by_layer(client: TestClient, jobs: dict[str, int]) -> None:
+    text = see(client, f"/jobs/{jobs['vision/classifier_003.h5']}/parity").text
+    assert "All 24 layers are within their limits" in text
+    assert "embedding" in text
+    assert "block23" in text
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.pages.jobs.PAGE", 5)
+
+
+def test_filter_and_columns_stay_in_every_link_of_the_list(
+    client: TestClient, jobs: dict[str, int], few: None
+) -> None:
+    address = "/jobs?q=key:classifier -batch:9&col=state&col=size"
+    shown, pages = list[str](), 0
+    while address:
+        seen = see(client, address)
+        pages += 1
+        shown += [link for link in seen.links if link.startswith("/jobs/")]
+        following = [link for link in seen.links if "after=" in link]
+        for link in seen.links:
+            if link.startswith("/jobs?") and "q=state" not in link and link != "/jobs":
+                asked = parse_qs(urlsplit(link).query)
+                assert "key:classifier -batch:9" in asked["q"][0]
+                assert asked["col"] == ["state,size"]
+        address = following[0] if following else ""
+    assert pages == 3
+    assert len(set(shown)) == 12
+
+
+def test_a_filter_that_means_nothing_says_so(client: TestClient) -> None:
+    seen = see(client, "/jobs?q=colour:red", 400)
+    assert "no field 'colour'" in seen.text
+    assert {"id": "q", "value": "colour:red"}.items() <= next(
+        field for field in seen.fields if field.get("id") == "q"
+    ).items()
+
+
+def test_pages_below_a_proxys_path_link_below_it(services: Services, jobs: dict[str, int]) -> None:
+    with TestClient(create_app(services), base_url="http://127.0.0.1:8080", root_path="/fleet") as client:
+        for address in ("/jobs", f"/jobs/{jobs['custom/gate.h5']}", "/batches"):
+            seen = see(client, address)
+            assert all(link.startswith(("/fleet", "#")) for link in [*seen.links, *seen.loaded])
+
+
+def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_document(client: TestClient) -> None:
+    assert "No job 4711" in see(client, "/jobs/4711", 404).text
+    assert "Not Found" in see(client, "/nowhere", 404).text
+    answer = client.get("/jobs/4711")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert client.get("/api/v1/nowhere", headers=PAGE).headers["content-type"] == "application/problem+json"
