@@ -40,6 +40,8 @@ def make_app(broker: BrokerSettings) -> Celery:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A broker that answers that it is full, or may only be read for now, is as good as one that is away.
+        broker_channel_error_retry=True,
         broker_transport_options={
             "visibility_timeout": broker.visibility_seconds,
             "unacked_restore_interval": 5,

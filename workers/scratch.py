@@ -26,9 +26,15 @@ class Scratch:
     def __enter__(self) -> Self:
         self._parent.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
-        self._lock = (self._folder / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        while self._lock is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+            lock = (self._folder / "lock").open("w")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # A worker that starts at the same moment may have found it before it was locked, and swept it away.
+            if self._folder.exists():
+                self._lock = lock
+            else:
+                lock.close()
         return self
 
     def __exit__(

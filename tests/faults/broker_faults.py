@@ -1,11 +1,19 @@
-"""Faults of the broker: messages lost, doubled and out of order; all of them forgotten; the server killed."""
+"""Faults of the broker: messages lost, doubled, evicted, forgotten; a server that is full, killed or cut off."""
 
+import random
 import time
+from collections import Counter
+
+import redis
 
 from tests import servers
 from tests.faults import arena as arenas
 from tests.faults import processes
 from tests.faults.arena import Arena, Crew, Repeated, Row, noted
+from tests.faults.tcp_proxy import Proxy
+
+_ROOM = 8 << 20
+_CLOSED_PORT = 1
 
 
 def lossy(arena: Arena, *, share: float, seconds: float) -> Row:
@@ -48,4 +56,89 @@ def forgetful(arena: Arena, broker: servers.Valkey, *, times: int, every: float,
         recovery_s=ended - fault.last,
         wall_s=ended - began,
         notes={"died": crew.deaths},
+    )
+
+
+def starved(arena: Arena, broker: servers.Valkey, *, times: int, every: float, seconds: float) -> Row:
+    """T5: the broker evicts what it holds, has no room for more, or may only be read, for `every` seconds each time."""
+    began = time.monotonic()
+    evicted = 0
+
+    def starve(number: int) -> None:
+        nonlocal evicted
+        with redis.Redis.from_url(broker.url) as client:
+            if number % 3 == 0:
+                client.config_set("maxmemory-policy", "allkeys-random")
+                client.config_set("maxmemory", _ROOM)
+                # Twice what it may hold, so that nearly all that was there has to go.
+                for piece in range(32):
+                    client.set(f"other tenant's {piece}", random.randbytes(_ROOM // 16))
+                evicted += int(client.info("stats")["evicted_keys"])
+                client.config_resetstat()
+            elif number % 3 == 1:
+                client.config_set("maxmemory", 1)
+            else:
+                client.replicaof("127.0.0.1", _CLOSED_PORT)
+            time.sleep(every)
+            client.replicaof("NO", "ONE")
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", 0)
+            for key in client.scan_iter("other tenant's *"):
+                client.delete(key)
+
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+        fault = Repeated(starve, times, lambda: every)
+        arena.finish([crew, schedulers], seconds, fault)
+        ended = time.monotonic()
+    return arena.row(
+        "T5 broker evicts, has no room, may only be read",
+        injected=fault.done,
+        unit="spells",
+        recovery_s=ended - fault.last,
+        wall_s=ended - began,
+        notes={
+            "died": crew.deaths + schedulers.deaths,
+            "evicted": evicted,
+            "alerts": Counter(line.split("dispatch: ")[1][:8] for line in alerts(arena)),
+        },
+    )
+
+
+def alerts(arena: Arena) -> list[str]:
+    """What the dispatcher said of its troubles."""
+    log = arena.place.log.read_text(errors="replace")
+    return [line for line in log.splitlines() if " dispatch: " in line and "works again" not in line]
+
+
+def cut_off(arena: Arena, proxy: Proxy, *, resets: int, halves: int, every: float, seconds: float) -> Row:
+    """T6: every connection to the broker is reset, or goes silent for good while both ends believe in it."""
+    began = time.monotonic()
+    kinds = ["reset"] * resets + ["half-open"] * halves
+    arena.random.shuffle(kinds)
+    slowest = 0.0
+
+    def fault(number: int) -> None:
+        nonlocal slowest
+        before = arena.number("SELECT count(*) FROM attempt")
+        (proxy.reset_all if kinds[number] == "reset" else proxy.mute_all)()
+        since = time.monotonic()
+        # Whoever had a message in hand goes on without the broker; the next ones come through it.
+        most = before + 2 * len(crew.parts)
+        while arena.unfinished() and arena.number("SELECT count(*) FROM attempt") < most:
+            if time.monotonic() - since > 60:
+                break
+            time.sleep(0.05)
+        slowest = max(slowest, time.monotonic() - since)
+
+    with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
+        faults = Repeated(fault, len(kinds), lambda: every)
+        arena.finish([crew, schedulers], seconds, faults)
+    return arena.row(
+        "T6 connections to the broker reset, or half-open",
+        injected=proxy.faults,
+        unit="connections",
+        io_faults=proxy.faults,
+        recovery_s=slowest,
+        wall_s=time.monotonic() - began,
+        notes={"died": crew.deaths + schedulers.deaths, "times": faults.done},
     )

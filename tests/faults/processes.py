@@ -57,6 +57,8 @@ class Haste:
     resend: float = 2.0
     backoff: float = 0.1
     drain: float = 1.0
+    broker: float = 0.1
+    """What the times are multiplied with after which a silent broker is given up."""
     s3_pause: float = 0.05
     """What boto3's pauses between tries are multiplied with."""
 
@@ -149,8 +151,7 @@ def run_worker(
     def opened(url: str) -> Any:
         return crash_points.Store(open_store(url, store_settings), fuse)
 
-    app = make_app(_broker(place))
-    sys.exit(workers.serve.serve(app, settings, sessions, opened))
+    sys.exit(workers.serve.serve(_app(place), settings, sessions, opened))
 
 
 def run_scheduler(
@@ -169,7 +170,7 @@ def run_scheduler(
     sessions = db_session.session_factory(db_session.make_engine(place.database_url))
     dispatcher = Dispatcher(
         sessions,
-        crash_points.sender(fuse, lossy_sender(fuse, sender(make_app(_broker(place))), lossy)),
+        crash_points.sender(fuse, lossy_sender(fuse, sender(_app(place)), lossy)),
         window=place.window,
         resend_after_seconds=haste.resend,
     )
@@ -211,8 +212,12 @@ def scheduler(place: Place, **arguments: Any) -> Part:
     return Part(run_scheduler, place, **arguments)
 
 
-def _broker(place: Place) -> BrokerSettings:
-    return BrokerSettings(url=place.broker_url, prefix="chaos:", visibility_seconds=place.visibility)
+def _app(place: Place) -> celery.Celery:
+    app = make_app(BrokerSettings(url=place.broker_url, prefix="chaos:", visibility_seconds=place.visibility))
+    options = app.conf.broker_transport_options
+    for name in ("health_check_interval", "socket_timeout"):
+        options[name] *= place.haste.broker
+    return app
 
 
 def _store_settings(place: Place) -> StoreSettings:

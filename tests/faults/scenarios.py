@@ -96,6 +96,28 @@ def forgetful(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         return broker_faults.forgetful(arena, on.valkey, times=size.times, every=1, seconds=size.seconds)
 
 
+def starved(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with installation(on, folder, size, seed, seconds=0.2, window=20) as arena:
+        return broker_faults.starved(arena, on.valkey, times=size.times, every=0.7, seconds=size.seconds)
+
+
+def cut_off(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with (
+        proxy(on.valkey.port, seed=seed) as between,
+        installation(on, folder, size, seed, window=20) as arena,
+    ):
+        through = on.valkey.url.replace(f":{on.valkey.port}/", f":{between.port}/")
+        arena.place = replace(arena.place, broker_url=through)
+        return broker_faults.cut_off(
+            arena,
+            between,
+            resets=size.times,
+            halves=max(1, size.times // 10),
+            every=0.3,
+            seconds=size.seconds,
+        )
+
+
 def restarts(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     with installation(on, folder, size, seed, seconds=0.3, haste=Haste(lease=6, heartbeat=1)) as arena:
         return database_faults.restarts(arena, on.postgres, times=size.times, every=2, seconds=size.seconds)
@@ -183,6 +205,18 @@ SCENARIOS = (
         run=forgetful,
         quick=Size(jobs=30, times=1, seconds=120),
         full=Size(jobs=2000, times=10, seconds=180),
+    ),
+    Scenario(
+        name="T5",
+        run=starved,
+        quick=Size(jobs=30, times=3, seconds=90),
+        full=Size(jobs=500, times=15, seconds=180),
+    ),
+    Scenario(
+        name="T6",
+        run=cut_off,
+        quick=Size(jobs=30, times=3, seconds=90),
+        full=Size(jobs=1000, times=50, seconds=240),
     ),
     Scenario(
         name="T7",

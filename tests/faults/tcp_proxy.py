@@ -17,8 +17,7 @@ class Proxy:
 
     def __init__(self, port: int, *, seed: int, cut_after: bytes | None = None, share: float = 0.0) -> None:
         self.faults = 0
-        self.silent = False
-        """Nothing is passed on while it stands; connections stay open."""
+        self._mute: set[socket.socket] = set()
         self._upstream = port
         self._cut_after = cut_after
         self._share = share
@@ -37,6 +36,12 @@ class Proxy:
                     with contextlib.suppress(OSError):
                         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                         end.shutdown(socket.SHUT_RDWR)
+            self.faults += len(self._pairs)
+
+    def mute_all(self) -> None:
+        """Make every connection a half-open one, for good: both ends believe in it, and nothing comes through."""
+        with self._lock:
+            self._mute |= {client for client, _ in self._pairs}
             self.faults += len(self._pairs)
 
     def _accept(self) -> None:
@@ -65,19 +70,19 @@ class Proxy:
         finally:
             with self._lock:
                 self._pairs.discard(pair)
+                self._mute.discard(client)
 
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
         other = {client: server, server: client}
         cutting = False
         while not self._closed:
             ready, _, _ = select.select([client, server], [], [], 0.5)
-            if self.silent:
-                threading.Event().wait(0.05)
-                continue
             for end in ready:
                 data = end.recv(_BLOCK)
                 if not data:
                     return
+                if client in self._mute:
+                    continue
                 if end is server and cutting:
                     # The server has done it and said so; nobody hears.
                     with self._lock:

@@ -47,6 +47,21 @@ def test_a_broker_that_forgets_everything_loses_nothing(on: Servers, tmp_path: P
     assert row.notes["died"] == 0
 
 
+def test_a_broker_without_room_loses_nothing_and_is_complained_of(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T5")
+    assert row.injected == 3
+    assert row.notes["evicted"] > 0
+    assert row.notes["died"] == 0
+    assert len(row.notes["alerts"]) > 0
+
+
+def test_workers_listen_again_after_their_connections_died(on: Servers, tmp_path: Path) -> None:
+    row = run(on, tmp_path, "T6")
+    assert row.notes["times"] == 4
+    assert row.notes["died"] == 0
+    assert row.recovery_s < 30
+
+
 def test_no_process_ends_when_the_database_is_killed(on: Servers, tmp_path: Path) -> None:
     row = run(on, tmp_path, "T7")
     assert row.injected == 1
