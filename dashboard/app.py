@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from dashboard import health, problems
 from dashboard.pages.errors import page_of
 from dashboard.pages.install import install as install_pages
+from dashboard.security import install as security
 from dashboard.services import Services
 
 
@@ -20,6 +21,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app, page_of)
+    security.install(app)
     app.include_router(health.router)
     install_pages(app)
     return app

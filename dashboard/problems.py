@@ -60,12 +60,16 @@ def install(app: FastAPI, page_of: PageOf) -> None:
         headers: Mapping[str, str] | None,
         members: Mapping[str, Any],
     ) -> Response:
-        return page_of(request, status, detail, headers) or _document(status, detail, headers, members)
+        return page_of(request, status, detail, headers) or problem_response(status, detail, headers, members)
 
 
-def _document(
-    status: int, detail: str, headers: Mapping[str, str] | None, members: Mapping[str, Any]
+def problem_response(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
+    """The document for one refusal."""
     title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(members or {})}
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, clean, connect, diagnose, operate, schedules
+from fleet import browse, clean, connect, diagnose, operate, schedules, users
 from fleet.answering import AsJson, Dest, answer, database_url, given_database, print_json, sessions_of
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
@@ -192,6 +192,8 @@ app.command()(diagnose.doctor)
 app.command()(diagnose.config)
 app.command()(diagnose.check)
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(users.users, name="users")
+app.add_typer(users.tokens, name="tokens")
 
 
 def _forecast(

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from dashboard.config import Config
+from fleet.dashboard_settings import DashboardSettings, listed
 from fleet.errors import UsageError
 from workers import inbox, machine
 from workers.slots import Device
@@ -23,7 +23,7 @@ _STOPPING_SECONDS = 120
 _HANDING_BACK = 10.0
 
 
-class Settings(BaseSettings):
+class Settings(DashboardSettings):
     """All settings, with their defaults; seconds and bytes throughout."""
 
     model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore", frozen=True)
@@ -95,10 +95,6 @@ class Settings(BaseSettings):
         default=10, gt=0, description="how often a scheduler looks whether the time of a schedule has come"
     )
 
-    dashboard_host: str = Field(default="127.0.0.1", description="address that the dashboard listens on")
-    dashboard_port: int = Field(default=8080, ge=0, le=65535)
-    dashboard_root_path: str = Field(default="", description="path under which a proxy shows it, as /fleet")
-
     webhook_url: SecretStr | None = Field(
         default=None, description="where notifications go as signed JSON (docs/fleet.md)"
     )
@@ -121,11 +117,6 @@ class Settings(BaseSettings):
     retention_seconds: float = Field(default=3600, gt=0, description="how often old rows are looked for")
 
     @property
-    def dashboard(self) -> Config:
-        """What the dashboard is told."""
-        return Config(host=self.dashboard_host, port=self.dashboard_port, root_path=self.dashboard_root_path)
-
-    @property
     def hard_limit_seconds(self) -> float:
         """The longest a message can be in a worker's hands."""
         return self.job_timeout_seconds + self.drain_seconds + _STOPPING_SECONDS
@@ -143,7 +134,7 @@ class Settings(BaseSettings):
     @property
     def queue_names(self) -> tuple[str, ...]:
         """The queues whose jobs a worker takes."""
-        return tuple(name for name in map(str.strip, self.queues.split(",")) if name)
+        return listed(self.queues)
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
@@ -165,6 +156,7 @@ class Settings(BaseSettings):
                 f" of a job ({self.hard_limit_seconds:g} = job timeout + drain + {_STOPPING_SECONDS}),"
                 " or the broker delivers running jobs again"
             )
+        yield from self.dashboard_contradictions()
         for name, url in (("WEBHOOK", self.webhook_url), ("CHAT", self.chat_url)):
             if url is not None and urlsplit(url.get_secret_value()).scheme not in {"http", "https"}:
                 yield f"FLEET_{name}_URL must begin with https:// or http://"

@@ -2,12 +2,15 @@
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 import keras2torch
 from dashboard.app import create_app
 from dashboard.config import Config
 from dashboard.services import Services
+from db.queries import accounts
 from fleet import connect
+from fleet.errors import UsageError
 from fleet.settings import Settings
 
 
@@ -16,8 +19,14 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
 
     Raises:
         FleetError: the database does not answer, or has another schema.
+        UsageError: others could reach it, and nobody would have to sign in.
     """
     engine = connect.open_database(database_url, create=False)
+    if not config.on_loopback and config.oidc is None and not _has_users(engine):
+        raise UsageError(
+            f"{config.host} can be reached from elsewhere: add a user first (bin/fleet users add NAME --role admin),"
+            " or set FLEET_DASHBOARD_OIDC_ISSUER"
+        )
     return create_app(
         Services(
             reads=connect.sessions_of(engine, read_only=True),
@@ -41,4 +50,11 @@ def run(settings: Settings, database_url: str, config: Config) -> None:
         server_header=False,
         # The stream of an open tab never ends by itself.
         timeout_graceful_shutdown=5,
+        proxy_headers=bool(config.proxies),
+        forwarded_allow_ips=config.proxies or None,
     )
+
+
+def _has_users(engine: Engine) -> bool:
+    with connect.sessions_of(engine, read_only=True)() as session:
+        return accounts.any_user(session)

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from dashboard import services
 from dashboard.pages import assets, formats, navigation, options_text, searching, tones
+from dashboard.security import csrf
 from dashboard.security.roles import Principal, Role
 from keras2torch.errors import one_line
 
@@ -72,6 +73,7 @@ def render(
         request=request,
         principal=principal,
         may_act=principal is not None and principal.role.covers(Role.OPERATOR),
+        csrf_token=lambda: csrf.csrf_token(request),
         version=given.version,
         url=url,
         static=lambda name: f"{root}/static/{name}?v={assets.version_of(name)}",

@@ -1,30 +1,46 @@
 """Every route but the public ones names the role it needs, by asking for a `Viewer`, an `Operator` or an `Admin`."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from dashboard.problems import Problem
+from dashboard.security import csrf
 from dashboard.security.authenticate import authenticate
 from dashboard.security.roles import Principal, Role
 
 
-def _needs(role: Role) -> Callable[[Request], Principal]:
-    def allowed(request: Request) -> Principal:
-        principal = authenticate(request)
+class Unknown(Problem):
+    """Nobody that is known: a program is told, a person is shown where to sign in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.UNAUTHORIZED, "sign in, or send an API token", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+
+class Needs:
+    """A dependency that yields who asks, if that is somebody with `role` or a higher one."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(self, request: Request) -> Principal:
+        """Raise Problem: 401 nobody is known, 403 somebody who may not, or a form of another site."""
+        principal = await run_in_threadpool(authenticate, request)
         if principal is None:
-            raise Problem(HTTPStatus.UNAUTHORIZED, "sign in, or send an API token")
-        if not principal.role.covers(role):
+            raise Unknown
+        if not principal.role.covers(self.role):
             raise Problem(
-                HTTPStatus.FORBIDDEN, f"this needs the role {role}; {principal.name} is {principal.role}"
+                HTTPStatus.FORBIDDEN,
+                f"this needs the role {self.role}; {principal.name} is {principal.role}",
             )
+        await csrf.check(request, principal)
         return principal
 
-    return allowed
 
-
-Viewer = Annotated[Principal, Depends(_needs(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(_needs(Role.OPERATOR))]
-Admin = Annotated[Principal, Depends(_needs(Role.ADMIN))]
+Viewer = Annotated[Principal, Depends(Needs(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(Needs(Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(Needs(Role.ADMIN))]

@@ -1,25 +1,11 @@
 """Who asks, and what that allows."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from db.queries.audit import Actor
+from db.roles import Role
 
-
-class Role(StrEnum):
-    """What somebody may do; each may do what those before it may."""
-
-    VIEWER = "viewer"
-    """Look at everything but users and tokens."""
-    OPERATOR = "operator"
-    """Act on jobs, batches, schedules and workers."""
-    ADMIN = "admin"
-    """Manage users and tokens."""
-
-    def covers(self, needed: "Role") -> bool:
-        """Whether this role may do what `needed` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+__all__ = ["Principal", "Role"]
 
 
 @dataclass(frozen=True)

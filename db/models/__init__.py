@@ -1,5 +1,6 @@
 """The tables, one noun a file."""
 
+from db.models.account import ApiToken, LoginFailure, User, WebSession
 from db.models.artifact import Artifact, JobArtifact
 from db.models.attempt import Attempt
 from db.models.audit import Audit
@@ -17,6 +18,7 @@ from db.models.source import Source
 from db.models.worker import Worker
 
 __all__ = [
+    "ApiToken",
     "Artifact",
     "Attempt",
     "Audit",
@@ -27,6 +29,7 @@ __all__ = [
     "Job",
     "JobArtifact",
     "JobReason",
+    "LoginFailure",
     "Operation",
     "Outbox",
     "Parity",
@@ -35,5 +38,7 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "Source",
+    "User",
+    "WebSession",
     "Worker",
 ]

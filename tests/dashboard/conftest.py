@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
+from dashboard import problems
 from dashboard.app import create_app
 from dashboard.config import Config
+from dashboard.security import install
+from dashboard.security.access import Operator, Viewer
 from dashboard.services import Services
 from storage import open_store
 
@@ -21,4 +25,29 @@ def services(sessions: sessionmaker[Session]) -> Services:
 @pytest.fixture
 def client(services: Services) -> Iterator[TestClient]:
     with TestClient(create_app(services), base_url="http://127.0.0.1:8080") as client:
+        yield client
+
+
+@pytest.fixture
+def guarded(services: Services) -> Iterator[TestClient]:
+    """A client of the guards round a few routes: who asks, a change, and what a body's size is."""
+    app = FastAPI()
+    app.state.services = services
+    problems.install(app, lambda *_: None)
+    install.install(app, unlimited=("/uploads/",))
+
+    @app.get("/whoami")
+    def whoami(principal: Viewer) -> dict[str, str]:
+        return {"name": principal.name, "role": principal.role, "via": principal.via}
+
+    @app.post("/change")
+    def change(principal: Operator) -> str:
+        return principal.name
+
+    @app.post("/echo")
+    @app.post("/uploads/echo")
+    async def echo(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app, base_url="http://127.0.0.1:8080") as client:
         yield client

@@ -1,0 +1,29 @@
+"""Everything that guards an application, in the order in which a request meets it."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from dashboard.problems import problem_response
+from dashboard.security import login
+from dashboard.security.access import Unknown
+from dashboard.security.body_limit import BodyLimit
+from dashboard.security.csrf import SAFE
+from dashboard.security.headers import Headers
+from dashboard.security.origin import Origin
+
+
+def install(app: FastAPI, *, unlimited: tuple[str, ...] = ()) -> None:
+    """Guard `app`; below the `unlimited` paths bodies may be of any size."""
+
+    @app.exception_handler(Unknown)
+    async def ask(request: Request, error: Unknown) -> Response:
+        wants_page = "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+        if wants_page and request.method in SAFE:
+            return await login.show_where(request, error)
+        return problem_response(error.status_code, str(error.detail), error.headers)
+
+    app.include_router(login.router)
+    # Starlette puts the one added last outside.
+    app.add_middleware(BodyLimit, unlimited=unlimited)
+    app.add_middleware(Origin)
+    app.add_middleware(Headers)

@@ -1,0 +1,92 @@
+"""Tokens of programs: known by their digests, never better than their owner."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.clock import now
+from db.models import ApiToken, User
+from db.roles import Role, lesser
+
+_USED_SECONDS = 3600.0
+_DAY = 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRow:
+    """A token, without what would open anything."""
+
+    id: int
+    user_name: str
+    label: str
+    start: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+def create(
+    session: Session, user_name: str, label: str, role: Role, *, start: str, digest: str, days: float | None
+) -> int | None:
+    """Keep a new token, good for `days` (None: until revoked); its number, or None: no such user."""
+    if session.get(User, user_name) is None:
+        return None
+    values = {
+        "user_name": user_name,
+        "label": label,
+        "role": role,
+        "start": start,
+        "digest": digest,
+        "expires_at": None if days is None else now(days * _DAY),
+    }
+    return session.scalars(insert(ApiToken).values(**values).returning(ApiToken.id)).one()
+
+
+def owner(session: Session, digest: str) -> tuple[int, str, Role] | None:
+    """Number, user and role of a token that is good now. It may do what both token and user may."""
+    row = session.execute(
+        select(ApiToken.id, ApiToken.user_name, ApiToken.role, User.role.label("owners"))
+        .join(User, User.name == ApiToken.user_name)
+        .where(
+            ApiToken.digest == digest,
+            ApiToken.revoked_at.is_(None),
+            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now()),
+            User.disabled.is_(False),
+        )
+    ).one_or_none()
+    return None if row is None else (row.id, row.user_name, lesser(Role(row.role), Role(row.owners)))
+
+
+def is_noted(session: Session, token_id: int) -> bool:
+    """Whether its use is noted for this hour already."""
+    noted = select(ApiToken.id).where(ApiToken.id == token_id, ApiToken.used_at > now(-_USED_SECONDS))
+    return session.scalar(noted) is not None
+
+
+def note_use(session: Session, token_id: int) -> None:
+    """That a token was used just now."""
+    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=now()))
+
+
+def list_tokens(session: Session, user_name: str | None = None) -> list[TokenRow]:
+    """All, or those of one user, the newest first."""
+    columns = [column for column in ApiToken.__table__.columns if column.name != "digest"]
+    query = select(*columns).order_by(ApiToken.id.desc())
+    if user_name is not None:
+        query = query.where(ApiToken.user_name == user_name)
+    return [TokenRow(**{**row._mapping, "role": Role(row.role)}) for row in session.execute(query)]
+
+
+def revoke(session: Session, token_id: int, user_name: str | None = None) -> TokenRow | None:
+    """End a token, of `user_name` if given, for good; None: there is no such token, or it was ended before."""
+    query = update(ApiToken).where(ApiToken.id == token_id, ApiToken.revoked_at.is_(None))
+    if user_name is not None:
+        query = query.where(ApiToken.user_name == user_name)
+    found = session.scalars(query.values(revoked_at=now()).returning(ApiToken.id)).first()
+    if found is None:
+        return None
+    return next(token for token in list_tokens(session) if token.id == token_id)
