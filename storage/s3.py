@@ -28,6 +28,7 @@ PAGE_KEYS = 1000
 _READ_ATTEMPTS = 3
 _MD5_DIGITS = 32
 """In the ETag of an object that was put in one piece; of one put in parts, it has a dash and more."""
+_ASK_FIRST_BYTES = 1 << 20
 _Read = TypeVar("_Read")
 _IF_ABSENT = {"IfNoneMatch": "*"}
 # One request copies up to 5 GB within a store; only what is larger needs parts.
@@ -156,10 +157,12 @@ class S3Store:
         def send(condition: Mapping[str, str]) -> None:
             upload(self._client, self._where(key), path, sha256=found, condition=condition)
 
-        # Asking first saves sending hundreds of megabytes only to be told that they are there.
-        created = not (if_absent and self.exists(key)) and self._put(key, send, if_absent=if_absent)
+        size = path.stat().st_size
+        # To ask first saves sending hundreds of megabytes to be told that they are there; of little, it costs more.
+        there = if_absent and size > _ASK_FIRST_BYTES and self.exists(key)
+        created = not there and self._put(key, send, if_absent=if_absent)
         if not created and sha256 is not None:
-            self._compare(key, sha256, path.stat().st_size)
+            self._compare(key, sha256, size)
         return PutResult(created=created)
 
     def put_bytes(self, key: str, data: bytes, *, if_absent: bool = True) -> PutResult:

@@ -98,14 +98,17 @@ class Server:
 
 
 class Postgres(Server):
-    """A PostgreSQL cluster without fsync. Its time zone is an odd one, so that a lost zone shows."""
+    """A PostgreSQL cluster, without fsync unless `durable`. Its time zone is an odd one, so that a lost zone shows."""
 
     # Children would survive a SIGKILL of their postmaster; SIGQUIT ends them with it.
     death_signal = signal.SIGQUIT
 
-    def __init__(self, folder: Path, programs: Path, user: pwd.struct_passwd | None) -> None:
+    def __init__(
+        self, folder: Path, programs: Path, user: pwd.struct_passwd | None, *, durable: bool = False
+    ) -> None:
         super().__init__(folder, user)
         self._programs = programs
+        self._durable = durable
 
     def command(self) -> list[str]:
         settings = {
@@ -113,8 +116,8 @@ class Postgres(Server):
             "port": self.port,
             "unix_socket_directories": "",
             "timezone": "Asia/Kathmandu",
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if self._durable else "off",
+            "full_page_writes": "on" if self._durable else "off",
             "max_connections": "200",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -245,12 +248,12 @@ class S3(Server):
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
     """A new cluster. PostgreSQL refuses to run as root, so there it runs as `nobody`."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with _folder(user) as folder:
         programs = _programs(folder, user)
-        server = Postgres(folder, programs, user)
+        server = Postgres(folder, programs, user, durable=durable)
         subprocess.run(
             [
                 *(str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from db.records import ArtifactInfo
-from storage.errors import ObjectDamaged
+from storage.errors import ObjectDamaged, ObjectMissing
 from storage.store import ObjectStore
 
 _SCHEMA_VERSION = 1
@@ -64,10 +64,10 @@ def put_content(store: ObjectStore, content: bytes) -> str:
 
 def find(store: ObjectStore, content_key: str) -> Result | None:
     """The result that is already published for this content, if there is one."""
-    key = _manifest_key(content_key)
-    if not store.exists(key):
+    try:
+        manifest = store.read_bytes(_manifest_key(content_key))
+    except ObjectMissing:
         return None
-    manifest = store.read_bytes(key)
     files = tuple(
         ArtifactInfo(name=file["path"], sha256=file["sha256"], size=file["bytes"], key=key_of(file["sha256"]))
         for file in json.loads(manifest)["files"]

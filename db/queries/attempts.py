@@ -81,7 +81,8 @@ def end(
         )
         .execution_options(synchronize_session=False)
     )
-    session.execute(delete(JobReason).where(JobReason.job_id == job_id))
+    if fence > 1:  # a first attempt finds nothing to replace
+        session.execute(delete(JobReason).where(JobReason.job_id == job_id))
     if error and error.reasons:
         rows = [
             {
@@ -144,7 +145,8 @@ def publish(
     parity: ParityInfo | None,
 ) -> None:
     """Records what the attempt published and measured, replacing what an earlier success left."""
-    session.execute(delete(JobArtifact).where(JobArtifact.job_id == job_id))
+    if fence > 1:
+        session.execute(delete(JobArtifact).where(JobArtifact.job_id == job_id))
     if artifacts:
         # In one order everywhere: two bundles that share files would else wait for each other.
         contents = sorted({(item.sha256, item.size) for item in artifacts})
