@@ -1,10 +1,10 @@
 """What a job costs beside its conversion, and how many a fleet does: `python -m benchmarks.throughput [--page]`.
 
-Real PostgreSQL (fsync on), Valkey, and as a store a folder, or S3 over HTTP (moto: one Python process, soon the narrowest
-place). In the first table a stand-in takes the children's place and writes a small bundle, so that what remains is the
-fleet's own work: from the claim's moment in the database to that of the end, less the stages `convert` and `verify`, as
-each attempt records them. In the second, tiny models are converted and proven. `--page` writes both tables into
-docs/performance.md. Ends with 1 if the goal is not kept.
+Real PostgreSQL (fsync on), Valkey, and as a store a folder, or S3 over HTTP (moto: one Python process, soon the
+narrowest place). In the first table a stand-in takes the children's place and writes a small bundle, so that what
+remains is the fleet's own work: from the claim's moment in the database to that of the end, less the stages `convert`
+and `verify`, as each attempt records them. In the second, tiny models are converted and proven. `--page` writes both
+tables into docs/performance.md. Ends with 1 if the goal is not kept.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
@@ -154,3 +155,20 @@ def test_a_database_that_is_down_is_an_operational_error() -> None:
     with pytest.raises(OperationalError), engine.connect():
         pass
     engine.dispose()
+
+
+def test_a_connection_that_died_while_it_lay_idle_is_replaced(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db_session, "_IDLE_SECONDS", 0.0)
+    engine = db_session.make_engine(postgres_url)
+    own = text("SELECT pg_backend_pid()")
+    try:
+        with engine.connect() as connection:
+            first = connection.scalar(own)
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [first])
+        with engine.connect() as connection:
+            assert connection.scalar(own) != first
+    finally:
+        engine.dispose()
