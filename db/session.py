@@ -22,6 +22,8 @@ _POSTGRESQL = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # A database made without a locale (SQL_ASCII) would otherwise answer in bytes, which nothing here could read.
+    "client_encoding": "utf8",
     # A process that stands still within a transaction keeps its rows locked, and the reaper passes locked rows over:
     # the server ends such a transaction, so that its job is free within a lease. None here waits for anything.
     "options": "-c idle_in_transaction_session_timeout=30s",

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 
 import redis
+from pydantic import SecretStr
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -92,11 +93,20 @@ def open_store(url: str, settings: Settings) -> ObjectStore:
     Raises:
         UsageError: `url` is no store's address.
     """
-    where = StoreSettings(s3_endpoint_url=settings.s3_endpoint_url, s3_region=settings.s3_region)
     try:
-        return storage.open_store(url, where)
+        return storage.open_store(url, store_settings(settings))
     except BadUrl as error:
         raise UsageError(str(error)) from error
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    """How S3 is reached, and as whom."""
+    return StoreSettings(
+        s3_endpoint_url=settings.s3_endpoint_url,
+        s3_region=settings.s3_region,
+        s3_access_key_id=_told(settings.s3_access_key_id),
+        s3_secret_access_key=_told(settings.s3_secret_access_key),
+    )
 
 
 def check_store(store: ObjectStore, *, write: bool) -> None:
@@ -112,6 +122,10 @@ def broker_settings(settings: Settings, url: str) -> BrokerSettings:
     return BrokerSettings(
         url=url, prefix=settings.broker_prefix, visibility_seconds=settings.visibility_seconds
     )
+
+
+def _told(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _without_password(url: str) -> str:

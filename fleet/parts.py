@@ -20,6 +20,7 @@ from scheduler.reap import Reaper
 from scheduler.recurring import Planner, Ticker
 from scheduler.retention import Keep, Retention
 from workers.app import make_app, sender
+from workers.health import Health
 from workers.settings import WorkerSettings
 from workers.slots import NoGpu
 
@@ -36,7 +37,9 @@ class Scheduler:
         broker_url: str,
         *,
         dispatch_seconds: float,
+        health: Health | None = None,
     ) -> None:
+        self._health = health or Health(None, settings.heartbeat_seconds)
         self.dispatcher = Dispatcher(
             sessions,
             sender(make_app(connect.broker_settings(settings, broker_url))),
@@ -54,6 +57,7 @@ class Scheduler:
                 Duty(
                     "retention", settings.retention_seconds, Aside("retention", retention.run_once).run_once
                 ),
+                Duty("health", settings.heartbeat_seconds, self._tell_health),
             ]
         )
         # In a loop of its own: a bucket that does not answer must not keep jobs from being sent.
@@ -71,6 +75,11 @@ class Scheduler:
         thread = threading.Thread(target=self.recurring.run, name="recurring", daemon=True)
         thread.start()
         self.loop.run()
+
+    def _tell_health(self) -> int:
+        """Ready is a scheduler whose loop turns, and which could look for jobs and ring for those that were due."""
+        self._health.ready("dispatch" not in self.loop.troubles)
+        return 0
 
     def stop(self) -> None:
         """Return from `run` once the duties at hand are done; one that waits for a store is not waited for."""
@@ -122,7 +131,8 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
 
 def run_scheduler(settings: Settings) -> None:
     """Dispatch, reap, fire schedules and list what they ask for, until told to stop."""
-    scheduler = _scheduler(settings)
+    health = Health(settings.health_dir, settings.heartbeat_seconds)
+    scheduler = _scheduler(settings, health)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # Not from the handler itself: it may have interrupted the loop while that holds the lock `stop`
@@ -131,7 +141,8 @@ def run_scheduler(settings: Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    scheduler.run()
+    with health:
+        scheduler.run()
 
 
 def run_up(settings: Settings) -> int:
@@ -146,11 +157,13 @@ def run_up(settings: Settings) -> int:
         thread.join()
 
 
-def _scheduler(settings: Settings) -> Scheduler:
+def _scheduler(settings: Settings, health: Health | None = None) -> Scheduler:
     database_url, broker_url = _given(settings)
     sessions = connect.sessions_of(connect.open_database(database_url, create=False))
     connect.check_broker(broker_url)
-    return Scheduler(settings, sessions, broker_url, dispatch_seconds=settings.dispatch_seconds)
+    return Scheduler(
+        settings, sessions, broker_url, dispatch_seconds=settings.dispatch_seconds, health=health
+    )
 
 
 def _keep(settings: Settings) -> Keep:

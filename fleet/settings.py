@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from fleet.dashboard_settings import DashboardSettings, listed
 from fleet.errors import UsageError
@@ -32,6 +34,9 @@ class Settings(DashboardSettings):
         default=None,
         description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/fleet; unset: SQLite",
     )
+    database_password: SecretStr | None = Field(
+        default=None, description="goes into FLEET_DATABASE_URL where that has none, so that it may be a file"
+    )
     broker_url: SecretStr | None = Field(
         default=None,
         description="redis://host:6379/0 or redis+socket:///path; unset: a private server on a socket",
@@ -40,6 +45,12 @@ class Settings(DashboardSettings):
     s3_endpoint_url: str | None = Field(default=None, description="S3-compatible endpoint; unset: AWS")
     s3_region: str | None = Field(
         default=None, description="region of the buckets; unset: as the AWS tools find it"
+    )
+    s3_access_key_id: SecretStr | None = Field(
+        default=None, description="who we are to S3; unset: as the AWS tools find it"
+    )
+    s3_secret_access_key: SecretStr | None = Field(
+        default=None, description="and its secret; both are set, or neither"
     )
     state_dir: Path | None = Field(
         default=None,
@@ -66,7 +77,8 @@ class Settings(DashboardSettings):
         description="what all jobs of a worker may fill; unset: four fifths of what there is",
     )
     health_dir: Path | None = Field(
-        default=None, description="where a worker keeps the files `alive` and `ready`; unset: nowhere"
+        default=None,
+        description="where a worker or scheduler keeps the files `alive` and `ready`; unset: nowhere",
     )
     lease_seconds: float = Field(
         default=90, gt=0, description="a job whose worker was silent for so long is lost"
@@ -157,6 +169,8 @@ class Settings(DashboardSettings):
                 " or the broker delivers running jobs again"
             )
         yield from self.dashboard_contradictions()
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            yield "FLEET_S3_ACCESS_KEY_ID and FLEET_S3_SECRET_ACCESS_KEY are set together, or not at all"
         for name, url in (("WEBHOOK", self.webhook_url), ("CHAT", self.chat_url)):
             if url is not None and urlsplit(url.get_secret_value()).scheme not in {"http", "https"}:
                 yield f"FLEET_{name}_URL must begin with https:// or http://"
@@ -184,11 +198,28 @@ def load_settings(**overrides: object) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     secrets = {"_secrets_dir": SECRETS_DIR} if SECRETS_DIR.is_dir() else {}
     try:
-        return Settings(**given, **secrets)  # type: ignore[arg-type]  # pydantic-settings validates these itself
+        settings = Settings(**given, **secrets)  # type: ignore[arg-type]  # pydantic-settings validates these itself
     except ValidationError as error:
         raise UsageError(
             "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         ) from None
+    return _with_password(settings)
+
+
+def _with_password(settings: Settings) -> Settings:
+    """The same, with the password in the URL of the database, unless that has one of its own."""
+    if settings.database_url is None or settings.database_password is None:
+        return settings
+    try:
+        url = make_url(settings.database_url.get_secret_value())
+    except ArgumentError:  # whoever opens it says so
+        return settings
+    if url.password is not None:
+        return settings
+    whole = url.set(password=settings.database_password.get_secret_value())
+    return settings.model_copy(
+        update={"database_url": SecretStr(whole.render_as_string(hide_password=False))}
+    )
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

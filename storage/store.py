@@ -1,7 +1,7 @@
 """What every store can do, and the values it answers with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -11,11 +11,15 @@ from storage.leftovers import Leftover
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """How to reach S3. Credentials are found as the AWS tools find them: environment, profile, role."""
+    """How to reach S3. Credentials that are not given are found as the AWS tools find them: environment, profile,
+    role.
+    """
 
     s3_endpoint_url: str | None = None
     """An S3-compatible endpoint; None: AWS itself."""
     s3_region: str | None = None
+    s3_access_key_id: str | None = field(default=None, repr=False)
+    s3_secret_access_key: str | None = field(default=None, repr=False)
     s3_attempts: int = 5
     """How often a request is sent before a store that is busy or silent counts as unavailable."""
 

@@ -1,8 +1,9 @@
-"""Two files that say how a worker is, for whoever watches its container: no broker is asked, no code is loaded.
+"""Two files that say how a worker or scheduler is, for whoever watches its container: no broker is asked, no code is
+loaded.
 
-`alive` is touched at every beat by a thread of its own, whatever database and broker do: a worker that waits for them
-must not be restarted for it. `ready` is there, and touched, while its row in the database could be written and it takes
-jobs.
+`alive` is touched at every beat by a thread of its own, whatever database and broker do: a process that waits for them
+must not be restarted for it. `ready` is there, and touched, while a worker's row in the database could be written and
+it takes jobs, or while a scheduler finds the jobs that are due and can ring for them.
 """
 
 import contextlib
@@ -37,10 +38,10 @@ class Health:
             self._remove("ready")
             self._remove("alive")
 
-    def ready(self, takes_jobs: bool) -> None:
-        """Whether this worker could write to the database just now, and would take a job."""
+    def ready(self, is_ready: bool) -> None:
+        """Whether this process could do its work just now: for a worker, write to the database and take a job."""
         if self._folder is not None:
-            (self._touch if takes_jobs else self._remove)("ready")
+            (self._touch if is_ready else self._remove)("ready")
 
     def _beat(self) -> None:
         while not self._closed.wait(self._seconds):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db import session as db_session
 from db.models import Base, BatchJob, Event
+from tests.servers import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,6 +97,21 @@ def test_schema_is_current(empty_url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert not db_session.schema_is_current(engine)
     engine.dispose()
+
+
+def test_a_database_made_without_a_locale_serves_as_well(postgres_server: Postgres) -> None:
+    with postgres_server.database() as url:
+        name = url.rpartition("/")[2]
+        postgres_server.execute(f"DROP DATABASE {name}")
+        postgres_server.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        db_session.upgrade(url)
+        engine = db_session.make_engine(url)
+        assert db_session.schema_is_current(engine)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT CAST('zürich' AS text)")) == "zürich"
+        engine.dispose()
 
 
 def test_there_is_one_line_of_migrations() -> None:

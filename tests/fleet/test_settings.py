@@ -1,8 +1,13 @@
-import pytest
+from pathlib import Path
 
+import pytest
+from sqlalchemy import make_url
+
+from fleet.connect import store_settings
 from fleet.effective import effective, without_secrets
 from fleet.errors import UsageError
 from fleet.settings import Settings, load_settings
+from storage.s3_client import make_client
 
 
 def test_defaults_agree_with_one_another() -> None:
@@ -106,4 +111,54 @@ def test_notifications_go_to_web_addresses_and_are_signed(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=message):
+        load_settings()
+
+
+@pytest.fixture
+def secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of /run/secrets."""
+    monkeypatch.setattr("fleet.settings.SECRETS_DIR", tmp_path)
+    monkeypatch.setattr("fleet.effective.SECRETS_DIR", tmp_path)
+    return tmp_path
+
+
+def test_a_password_and_keys_in_files_are_used_and_not_shown(
+    secret_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_DATABASE_URL", "postgresql+psycopg://fleet@db/fleet")
+    (secret_files / "fleet_database_password").write_text("a/b@c:d\n")
+    (secret_files / "fleet_s3_access_key_id").write_text("me\n")
+    (secret_files / "fleet_s3_secret_access_key").write_text("hunter2\n")
+    settings = load_settings()
+    assert settings.database_url is not None
+    assert make_url(settings.database_url.get_secret_value()).password == "a/b@c:d"
+    where = store_settings(settings)
+    assert (where.s3_access_key_id, where.s3_secret_access_key) == ("me", "hunter2")
+    credentials = make_client(where)._request_signer._credentials
+    assert (credentials.access_key, credentials.secret_key) == ("me", "hunter2")
+    shown = {each.name: each for each in effective(settings)}
+    assert (shown["FLEET_DATABASE_PASSWORD"].value, shown["FLEET_DATABASE_PASSWORD"].origin) == (
+        "***",
+        "file",
+    )
+    assert "hunter2" not in f"{settings!r} {where!r} {shown!r}"
+    assert "a/b@c:d" not in f"{settings!r} {shown!r}"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:mine@db/fleet", "no url at all"], ids=["has its own", "no URL"]
+)
+def test_a_password_is_put_only_into_a_url_without_one(
+    secret_files: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("FLEET_DATABASE_URL", url)
+    (secret_files / "fleet_database_password").write_text("other")
+    settings = load_settings()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == url
+
+
+def test_half_of_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_S3_ACCESS_KEY_ID", "me")
+    with pytest.raises(UsageError, match="FLEET_S3_SECRET_ACCESS_KEY are set together"):
         load_settings()

@@ -8,6 +8,7 @@ import pytest
 
 from db import session as db_session
 from db.states import WorkerState
+from tests import servers
 from tests.fleet.command import Fleet, wait_until
 from tests.workers.conftest import Install
 from tests.workers.test_gpus import MISMATCH, TWO, TWO_LISTED
@@ -56,6 +57,25 @@ def test_a_worker_on_processors_is_ready_and_says_what_it_is(
         code, said = worker.end(15)
     assert code == 0, said
     assert "2 at once on cpu" in said
+    assert list((tmp_path / "health").iterdir()) == []
+
+
+def test_a_scheduler_is_ready_while_its_database_is_there_and_alive_without(
+    tmp_path: Path, broker_url: str
+) -> None:
+    ready, alive = tmp_path / "health" / "ready", tmp_path / "health" / "alive"
+    with servers.postgres() as server, server.database() as url:
+        mine = fleet(tmp_path, url, broker_url, FLEET_HEARTBEAT_SECONDS="0.2")
+        with mine.start("scheduler") as scheduler:
+            wait_until(ready.exists)
+            server.kill()
+            wait_until(lambda: not ready.exists())
+            os.utime(alive, (0, 0))
+            wait_until(lambda: alive.stat().st_mtime > time.time() - 10, 5)
+            server.start()
+            wait_until(ready.exists)
+            code, said = scheduler.end(15)
+    assert code == 0, said
     assert list((tmp_path / "health").iterdir()) == []
 
 
