@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from dashboard import health, problems
+from dashboard import api, health, problems
 from dashboard.pages.errors import page_of
 from dashboard.pages.install import install as install_pages
 from dashboard.security import install as security
@@ -23,5 +23,6 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app, page_of)
     security.install(app)
     app.include_router(health.router)
+    app.include_router(api.router)
     install_pages(app)
     return app

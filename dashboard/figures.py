@@ -150,6 +150,21 @@ def _progress(session: Session, batch_id: int) -> Progress:
     return Progress(states=states, eta=time_left(left, ends))
 
 
+def summary(services: Services, batch: BatchRow) -> reports.BatchSummary | None:
+    """A batch with what went wrong in it, which takes seconds for a million jobs."""
+    return _kept(
+        services,
+        ("summary", batch.id, batch.state),
+        5 if batch.finished_at is None else 60,
+        lambda session: reports.batch_summary(session, batch.id),
+    )
+
+
+def lately(services: Services) -> dict[AttemptOutcome, int]:
+    """How attempts ended in the last ten minutes."""
+    return _kept(services, "lately", 2, lambda session: reports.throughput(session, seconds=600.0))
+
+
 def failure_page(
     services: Services, q: str, behind: failures.Behind | None, limit: int
 ) -> failures.FailurePage:

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 has them: `application/problem+json`, one form for every refusal; to a browser, a page."""
 
+import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +8,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+
+from db.search import BadSearch
+from storage.errors import ObjectMissing, StorageError, StoreMissing
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,6 +60,21 @@ def install(app: FastAPI, page_of: PageOf) -> None:
         # Whoever serves the application logs the error; strangers learn nothing of it.
         return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here", None, {})
 
+    @app.exception_handler(BadSearch)
+    async def refuse_search(request: Request, error: BadSearch) -> Response:
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, str(error), None, {})
+
+    @app.exception_handler(StorageError)
+    async def refuse_object(request: Request, error: StorageError) -> Response:
+        missing = isinstance(error, ObjectMissing | StoreMissing)
+        status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.BAD_GATEWAY
+        return answer(request, status, str(error), None, {})
+
+    @app.exception_handler(OperationalError)
+    async def refuse_database(request: Request, error: OperationalError) -> Response:
+        log.warning("database: %s", error)
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", None, {})
+
     def answer(
         request: Request,
         status: int,
@@ -71,5 +93,7 @@ def problem_response(
 ) -> JSONResponse:
     """The document for one refusal."""
     title = HTTPStatus(status).phrase
+    # A path may hold half a character, which no answer can.
+    detail = detail.encode(errors="replace").decode()
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(members or {})}
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)

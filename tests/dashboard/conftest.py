@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from dashboard import problems
@@ -13,13 +14,15 @@ from dashboard.config import Config
 from dashboard.security import install
 from dashboard.security.access import Operator, Viewer
 from dashboard.services import Services
+from db.session import session_factory
 from storage import open_store
 
 
 @pytest.fixture
-def services(sessions: sessionmaker[Session]) -> Services:
+def services(engine: Engine, sessions: sessionmaker[Session]) -> Services:
     config = Config(patience=0)  # what a test changes is seen at once
-    return Services(reads=sessions, writes=sessions, open_store=open_store, version="0.0.0", config=config)
+    reads = session_factory(engine, read_only=True)
+    return Services(reads=reads, writes=sessions, open_store=open_store, version="0.0.0", config=config)
 
 
 @pytest.fixture
