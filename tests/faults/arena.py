@@ -3,10 +3,10 @@
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -46,6 +46,11 @@ class Row:
     requeued: int = 0
     """Innocent jobs under which three processes died, tried again as a person would."""
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def promise(self, kept: bool, what: str) -> None:
+        """Count a promise of this fault that did not hold."""
+        if not kept:
+            self.counts.add("promises_broken", what)
 
     def assert_right(self) -> None:
         """Raise unless every count is zero."""
@@ -110,17 +115,37 @@ class Arena:
     """An installation with its sources planned."""
 
     def __init__(
-        self, place: Place, seed: int, source_url: str, dest_url: str, expected: dict[str, frozenset[str]]
+        self, place: Place, seed: int, source_url: str, dest_url: str, *, mixed: bool, seconds: float
     ) -> None:
         self.place = place
         self.seed = seed
         self.random = random.Random(seed)
-        self.expected = expected
+        self.expected: dict[str, frozenset[str]] = {}
+        self.named_by = "key"
+        """What `expected` goes by: see `checker.check`."""
         self.engine: Engine = db_session.make_engine(place.database_url)
         self.sessions: sessionmaker[Session] = db_session.session_factory(self.engine)
         self.source: ObjectStore = open_store(source_url, _settings(place))
         self.dest: ObjectStore = open_store(dest_url, _settings(place))
         self.requeued = 0
+        self._mixed = mixed
+        self._seconds = seconds
+
+    def add(self, sources: Iterable[tuple[str, frozenset[str]]]) -> None:
+        """Put so many more sources there, each with what it does and how it may end."""
+        for number, (asked, ends) in enumerate(sources, len(self.expected)):
+            does, content = asked, number
+            if self._mixed:
+                does = {3: "refuse", 7: "flaky"}.get(number % 10, "convert")
+                content = number - 1 if number % 10 in {5, 9} else number
+            key = f"{number % 7}/m{number}.h5"
+            self.source.put_bytes(key, source(content, does, self._seconds))
+            self.expected[key] = frozenset({"failed"}) if does == "refuse" else ends
+
+    def more(self, number: int) -> None:
+        """So many more sources, planned: where there was too little to do for all of a fault to come."""
+        self.add([("convert", _SUCCESS)] * number)
+        self.plan()
 
     def plan(self) -> None:
         """List the source as the fleet does, through whatever stands before it by now."""
@@ -187,7 +212,7 @@ class Arena:
 
     def row(self, fault: str, *, injected: int, unit: str, **figures: Any) -> Row:
         """Check and count what the run came to."""
-        counts = checker.check(self.place.database_url, self.dest, self.expected)
+        counts = checker.check(self.place.database_url, self.dest, self.expected, name=self.named_by)
         attempts = self.number("SELECT count(*) FROM attempt")
         return Row(
             fault=fault,
@@ -216,8 +241,12 @@ def arena(
     buckets: tuple[str, str] | None = None,
     mixed: bool = False,
     seconds: float = 0.0,
+    among: Mapping[str, tuple[int, str]] = MappingProxyType({}),
 ) -> Iterator[Arena]:
-    """An installation in `folder` with this many jobs; `mixed`: refusals, flaky ones and copies among them."""
+    """An installation in `folder` with this many jobs; `mixed`: refusals, flaky ones and copies among them.
+
+    `among`: how many do something else (see `poison`), and how these end.
+    """
     print(f"seed {seed}: {folder.name}, {jobs} jobs", flush=True)
     place = replace(
         place, scratch=folder / "scratch", log=folder / "processes.log", record=folder / "points.txt"
@@ -226,23 +255,9 @@ def arena(
     source_url, dest_url = buckets or (str(folder / "in"), str(folder / "out"))
     for path in (folder / "in", folder / "out"):
         path.mkdir()
-    expected: dict[str, frozenset[str]] = {}
-    opened = Arena(place, seed, source_url, dest_url, expected)
-    for number in range(jobs):
-        does = "convert"
-        content = number
-        if mixed:
-            does = {3: "refuse", 7: "flaky"}.get(number % 10, "convert")
-            content = number - 1 if number % 10 in {5, 9} else number
-        key = f"{number % 7}/m{number}.h5"
-        data = source(content, does, seconds)
-        if buckets is None:
-            path = folder / "in" / key
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-        else:
-            opened.source.put_bytes(key, data)
-        expected[key] = frozenset({"failed"}) if does == "refuse" else _SUCCESS
+    opened = Arena(place, seed, source_url, dest_url, mixed=mixed, seconds=seconds)
+    others = [(does, frozenset({ends})) for does, (times, ends) in among.items() for _ in range(times)]
+    opened.add(others + [("convert", _SUCCESS)] * (jobs - len(others)))
     opened.plan()
     try:
         yield opened

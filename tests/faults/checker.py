@@ -43,6 +43,8 @@ class Counts:
     """Jobs that run with no live lease."""
     open_attempts: int = 0
     """Attempts that have no end although their job has."""
+    promises_broken: int = 0
+    """What else was promised of this fault, such as that no process ends, and did not hold."""
 
     notes: list[str] = field(default_factory=list)
     """What was found, for a person to look at."""
@@ -61,7 +63,8 @@ class Counts:
 
 _JOBS: LiteralString = """
     SELECT job.id, job.state, job.fence, job.content_key, job.manifest_sha256, job.reused_from, job.recipe_id,
-           job.error_message, job.lease_until < now() AS lapsed, source.key
+           job.error_message, job.lease_until < now() AS lapsed, source.key, source.id AS source_id,
+           source.key || '@' || source.etag AS version
     FROM job JOIN source ON source.id = job.source_id ORDER BY job.id
 """
 _ATTEMPTS: LiteralString = """
@@ -72,8 +75,13 @@ _COMMITTED = ("succeeded", "reused")
 _TERMINAL = ("succeeded", "failed", "quarantined", "cancelled")
 
 
-def check(database_url: str, dest: ObjectStore, expected: dict[str, frozenset[str]]) -> Counts:
-    """Count; `expected` are the states in which the job of each source may end, by its key."""
+def check(
+    database_url: str, dest: ObjectStore, expected: dict[str, frozenset[str]], *, name: str = "key"
+) -> Counts:
+    """Count; `expected` are the states in which the job of each source may end, by its key.
+
+    `name` of "version": by its key, an @, and its ETag, where a source has several versions.
+    """
     counts = Counts()
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         jobs = connection.execute(_JOBS).fetchall()
@@ -85,7 +93,7 @@ def check(database_url: str, dest: ObjectStore, expected: dict[str, frozenset[st
         for row in connection.execute("SELECT * FROM job_artifact"):
             files.setdefault(row["job_id"], {})[row["name"]] = row
         requeued = {row["job_id"]: row["times"] for row in connection.execute(_REQUEUED)}
-    _check_states(counts, jobs, expected)
+    _check_states(counts, jobs, expected, name)
     _check_attempts(counts, jobs, attempts, requeued)
     succeeded = [job for job in jobs if job["state"] == "succeeded"]
     for job in succeeded:
@@ -95,15 +103,17 @@ def check(database_url: str, dest: ObjectStore, expected: dict[str, frozenset[st
     return counts
 
 
-def _check_states(counts: Counts, jobs: list[dict[str, Any]], expected: dict[str, frozenset[str]]) -> None:
-    of_key = Counter(job["key"] for job in jobs)
+def _check_states(
+    counts: Counts, jobs: list[dict[str, Any]], expected: dict[str, frozenset[str]], name: str
+) -> None:
+    of_key = Counter(job[name] for job in jobs)
     for key in expected:
         if of_key[key] != 1:
             counts.add("lost" if of_key[key] == 0 else "duplicated", f"{key}: {of_key[key]} jobs")
     for job in jobs:
         if job["state"] not in _TERMINAL:
             counts.add("unfinished", f"{job['key']} (job {job['id']}) is {job['state']}")
-        elif job["state"] not in expected.get(job["key"], ()):
+        elif job["state"] not in expected.get(job[name], ()):
             counts.add("lost", f"{job['key']} (job {job['id']}) ended {job['state']}: {job['error_message']}")
         if job["state"] == "running" and job["lapsed"] is not False:
             counts.add("without_lease", job["key"])
@@ -151,6 +161,7 @@ def _check_results(
             hashes[key] = None if content is None else hashlib.sha256(content).hexdigest()
         return hashes[key]
 
+    newest = {job["key"]: job["source_id"] for job in sorted(succeeded, key=lambda job: job["source_id"])}
     for job in succeeded:
         manifest = _read(dest, _manifest(job))
         if manifest is None or hashlib.sha256(manifest).hexdigest() != job["manifest_sha256"]:
@@ -163,6 +174,8 @@ def _check_results(
         for row in recorded.values():
             if sha256_of(row["key"]) != row["sha256"]:
                 counts.add("artifacts_wrong", f"{job['key']}: {row['key']}")
+        if newest[job["key"]] != job["source_id"]:
+            continue
         door = f"by-name/{job['key'].removesuffix('.h5')}"
         if {name: sha256_of(f"{door}/{name}") for name in named} != named:
             counts.add("doors_wrong", door)

@@ -21,14 +21,15 @@ def restarts(arena: Arena, server: servers.Postgres, *, times: int, every: float
         fault = Repeated(restart, times, arena.about(every))
         arena.finish([crew, schedulers], seconds, fault)
         ended = time.monotonic()
-    return arena.row(
+    row = arena.row(
         "T7 PostgreSQL killed and restarted",
         injected=fault.done,
         unit="restarts",
         recovery_s=ended - fault.last,
         wall_s=ended - began,
-        notes={"died": crew.deaths + schedulers.deaths},
     )
+    row.promise(crew.deaths + schedulers.deaths == 0, "a process ended")
+    return row
 
 
 def cut_commits(arena: Arena, proxy: Proxy, *, seconds: float) -> Row:
@@ -36,11 +37,12 @@ def cut_commits(arena: Arena, proxy: Proxy, *, seconds: float) -> Row:
     began = time.monotonic()
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
         arena.finish([crew, schedulers], seconds)
-    return arena.row(
+    row = arena.row(
         "T8 COMMIT sent, answer cut off",
         injected=proxy.faults,
         unit="cuts",
         io_faults=proxy.faults,
         wall_s=time.monotonic() - began,
-        notes={"died": crew.deaths + schedulers.deaths},
     )
+    row.promise(crew.deaths + schedulers.deaths == 0, "a process ended")
+    return row

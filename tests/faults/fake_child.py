@@ -73,7 +73,17 @@ class FakeSandboxes:
         step = target.rpartition(":")[2]
         result: Any = {}
         if step == "convert":
-            result = self._convert(Path(payload["source"]), Path(payload["out"]), stop)
+            try:
+                result = self._convert(Path(payload["source"]), Path(payload["out"]), stop)
+            except OSError as error:
+                # As the engine says it of a disk that it cannot write to.
+                failed = {
+                    "class": "CannotWrite",
+                    "message": str(error),
+                    "kind": "cannot-write",
+                    "exit_code": 1,
+                }
+                raise errors.ChildCannotWrite("convert", _outcome(None, failed)) from error
         elif step == "run_prepare":
             self._point("verify.before")
             result = {"library": "keras", "given": False}
@@ -98,17 +108,28 @@ class FakeSandboxes:
         if asked["does"] == "flaky" and out.parents[1].name.endswith("-1"):
             failed = {"class": "OSError", "message": "disk full", "kind": "cannot-write", "exit_code": 1}
             raise errors.ChildCannotWrite("convert", _outcome(None, failed))
-        digest = hashlib.sha256(raw).hexdigest()
-        out.mkdir()
-        (out / "model.safetensors").write_bytes(bytes.fromhex(digest) * 64)
+        begin_bundle(raw, out)
         self._point("convert.half-written")
         if stop.wait(half):
             raise errors.Stopped("convert: stopped")
-        (out / "model.py").write_text(f"# {digest}\n")
-        (out / "README.md").write_text(f"made of {digest}\n")
-        (out / "manifest.json").write_text(json.dumps({"source": digest}) + "\n")
+        end_bundle(raw, out)
         self._point("convert.after")
         return {}
+
+
+def begin_bundle(raw: bytes, out: Path) -> None:
+    """The larger half of a bundle, made of its source's bytes alone."""
+    digest = hashlib.sha256(raw).hexdigest()
+    out.mkdir()
+    (out / "model.safetensors").write_bytes(bytes.fromhex(digest) * 64)
+
+
+def end_bundle(raw: bytes, out: Path) -> None:
+    """The rest of it."""
+    digest = hashlib.sha256(raw).hexdigest()
+    (out / "model.py").write_text(f"# {digest}\n")
+    (out / "README.md").write_text(f"made of {digest}\n")
+    (out / "manifest.json").write_text(json.dumps({"source": digest}) + "\n")
 
 
 def _outcome(result: Any, error: dict[str, Any] | None) -> Outcome:

@@ -8,7 +8,7 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BUSY, BROKEN, CONFLICT, SILENT, SHORT, FLIPPED = "busy", "broken", "conflict", "silent", "short", "flipped"
@@ -64,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = _CONTENTS.sub(rb"\1\1", content)
         elif fault == FLIPPED and self.command == "GET" and content:
             content = self.server.flip(content)
+        if self.command == "GET" and self.server.amid(self.path):
+            fault = SHORT
         announced = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
         self.send_header("Content-Length", announced or "0")
         self.end_headers()
@@ -95,9 +97,12 @@ class FaultyProxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: int, *, seed: int) -> None:
+    def __init__(self, upstream: int, *, seed: int, shares: Mapping[str, float] = SHARES) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream
+        self.amid: Callable[[str], bool] = lambda _path: False
+        """Called while an answer to a GET of this path is on its way; true: the rest of it is lost."""
+        self._shares = shares
         self.faults: Counter[str] = Counter()
         self.requests = 0
         self.repeating = False
@@ -114,7 +119,7 @@ class FaultyProxy(ThreadingHTTPServer):
         with self._lock:
             self.requests += 1
             drawn = self._random.random()
-        for fault, share in SHARES.items():
+        for fault, share in self._shares.items():
             if drawn < share:
                 if (fault == CONFLICT and not (conditional and command == "PUT")) or (
                     fault == SHORT and command != "GET"
@@ -147,9 +152,9 @@ def _md5(body: bytes) -> str:
 
 
 @contextlib.contextmanager
-def faulty(upstream: int, *, seed: int) -> Iterator[FaultyProxy]:
+def faulty(upstream: int, *, seed: int, shares: Mapping[str, float] = SHARES) -> Iterator[FaultyProxy]:
     """A proxy under way."""
-    with FaultyProxy(upstream, seed=seed) as server:
+    with FaultyProxy(upstream, seed=seed, shares=shares) as server:
         thread = threading.Thread(target=server.serve_forever, name="faulty-s3", daemon=True)
         thread.start()
         try:

@@ -36,9 +36,10 @@ from scheduler.reap import Reaper
 from storage import StoreSettings, open_store
 from storage import s3 as storage_s3
 from tests import servers
-from tests.faults import crash_points
+from tests.faults import clocks, crash_points, small_disk
 from tests.faults.crash_points import Fuse
 from tests.faults.fake_child import FakeSandboxes
+from tests.faults.poison import RealChildren
 from workers import convert_job, inbox, lease, tasks, verdict
 from workers.app import make_app, sender
 from workers.settings import BrokerSettings, WorkerSettings
@@ -79,7 +80,20 @@ class Place:
     conversion: tuple[float, float] = (0.02, 0.05)
     s3_attempts: int = 5
     visibility: float = 600
+    small_disk: bool = False
+    """Whether workers' scratch folders lie on a disk that is full from time to time."""
+    real_children: bool = False
+    """Whether conversions run in confined children; they may take a few seconds, and half a gigabyte."""
+    clock: float | None = 0.0
+    """Seconds by which a process's clock is wrong; None: it jumps."""
 
+
+_JUMP_SECONDS = 0.2
+_BOUNDS: dict[str, Any] = {
+    "job_timeout_seconds": 4.0,
+    "job_memory_bytes": 512 << 20,
+    "memory_bytes": 1 << 30,
+}
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([__name__])
@@ -120,6 +134,11 @@ class Part:
             return False
         return state == "T"
 
+    def drain(self, seconds: float) -> None:
+        """Ask it to end, and wait so long for it."""
+        self.signal(signal.SIGTERM)
+        self.wait(seconds)
+
     def wait(self, seconds: float) -> int | None:
         """Its exit code, negative for a signal; None if it still runs after `seconds`."""
         self._process.join(seconds)
@@ -134,15 +153,18 @@ def run_worker(
     fuse = Fuse(record=place.record, armed=armed, passing=passing, how=how)
     crash_points.install_in_worker(fuse)
     haste = place.haste
+    if place.small_disk:
+        small_disk.install(place.scratch, fuse)
     assert "Sandboxes" in vars(workers.serve)
-    fake = functools.partial(FakeSandboxes, seconds=place.conversion, point=fuse.point)
-    vars(workers.serve)["Sandboxes"] = fake
+    children = RealChildren if place.real_children else FakeSandboxes
+    vars(workers.serve)["Sandboxes"] = functools.partial(children, seconds=place.conversion, point=fuse.point)
     settings = WorkerSettings(
         slots=place.slots,
         lease_seconds=haste.lease,
         heartbeat_seconds=haste.heartbeat,
         drain_seconds=haste.drain,
         scratch_dir=place.scratch,
+        **(_BOUNDS if place.real_children else {}),
     )
     sessions = db_session.session_factory(db_session.make_engine(place.database_url))
     store_settings = _store_settings(place)
@@ -243,6 +265,13 @@ def _begin(place: Place) -> None:
     botocore.retryhandler.delay_exponential = lambda *given, **named: (
         place.haste.s3_pause * pause(*given, **named)
     )
+    if place.clock != 0:
+        fuse = Fuse(record=place.record)
+        clocks.install(
+            clocks.jumping(_JUMP_SECONDS, lambda: fuse.note("clock", "jumped"))
+            if place.clock is None
+            else clocks.wrong_by(place.clock)
+        )
     backoff = place.haste.backoff
     db_session._POSTGRESQL["options"] = f"-c idle_in_transaction_session_timeout={place.haste.lease / 2}s"
     for module, name, value in (

@@ -3,18 +3,26 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
 from db import session as db_session
 from tests import servers
-from tests.faults import broker_faults, database_faults, process_faults, requests, storage_faults
+from tests.faults import (
+    broker_faults,
+    child_faults,
+    database_faults,
+    process_faults,
+    requests,
+    storage_faults,
+)
 from tests.faults.arena import Arena, Row, arena
 from tests.faults.crash_points import POINTS
-from tests.faults.http_proxy import faulty
+from tests.faults.http_proxy import SHARES, FaultyProxy, faulty
 from tests.faults.plain_celery import plain_celery
 from tests.faults.processes import Haste, Place
 from tests.faults.tcp_proxy import proxy
@@ -58,6 +66,7 @@ def installation(
     seconds: float = 0.0,
     mixed: bool = True,
     buckets: tuple[str, str] | None = None,
+    among: Mapping[str, tuple[int, str]] = MappingProxyType({}),
     **place: Any,
 ) -> Iterator[Arena]:
     with on.postgres.database() as url:
@@ -67,7 +76,14 @@ def installation(
             database_url=url, broker_url=on.valkey.url, scratch=folder, log=folder, record=folder, **place
         )
         with arena(
-            folder, here, jobs=size.jobs, seed=seed, mixed=mixed, seconds=seconds, buckets=buckets
+            folder,
+            here,
+            jobs=size.jobs,
+            seed=seed,
+            mixed=mixed,
+            seconds=seconds,
+            buckets=buckets,
+            among=among,
         ) as opened:
             yield opened
 
@@ -134,11 +150,15 @@ def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         return database_faults.cut_commits(arena, between, seconds=size.seconds)
 
 
-def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+@contextlib.contextmanager
+def behind_proxy(
+    on: Servers, folder: Path, size: Size, seed: int, *, shares: Mapping[str, float], **more: Any
+) -> Iterator[tuple[Arena, FaultyProxy]]:
+    """Buckets whose workers reach them through a proxy alone."""
     with (
         on.s3.bucket() as source,
         on.s3.bucket() as dest,
-        faulty(on.s3.port, seed=seed) as store,
+        faulty(on.s3.port, seed=seed, shares=shares) as store,
         installation(
             on,
             folder,
@@ -148,10 +168,21 @@ def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
             s3_endpoint=on.s3.endpoint,
             slots=3,
             haste=Haste(lease=10, heartbeat=1),
+            **more,
         ) as arena,
     ):
         arena.place = replace(arena.place, s3_endpoint=store.endpoint)
+        yield arena, store
+
+
+def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with behind_proxy(on, folder, size, seed, shares=SHARES) as (arena, store):
         return storage_faults.lying_store(arena, store, seconds=size.seconds)
+
+
+def overwritten(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with behind_proxy(on, folder, size, seed, shares={}, mixed=False) as (arena, store):
+        return storage_faults.overwritten(arena, store, seconds=size.seconds)
 
 
 def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
@@ -162,6 +193,34 @@ def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 def zombie_workers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     with installation(on, folder, size, seed, mixed=False) as arena:
         return process_faults.zombie_workers(arena, stops=size.times, seconds=size.seconds)
+
+
+def full_disk(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with installation(on, folder, size, seed, slots=2, small_disk=True) as arena:
+        return child_faults.full_disk(arena, seconds=size.seconds)
+
+
+def out_of_memory(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    some = size.times
+    among = {"hog": (some, "quarantined"), "killed": (some, "quarantined")}
+    with installation(
+        on, folder, size, seed, mixed=False, slots=2, real_children=True, among=among, haste=Haste(lease=6)
+    ) as arena:
+        return child_faults.out_of_memory(arena, seconds=size.seconds)
+
+
+def poison(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    deadly = dict.fromkeys(("segfault", "abort", "exit", "loop", "flood"), (size.times, "quarantined"))
+    among = {**deadly, "forks": (size.times, "failed")}
+    with installation(
+        on, folder, size, seed, mixed=False, slots=2, real_children=True, among=among, haste=Haste(lease=6)
+    ) as arena:
+        return child_faults.poison(arena, seconds=size.seconds)
+
+
+def wrong_clocks(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    with installation(on, folder, size, seed) as arena:
+        return process_faults.wrong_clocks(arena, seconds=size.seconds)
 
 
 def drains(on: Servers, folder: Path, size: Size, seed: int) -> Row:
@@ -235,6 +294,36 @@ SCENARIOS = (
         run=lying_store,
         quick=Size(jobs=8, times=1, seconds=120),
         full=Size(jobs=600, times=1, seconds=300),
+    ),
+    Scenario(
+        name="T10",
+        run=overwritten,
+        quick=Size(jobs=12, times=1, seconds=60),
+        full=Size(jobs=100, times=1, seconds=120),
+    ),
+    Scenario(
+        name="T11",
+        run=full_disk,
+        quick=Size(jobs=30, times=1, seconds=60),
+        full=Size(jobs=200, times=1, seconds=120),
+    ),
+    Scenario(
+        name="T12",
+        run=out_of_memory,
+        quick=Size(jobs=8, times=1, seconds=60),
+        full=Size(jobs=80, times=10, seconds=180),
+    ),
+    Scenario(
+        name="T13",
+        run=poison,
+        quick=Size(jobs=10, times=1, seconds=90),
+        full=Size(jobs=60, times=3, seconds=240),
+    ),
+    Scenario(
+        name="T14",
+        run=wrong_clocks,
+        quick=Size(jobs=30, times=1, seconds=90),
+        full=Size(jobs=500, times=1, seconds=180),
     ),
     Scenario(
         name="T15",
