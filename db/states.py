@@ -68,6 +68,8 @@ class AttemptOutcome(StrEnum):
     """Ended with a permanent error."""
     RETRY = "retry"
     """Ended with a transient error; the job waits for another try, and the retry is counted."""
+    POSTPONED = "postponed"
+    """A store or the database was away; the job waits for it, longer each time, and nothing is counted."""
     CRASHED = "crashed"
     """The confined child died (signal, memory limit, time limit) and the worker saw it."""
     LOST = "lost"

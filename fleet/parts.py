@@ -25,6 +25,8 @@ from workers.settings import WorkerSettings
 from workers.slots import NoGpu
 
 _PLAN_SECONDS = 1.0
+#: So many rounds of the reaper without an answer are an outage of the database.
+_SILENT_ROUNDS = 3
 
 
 class Scheduler:
@@ -48,10 +50,15 @@ class Scheduler:
         )
         self.notifier = Notifier(sessions, channels_of(settings))
         retention = Retention(sessions, connect.store_opener(settings), _keep(settings))
+        reaper = Reaper(
+            sessions,
+            lease_seconds=settings.lease_seconds,
+            silence_seconds=_SILENT_ROUNDS * settings.reap_seconds,
+        )
         self.loop = Loop(
             [
                 Duty("dispatch", dispatch_seconds, self.dispatcher.run_once),
-                Duty("reap", settings.reap_seconds, Reaper(sessions).run_once),
+                Duty("reap", settings.reap_seconds, reaper.run_once),
                 Duty("finish", settings.reap_seconds, Finisher(sessions).run_once),
                 Duty("notify", settings.notify_seconds, Aside("notify", self.notifier.run_once).run_once),
                 Duty(
@@ -119,6 +126,7 @@ def run_worker(settings: Settings, worker_id: str | None = None) -> int:
                 job_timeout_seconds=settings.job_timeout_seconds,
                 job_memory_bytes=settings.job_memory_bytes,
                 drain_seconds=settings.drain_seconds,
+                outage_seconds=settings.outage_seconds,
                 scratch_dir=settings.scratch_dir,
             ),
             connect.sessions_of(engine),

@@ -89,6 +89,11 @@ class Settings(DashboardSettings):
     drain_seconds: float = Field(
         default=30, ge=0, description="how long a stopping worker lets its jobs finish"
     )
+    outage_seconds: float = Field(
+        default=86400,
+        ge=0,
+        description="how long a job waits for a store or database that is away before it fails",
+    )
     stop_grace_seconds: float | None = Field(
         default=None,
         gt=0,

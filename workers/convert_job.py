@@ -23,7 +23,7 @@ from db.queries.queue import Claim
 from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from keras2torch.errors import one_line
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreUnavailable
 from storage.store import ObjectStore
 from workers import errors, exports, inbox, isolation, machine, proof, publish, recipe, verdict
 from workers.admission import Admission, estimate
@@ -31,6 +31,7 @@ from workers.child_log import ChildLog
 from workers.drain import Leases
 from workers.isolation import Sandboxes
 from workers.lease import Lease, Stop
+from workers.outages import Outages
 from workers.scratch import Scratch
 from workers.settings import WorkerSettings
 from workers.slots import CPU, Slot, Slots
@@ -58,6 +59,7 @@ class Shop:
     """Threads that carry files to the destination."""
     slots: Slots = field(default_factory=lambda: Slots([CPU]))
     admission: Admission = field(default_factory=lambda: Admission(machine.memory_bytes()))
+    outages: Outages = field(default_factory=Outages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,8 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
             # More than a job may have here; on the other queue it has a worker to itself.
             waiting.send_to(session, job_id, inbox.LARGE_QUEUE, needs_bytes=need)
             return None
+    if not shop.outages.wait_for({found.store_url, found.dest_url}, shop.open_store, shop.leases):
+        return None
     with shop.admission.admitted(job_id, need, lambda: shop.leases.draining) as admitted:
         if not admitted:
             return None
@@ -280,7 +284,9 @@ class _Attempt:
             if self.lease.reason is Stop.CANCELLED:
                 return self.finish(AttemptOutcome.CANCELLED, JobState.CANCELLED)
             return self.release(AttemptOutcome.DRAINED)
-        judged = verdict.judge(error, self.claim)
+        if isinstance(error, StoreUnavailable) and error.url in (self.claim.store_url, self.claim.dest_url):
+            self.shop.outages.note(error.url)
+        judged = verdict.judge(error, self.claim, patience_s=self.shop.settings.outage_seconds)
         if judged.error.kind == "internal-error":
             log.error("job %d: %s", self.claim.job_id, judged.error.message, exc_info=error)
         self.peak_bytes = max(self.peak_bytes, judged.usage.max_rss_bytes or 0)

@@ -34,5 +34,7 @@ class WorkerSettings:
     job_timeout_seconds: float = 3600
     job_memory_bytes: int = 8 << 30
     drain_seconds: float = 30
+    outage_seconds: float = 86400
+    """How long a job waits for a store or a database that is away before it fails."""
     scratch_dir: Path | None = None
     """Where sources are downloaded to and bundles are written; None: the system's temporary folder."""

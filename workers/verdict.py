@@ -1,7 +1,8 @@
 """What an error means for its job: one table, by class of exception.
 
 Permanent: the same again tomorrow, so the job fails. Transient: something round the job is broken, so it
-waits and tries again, five times. Resource: it wants more memory, so once more where it has a machine to itself.
+waits and tries again, five times. Outage: a store or the database is away, which is the world's fault, so it waits for
+that, longer each time, for a day. Resource: it wants more memory, so once more where it has a machine to itself.
 Died: the process is gone, and the job may be what killed it, so three times and no more.
 """
 
@@ -16,13 +17,15 @@ from db.records import ErrorInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from keras2torch.errors import CannotWrite, one_line
 from keras2torch.sandbox import SandboxError
-from storage.errors import StorageError, StoreUnavailable
+from storage.errors import DiskFull, ObjectDamaged, StorageError, StoreUnavailable
 from workers import errors, inbox
 
 RETRIES = 5
 DEATHS = 3
+PATIENCE_SECONDS = 86400.0
 _BACKOFF_SECONDS = 5.0
 _BACKOFF_LIMIT_SECONDS = 300.0
+_OUTAGE_LIMIT_SECONDS = 900.0
 _LONGEST_MESSAGE = 2000
 
 
@@ -31,6 +34,7 @@ class Class(Enum):
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
+    OUTAGE = "outage"
     RESOURCE = "resource"
     DIED = "died"
 
@@ -52,10 +56,13 @@ TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (errors.OutOfMemory, Class.RESOURCE),
     (errors.DeviceFailed, Class.TRANSIENT),
     (errors.ChildDied, Class.DIED),
-    (StoreUnavailable, Class.TRANSIENT),
+    # One object's trouble, or that of the disk under the scratch folder, as likely as the store's.
+    (ObjectDamaged, Class.TRANSIENT),
+    (DiskFull, Class.TRANSIENT),
+    (StoreUnavailable, Class.OUTAGE),
     (StorageError, Class.PERMANENT),
     (SandboxError, Class.TRANSIENT),
-    *((kind, Class.TRANSIENT) for kind in DATABASE_DOWN),
+    *((kind, Class.OUTAGE) for kind in DATABASE_DOWN),
     # A full or failing disk under the scratch folder, a file table that is full: the machine's trouble, not
     # the job's.
     (OSError, Class.TRANSIENT),
@@ -79,6 +86,8 @@ class Verdict:
         """How the attempt ended."""
         if self.counts_as in _DEADLY:
             return AttemptOutcome.CRASHED
+        if self.counts_as is Class.OUTAGE and self.again:
+            return AttemptOutcome.POSTPONED
         return AttemptOutcome.RETRY if self.again else AttemptOutcome.FAILED
 
     @property
@@ -87,13 +96,20 @@ class Verdict:
         return JobState.QUARANTINED if self.counts_as in _DEADLY else JobState.FAILED
 
 
-def judge(error: Exception, claim: Claim) -> Verdict:
-    """The verdict on an attempt of `claim` that ended with `error`."""
+def judge(error: Exception, claim: Claim, *, patience_s: float = PATIENCE_SECONDS) -> Verdict:
+    """The verdict on an attempt of `claim` that ended with `error`; `patience_s` is how long it waits out an outage."""
     counts_as = next((row for kind, row in TABLE if isinstance(error, kind)), Class.PERMANENT)
     info = ErrorInfo(kind=_kind(error), message=_message(error, claim), reasons=_reasons(error))
     if counts_as is Class.PERMANENT:
         return Verdict(again=False, counts_as=counts_as, error=info)
     usage = _usage(error)
+    if counts_as is Class.OUTAGE:
+        return Verdict(
+            again=claim.away_s < patience_s,
+            counts_as=counts_as,
+            error=info,
+            delay_s=_outage_delay(claim.away_s),
+        )
     if counts_as is Class.TRANSIENT:
         return Verdict(
             again=claim.retries < RETRIES,
@@ -120,6 +136,11 @@ def backoff(tries: int) -> float:
     The jitter keeps a thousand jobs that met the same outage from coming back in the same second.
     """
     return random.uniform(0, min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_SECONDS * 2**tries))
+
+
+def _outage_delay(away_s: float) -> float:
+    """Seconds to wait where a store has been away for so long: about as long again, within limits."""
+    return random.uniform(0.5, 1) * min(_OUTAGE_LIMIT_SECONDS, max(_BACKOFF_SECONDS, away_s))
 
 
 def _usage(error: Exception) -> Usage:

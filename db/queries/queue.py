@@ -6,11 +6,12 @@ operator has moved the job on.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ScalarSelect, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.clock import now
 from db.errors import LeaseLost
@@ -33,6 +34,8 @@ class Claim:
     retries: int
     """Transient failures so far."""
     lost_count: int
+    away_s: float = 0.0
+    """Seconds since the first of the attempts right before this one that found a store or the database away."""
     source_id: int
     store_url: str
     key: str
@@ -98,13 +101,17 @@ def claim(session: Session, job_id: int, worker_id: str, lease_seconds: float) -
             Recipe.dest_url,
             Recipe.converter_version,
             Recipe.options,
+            _away_since().label("away_since"),
+            now().label("now"),
         )
         .join(Source, Source.id == Job.source_id)
         .join(Recipe, Recipe.id == Job.recipe_id)
         .where(Job.id == job_id)
     ).one()
     session.execute(insert(Attempt).values(job_id=job_id, fence=row.fence, worker_id=worker_id))
-    return Claim(job_id=job_id, **row._mapping)
+    fields = dict(row._mapping)
+    since, at = fields.pop("away_since"), fields.pop("now")
+    return Claim(job_id=job_id, away_s=(at - since).total_seconds() if since else 0.0, **fields)
 
 
 def confirm(session: Session, claim: Claim, worker_id: str, lease_seconds: float) -> bool:
@@ -235,7 +242,7 @@ def release(
 ) -> bool:
     """Gives the job back to be tried again after `delay_s` seconds; False: lease lost, nothing written.
 
-    `RETRY` counts as a retry, `CRASHED` as a lost attempt, `DRAINED` as nothing. A job someone asked
+    `RETRY` counts as a retry, `CRASHED` as a lost attempt, `DRAINED` and `POSTPONED` as nothing. A job someone asked
     to cancel or hold meanwhile is cancelled or held instead, and one whose processes died
     `attempts.MAX_LOST` times is quarantined. `queue` moves it to another queue.
     """
@@ -254,6 +261,23 @@ def release(
     )
     attempts.end(session, job_id, fence, outcome, error=error, usage=usage)
     return True
+
+
+def _away_since() -> ScalarSelect[datetime]:
+    """When the attempts of a job began that were postponed one after the other, the newest among them; null: none."""
+    earlier = aliased(Attempt)
+    otherwise = (
+        select(func.coalesce(func.max(earlier.fence), 0))
+        .where(earlier.job_id == Job.id, earlier.outcome != AttemptOutcome.POSTPONED)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+    return (
+        select(func.min(Attempt.started_at))
+        .where(Attempt.job_id == Job.id, Attempt.fence > otherwise)
+        .correlate(Job)
+        .scalar_subquery()
+    )
 
 
 def _lock(session: Session, job_id: int, fence: int) -> attempts.Held | None:

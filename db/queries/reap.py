@@ -28,11 +28,11 @@ class Reaped:
     state: JobState
 
 
-def reap(session: Session, *, dead_workers: Collection[str] = ()) -> list[Reaped]:
+def reap(session: Session, *, dead_workers: Collection[str] = (), counted: bool = True) -> list[Reaped]:
     """Ends up to 500 attempts whose lease has run out, or whose worker is known to be dead.
 
-    Each job goes back to the queue, later the more often it was lost; the third time it is quarantined.
-    Any number of reapers may run at once.
+    Each job goes back to the queue, later the more often it was lost; the third time it is quarantined, where it is
+    `counted`: leases that nobody could renew say nothing of their jobs. Any number of reapers may run at once.
     """
     over = Job.lease_until < now()
     if dead_workers:
@@ -43,19 +43,19 @@ def reap(session: Session, *, dead_workers: Collection[str] = ()) -> list[Reaped
         .limit(_AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
-    return [_reap(session, attempts.Held(**row._mapping)) for row in rows]
+    return [_reap(session, attempts.Held(**row._mapping), counted=counted) for row in rows]
 
 
-def _reap(session: Session, job: attempts.Held) -> Reaped:
+def _reap(session: Session, job: attempts.Held, *, counted: bool) -> Reaped:
     error = ErrorInfo(
         kind="worker-lost", message=f"worker {job.worker_id} stopped answering during attempt {job.fence}"
     )
-    lost = job.lost_count + 1
+    lost = job.lost_count + counted
     state = attempts.give_back(
         session,
         job,
         event=AttemptOutcome.LOST,
-        delay_s=_BACKOFF_SECONDS * 2 ** (lost - 1),
+        delay_s=_BACKOFF_SECONDS * 2 ** max(lost - 1, 0),
         error=error,
         retries=job.retries,
         lost_count=lost,

@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
-from db.models import Job, Source
+from db.models import Job, Recipe, Source
 from db.queries.predicates import in_state
 from db.queries.transition import record
 from db.states import JobState
@@ -19,13 +19,16 @@ class Waiting:
     queue: str
     size: int
     """Bytes of its source."""
+    store_url: str
+    dest_url: str
 
 
 def look(session: Session, job_id: int) -> Waiting | None:
     """The job, if it is queued and due; whether it may be claimed only `queue.claim` decides."""
     row = session.execute(
-        select(Job.queue, Source.size)
+        select(Job.queue, Source.size, Source.store_url, Recipe.dest_url)
         .join(Source, Source.id == Job.source_id)
+        .join(Recipe, Recipe.id == Job.recipe_id)
         .where(Job.id == job_id, in_state(JobState.QUEUED), Job.run_at <= now())
     ).one_or_none()
     return None if row is None else Waiting(**row._mapping)

@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
@@ -358,3 +358,30 @@ def test_what_a_hostile_file_says_can_be_stored(sessions: sessionmaker[Session])
     assert (reason.subject, reason.layer, reason.message) == (clean, clean, clean)
     assert parity.structure_error == float("inf")
     assert parity.report == {clean: [clean, "nan", {"worst": "-inf", "fine": 0.5}]}
+
+
+def test_a_claim_knows_since_when_a_store_is_away(sessions: sessionmaker[Session]) -> None:
+    """Since the first of the attempts that were postponed one after the other; any other end begins anew."""
+    job_id = zoo.new_job(sessions)
+
+    def attempt(outcome: AttemptOutcome) -> float:
+        zoo.make_due(sessions, job_id)
+        claim = zoo.claim(sessions, job_id)
+        with sessions.begin() as session:
+            session.execute(
+                update(Attempt)
+                .where(Attempt.job_id == job_id, Attempt.fence == claim.fence)
+                .values(started_at=now(-100 * (10 - claim.fence)))
+            )
+            assert queue.release(session, job_id, claim.fence, outcome=outcome)
+        return round(claim.away_s, -1)
+
+    assert attempt(AttemptOutcome.POSTPONED) == 0
+    assert attempt(AttemptOutcome.RETRY) == 900
+    assert attempt(AttemptOutcome.POSTPONED) == 0
+    assert attempt(AttemptOutcome.POSTPONED) == 700
+    assert attempt(AttemptOutcome.DRAINED) == 700
+    assert attempt(AttemptOutcome.POSTPONED) == 0
+    with sessions() as session:
+        job = session.get_one(Job, job_id)
+    assert (job.retries, job.lost_count) == (1, 0)

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -6,6 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.models import Attempt, Event, Job
 from db.queries import control, queue, reap
 from db.states import AttemptOutcome, JobState
+from scheduler.reap import Reaper
 from tests.db import zoo
 
 
@@ -97,3 +99,27 @@ def test_a_lost_job_someone_cancelled_is_cancelled(sessions: sessionmaker[Sessio
     zoo.expire_lease(sessions, job_id)
     with sessions.begin() as session:
         assert [reaped.state for reaped in reap.reap(session)] == [JobState.CANCELLED]
+
+
+def test_leases_that_ran_out_while_the_database_was_away_are_not_counted(
+    sessions: sessionmaker[Session],
+) -> None:
+    job_id = zoo.new_job(sessions)
+    reaper = Reaper(sessions, lease_seconds=1.0, silence_seconds=0.2)
+
+    def lost_count() -> int:
+        zoo.make_due(sessions, job_id)
+        zoo.claim(sessions, job_id)
+        zoo.expire_lease(sessions, job_id)
+        assert reaper.run_once() == 1
+        with sessions() as session:
+            return session.get_one(Job, job_id).lost_count
+
+    assert lost_count() == 1
+    time.sleep(0.3)
+    assert lost_count() == 1, "nobody could renew it"
+    assert lost_count() == 1, "nor is it long enough ago for workers to have found their feet"
+    for _ in range(12):
+        time.sleep(0.1)
+        reaper.run_once()
+    assert lost_count() == 2

@@ -266,9 +266,9 @@ def test_an_outage_of_the_store_is_tried_again(workshop: Make) -> None:
     shop = workshop(open_=lambda url: flaky.setdefault(url, Flaky(open_store(url), 1)))
     models.unsupported(shop.source / "a.h5")
     job_id = shop.plan()["a.h5"]
-    assert shop.do(job_id) is AttemptOutcome.RETRY
+    assert shop.do(job_id) is AttemptOutcome.POSTPONED
     job = detail(shop, job_id)
-    assert (job.state, job.retries, job.error_kind) == (JobState.QUEUED, 1, "store-unavailable")
+    assert (job.state, job.retries, job.error_kind) == (JobState.QUEUED, 0, "store-unavailable")
     zoo.make_due(shop.sessions, job_id)
     assert shop.do(job_id) is AttemptOutcome.FAILED
     assert detail(shop, job_id).error_kind == "unsupported-model"

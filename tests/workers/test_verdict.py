@@ -7,12 +7,17 @@ from db.queries.queue import Claim
 from db.records import ParityInfo, Reason
 from db.states import AttemptOutcome, JobState
 from keras2torch.sandbox import Outcome, SandboxError
-from storage.errors import DiskFull, ObjectChanged, ObjectMissing, StoreUnavailable
+from storage.errors import DiskFull, ObjectChanged, ObjectDamaged, ObjectMissing, StoreUnavailable
 from workers import errors, inbox, verdict
 
 
 def claim(
-    *, retries: int = 0, lost_count: int = 0, key: str = "a/b.h5", queue: str = inbox.DEFAULT_QUEUE
+    *,
+    retries: int = 0,
+    lost_count: int = 0,
+    away_s: float = 0.0,
+    key: str = "a/b.h5",
+    queue: str = inbox.DEFAULT_QUEUE,
 ) -> Claim:
     return Claim(
         job_id=7,
@@ -20,6 +25,7 @@ def claim(
         queue=queue,
         retries=retries,
         lost_count=lost_count,
+        away_s=away_s,
         source_id=1,
         store_url="/in",
         key=key,
@@ -94,9 +100,8 @@ def test_what_will_not_pass_fails_at_once(error: Exception, kind: str) -> None:
 
 
 TRANSIENT = [
-    (StoreUnavailable("s3://in", "a/b.h5", "503"), "store-unavailable"),
+    (ObjectDamaged("s3://in", "a/b.h5", "cut off"), "object-damaged"),
     (DiskFull("/out", "cas/x", "No space left on device"), "disk-full"),
-    (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
     (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "local-disk"),
     (SandboxError("the server did not start"), "sandbox-failed"),
     (
@@ -106,6 +111,29 @@ TRANSIENT = [
         "cannot-write",
     ),
 ]
+
+
+OUTAGES = [
+    (StoreUnavailable("s3://in", "a/b.h5", "503"), "store-unavailable"),
+    (OperationalError("select", {}, Exception("server closed the connection")), "database-unavailable"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), OUTAGES, ids=[kind for _, kind in OUTAGES])
+def test_an_outage_is_waited_out_for_a_day_whatever_else_went_wrong(error: Exception, kind: str) -> None:
+    for away_s in (0.0, 60.0, 3600.0, 86_000.0):
+        judged = verdict.judge(error, claim(away_s=away_s, retries=5, lost_count=2))
+        assert judged.again
+        assert judged.outcome is AttemptOutcome.POSTPONED
+        assert min(max(5, away_s), 900) / 2 <= judged.delay_s <= min(max(5, away_s), 900)
+    judged = verdict.judge(error, claim(away_s=86_400.0))
+    assert not judged.again
+    assert (judged.outcome, judged.state, judged.error.kind) == (
+        AttemptOutcome.FAILED,
+        JobState.FAILED,
+        kind,
+    )
+    assert verdict.judge(error, claim(away_s=10.0), patience_s=10.0).again is False
 
 
 @pytest.mark.parametrize(("error", "kind"), TRANSIENT, ids=[kind for _, kind in TRANSIENT])
