@@ -1,12 +1,11 @@
 """What an operator may set of the dashboard: the `FLEET_DASHBOARD_*` among the settings."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from dashboard.config import Config, Oidc
+from dashboard.config import Config, Oidc, is_private
 from db.roles import Role
 
 
@@ -75,8 +74,8 @@ class DashboardSettings(BaseSettings):
         issuer = self.dashboard_oidc_issuer
         if issuer is None:
             return
-        if urlsplit(issuer).scheme not in {"http", "https"}:
-            yield "FLEET_DASHBOARD_OIDC_ISSUER must begin with https:// or http://"
+        if not is_private(issuer):
+            yield "FLEET_DASHBOARD_OIDC_ISSUER must begin with https://, unless it is on this machine"
         if self.dashboard_oidc_client_id is None or self.dashboard_oidc_client_secret is None:
             yield (
                 "FLEET_DASHBOARD_OIDC_ISSUER needs FLEET_DASHBOARD_OIDC_CLIENT_ID and"

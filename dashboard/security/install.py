@@ -9,7 +9,9 @@ from dashboard.security.access import Unknown
 from dashboard.security.body_limit import BodyLimit
 from dashboard.security.csrf import SAFE
 from dashboard.security.headers import Headers
+from dashboard.security.oidc import routes as oidc
 from dashboard.security.origin import Origin
+from dashboard.services import Services
 
 
 def install(app: FastAPI, *, unlimited: tuple[str, ...] = ()) -> None:
@@ -23,6 +25,9 @@ def install(app: FastAPI, *, unlimited: tuple[str, ...] = ()) -> None:
         return problem_response(error.status_code, str(error.detail), error.headers)
 
     app.include_router(login.router)
+    given: Services = app.state.services
+    if given.config.oidc is not None:
+        app.include_router(oidc.router(given.config.oidc))
     # Starlette puts the one added last outside.
     app.add_middleware(BodyLimit, unlimited=unlimited)
     app.add_middleware(Origin)

@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 _LONGEST_NAME = 200
 _WRONG = "Name or password is wrong."
-_WAIT = "Too many tries. Wait a little, then try again."
+WAIT = "Too many tries. Wait a little, then try again."
 
 Next = Annotated[str, Query(max_length=2000)]
 
@@ -26,7 +26,7 @@ Next = Annotated[str, Query(max_length=2000)]
 @router.get("/login")
 def form(request: Request, given: Given, next: Next = "/") -> Response:  # noqa: A002 - what it is called everywhere
     """The form."""
-    return _page(request, given, next)
+    return page(request, given, next)
 
 
 @router.post("/login")
@@ -38,19 +38,19 @@ def sign_in(
     next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
 ) -> Response:
     """Sign in; a wrong name and a wrong password look alike and take alike."""
-    counted = login_failures.keys(name, _address(request))
+    counted = login_failures.keys(name, address(request))
     with given.writes.begin() as session:
         blocked = login_failures.is_blocked(session, counted)
         if not blocked:
             login_failures.count(session, counted)
         known = accounts.credentials(session, name)
     if blocked:
-        return _page(request, given, next, name, _WAIT, HTTPStatus.TOO_MANY_REQUESTS)
+        return page(request, given, next, name, WAIT, HTTPStatus.TOO_MANY_REQUESTS)
     kept = known[0] if known else None
     if not passwords.fits(password, kept):
         with given.writes.begin() as session:
-            audit.write(session, Actor(name, "dashboard"), "sign-in-failed", _address(request))
-        return _page(request, given, next, name, _WRONG, HTTPStatus.UNAUTHORIZED)
+            audit.write(session, Actor(name, "dashboard"), "sign-in-failed", address(request))
+        return page(request, given, next, name, _WRONG, HTTPStatus.UNAUTHORIZED)
     assert kept is not None
     with given.writes.begin() as session:
         login_failures.forget(session, counted)
@@ -66,7 +66,7 @@ def signed_in(request: Request, given: Services, name: str, target: str) -> Resp
         if (before := cookies.secret_of(request)) is not None:
             web_sessions.end(session, secrets.digest(before))
         web_sessions.begin(session, name, secrets.digest(secret), seconds=given.config.session_seconds)
-        audit.write(session, Actor(name, "dashboard"), "sign-in", _address(request))
+        audit.write(session, Actor(name, "dashboard"), "sign-in", address(request))
     response = RedirectResponse(local(request, target), HTTPStatus.SEE_OTHER)
     cookies.put(request, response, secret)
     return response
@@ -78,7 +78,7 @@ def sign_out(request: Request, given: Given, principal: Viewer) -> Response:
     if (secret := cookies.secret_of(request)) is not None:
         with given.writes.begin() as session:
             web_sessions.end(session, secrets.digest(secret))
-            audit.write(session, principal.actor, "sign-out", _address(request))
+            audit.write(session, principal.actor, "sign-out", address(request))
     response = RedirectResponse(local(request, "/login"), HTTPStatus.SEE_OTHER)
     cookies.drop(request, response)
     return response
@@ -103,7 +103,7 @@ def local(request: Request, target: str) -> str:
     return str(request.scope.get("root_path", "")) + (target if safe else "/")
 
 
-def _page(
+def page(
     request: Request,
     given: Services,
     target: str,
@@ -111,6 +111,7 @@ def _page(
     problem: str = "",
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HTMLResponse:
+    """The form, and why it is shown again."""
     oidc = given.config.oidc
     with given.reads() as session:
         any_user = accounts.any_user(session)
@@ -127,5 +128,6 @@ def _page(
     )
 
 
-def _address(request: Request) -> str:
+def address(request: Request) -> str:
+    """Where it comes from; "": not known."""
     return request.client.host if request.client else ""

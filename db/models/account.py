@@ -13,7 +13,7 @@ class User(Base):
 
     __tablename__ = "account"  # `user` is a word of SQL
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(StrangersText, primary_key=True)  # asked for by whoever signs in
     role: Mapped[str] = mapped_column(Text)
     """One of `db.roles.Role`."""
     password_hash: Mapped[str | None] = mapped_column(Text)
@@ -59,6 +59,19 @@ class WebSession(Base):
     """To the minute."""
     expires_at: Mapped[datetime]
     """Whatever is seen of it until then."""
+
+
+class ProviderIdentity(Base):
+    """Whom a provider of identities knows a user as."""
+
+    __tablename__ = "provider_identity"
+    __table_args__ = (Index(None, "user_name"),)
+
+    issuer: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The provider's address."""
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    """Its number for them; names there may change hands."""
+    user_name: Mapped[str] = mapped_column(ForeignKey("account.name", ondelete="CASCADE"))
 
 
 class LoginFailure(Base):

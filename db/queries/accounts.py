@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from db.models import ApiToken, User, WebSession
+from db.models import ApiToken, ProviderIdentity, User, WebSession
 from db.roles import Role
 
 
@@ -73,15 +73,9 @@ def credentials(session: Session, name: str) -> tuple[str | None, Role] | None:
     return None if row is None else (row.password_hash, Role(row.role))
 
 
-def signed_in_elsewhere(session: Session, name: str, role: Role) -> bool:
-    """Enter a user for whom a provider of identities answers, with the role it gives; False: is disabled here."""
-    known = session.execute(select(User.role, User.disabled).where(User.name == name)).one_or_none()
-    if known is None:
-        add(session, name, role, None)
-        return True
-    if known.role != role:
-        session.execute(update(User).where(User.name == name).values(role=role))
-    return not known.disabled
+def follow_role(session: Session, name: str, role: Role) -> None:
+    """Have a user do what a provider of identities says, even where no admin is left: it can make another one."""
+    _change(session, name, role=role)
 
 
 def set_password(session: Session, name: str, password_hash: str) -> bool:
@@ -127,7 +121,7 @@ def remove(session: Session, name: str) -> bool:
         LastAdmin: no admin would be left.
     """
     _keep_an_admin(session, name)
-    for table in (ApiToken, WebSession):
+    for table in (ApiToken, ProviderIdentity, WebSession):
         session.execute(delete(table).where(table.user_name == name))
     return session.execute(delete(User).where(User.name == name).returning(User.name)).first() is not None
 

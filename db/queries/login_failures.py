@@ -25,6 +25,11 @@ def keys(name: str, address: str) -> dict[str, int]:
     return dict(zip(spelled, _FREE.values(), strict=True))
 
 
+def of_address(address: str) -> dict[str, int]:
+    """The same of a try that names nobody."""
+    return {f"@{address}": _FREE["address"]}
+
+
 def is_blocked(session: Session, counted: Mapping[str, int]) -> bool:
     """Whether nothing is tried now for one of these."""
     query = select(LoginFailure.key).where(LoginFailure.key.in_(counted), LoginFailure.blocked_until > now())

@@ -118,6 +118,7 @@ def test_who_does_not_exist_fails_in_the_same_words(guarded: TestClient, anna: s
         return guarded.post("/login", data={"name": name, "password": "x"}).text.replace(name, "NAME")
 
     assert answer("anna") == answer("nobody")
+    assert sign_in(guarded, "no\0body") == 401
 
 
 @pytest.mark.parametrize(
