@@ -46,6 +46,16 @@ def duration(value: float | timedelta | None) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def since(value: datetime) -> str:
+    """How long ago, in words, for where no `<time>` can stand."""
+    return f"{duration(datetime.now(UTC) - value)} ago"
+
+
+def rate(value: float) -> str:
+    """`0`, `0.4`, `12`, `1,204`."""
+    return f"{value:,.1f}".removesuffix(".0") if value < 10 else f"{value:,.0f}"
+
+
 def size(value: float | None) -> str:
     """`61.6 kB`; units of a thousand, as stores have them."""
     if value is None:
@@ -83,6 +93,8 @@ FILTERS: dict[str, Any] = {
     "ago": ago,
     "duration": duration,
     "size": size,
+    "since": since,
+    "rate": rate,
     "count": count,
     "figure": figure,
     "percent": percent,

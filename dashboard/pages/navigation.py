@@ -17,8 +17,11 @@ class Entry:
 
 
 ENTRIES = (
+    Entry("/", "Overview", "overview"),
     Entry("/batches", "Batches", "batches"),
     Entry("/jobs", "Jobs", "jobs"),
+    Entry("/failures", "Failures", "failures"),
+    Entry("/coverage", "Coverage", "coverage"),
     Entry("/workers", "Workers", "workers"),
     Entry("/audit", "Audit", "audit"),
 )

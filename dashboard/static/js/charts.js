@@ -8,6 +8,14 @@ const tone = (name) => {
   return color;
 };
 
+// In the reader's zone, as all moments are; midnight as the day that begins.
+function hour(seconds) {
+  const moment = new Date(seconds * 1000);
+  const isMidnight = moment.getHours() === 0 && moment.getMinutes() === 0;
+  const parts = isMidnight ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return moment.toLocaleString(undefined, parts);
+}
+
 // The first column is where, those with a tone are how much; others are words.
 const drawn = (table) => [...table.tHead.rows[0].cells].filter((head, index) => index === 0 || head.dataset.tone);
 
@@ -24,15 +32,21 @@ function numbers(table) {
 function options(figure, table, width) {
   const heads = drawn(table);
   const log = figure.dataset.scale === "log";
+  const named = figure.dataset.x === "names";
+  const timed = figure.dataset.x === "time";
+  const bars = figure.dataset.chart === "bars";
   const axis = { stroke: tone("muted"), grid: { stroke: tone("line"), width: 1 }, ticks: { stroke: tone("line") }, font: "11px system-ui" };
   return {
     width,
     height: Number(figure.dataset.height || 220),
     cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     legend: { live: true },
-    scales: { x: { time: figure.dataset.x === "time" }, y: log ? { distr: 3, log: 10 } : { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] } },
+    scales: { x: { time: timed, range: bars ? (_, min, max) => [min - 0.7, max + 0.7] : undefined }, y: log ? { distr: 3, log: 10 } : { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] } },
     axes: [
-      axis,
+      {
+        ...axis,
+        values: named ? (_, ticks) => ticks.map((tick) => names(table)[tick] ?? "") : timed ? (_, ticks) => ticks.map(hour) : undefined,
+      },
       {
         ...axis,
         size: 64,
@@ -42,14 +56,16 @@ function options(figure, table, width) {
     ],
     series: heads.map((head, index) =>
       index === 0
-        ? { label: head.textContent, value: figure.dataset.x === "time" ? undefined : (_, value) => names(table)[value - 1] ?? value }
+        ? { label: head.textContent, value: named ? (_, value) => (value === null ? "–" : names(table)[value]) : timed ? (_, value) => (value === null ? "–" : hour(value)) : undefined }
         : {
             label: head.textContent,
             stroke: tone(head.dataset.tone || "accent"),
-            width: 1.75,
+            width: bars ? 0 : 1.75,
             dash: head.dataset.dash ? [5, 4] : undefined,
-            points: { show: figure.dataset.points !== "no" && !head.dataset.dash, size: 5 },
-            fill: head.dataset.wash ? tone(head.dataset.wash) : undefined,
+            // Two to a place, side by side.
+            paths: bars ? uPlot.paths.bars({ size: [0.4, 40], align: index === 1 ? -1 : 1 }) : undefined,
+            points: { show: !bars && figure.dataset.points !== "no" && !head.dataset.dash, size: 5 },
+            fill: bars ? tone(head.dataset.tone) : head.dataset.wash ? tone(head.dataset.wash) : undefined,
             spanGaps: true,
             value: (_, value) => (value === null ? "–" : log ? value.toExponential(1) : value.toLocaleString()),
           },

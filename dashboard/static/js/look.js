@@ -6,6 +6,13 @@ function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+/** On a narrow screen the pages stand in one row; the present one should be in sight. */
+export function showPlace() {
+  const list = document.querySelector(".side ul");
+  const link = list?.querySelector("[aria-current]");
+  if (link) list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
+}
+
 export function startTheme() {
   const button = document.getElementById("theme");
   const word = document.getElementById("theme-word");

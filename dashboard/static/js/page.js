@@ -3,10 +3,11 @@ import { startCharts } from "./charts.js";
 import { startForms } from "./forms.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
-import { startTheme } from "./look.js";
+import { showPlace, startTheme } from "./look.js";
 import { showTimes } from "./times.js";
 
 startTheme();
+showPlace();
 startKeys();
 startForms();
 startLive();
