@@ -2,31 +2,46 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from dashboard import figures
+from dashboard.api.parameters import BatchId
 from dashboard.pages.rendering import render
 from dashboard.problems import not_found
 from dashboard.security.access import Viewer
-from dashboard.services import Reading
-from db.queries import reports
+from dashboard.services import Given
+from db.queries.batch_pages import batch_row, list_batches
 
 router = APIRouter()
 
+PAGE = 25
+
 
 @router.get("/batches")
-def batches(request: Request, viewer: Viewer, session: Reading) -> HTMLResponse:
-    """The newest batches with their progress."""
-    found = [reports.batch_summary(session, number) for number in reports.latest_batches(session)]
-    return render(request, viewer, "batches.html", batches=found)
-
-
-@router.get("/batches/{batch_id}")
-def batch(
-    request: Request, viewer: Viewer, session: Reading, batch_id: Annotated[int, Path(ge=1)]
+def batches(
+    request: Request, viewer: Viewer, given: Given, before: Annotated[int | None, Query(ge=1)] = None
 ) -> HTMLResponse:
+    """The newest batches with their progress."""
+    with given.reads() as session:
+        page = list_batches(session, before=before, limit=PAGE)
+    rows = [(row, figures.progress(given, row)) for row in page.batches]
+    return render(request, viewer, "batches.html", rows=rows, before=before, following=page.next_before)
+
+
+@router.get("/batches/{batch}")
+def batch(request: Request, viewer: Viewer, given: Given, batch: BatchId) -> HTMLResponse:
     """One batch: states, what went wrong, what was refused."""
-    found = reports.batch_summary(session, batch_id)
-    if found is None:
-        raise not_found(f"batch {batch_id}")
-    return render(request, viewer, "batch.html", batch=found)
+    with given.reads() as session:
+        row = batch_row(session, batch)
+    summary = None if row is None else figures.summary(given, row)
+    if row is None or summary is None:
+        raise not_found(f"batch {batch}")
+    return render(
+        request,
+        viewer,
+        "batch.html",
+        batch=summary,
+        selection=row.selection,
+        eta=figures.progress(given, row).eta,
+    )

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from dashboard.pages import (
+    acts,
     assets,
     audit,
     batches,
@@ -13,12 +14,42 @@ from dashboard.pages import (
     jobs,
     live,
     overview,
+    schedules,
     workers,
+)
+
+# What has a word in its path comes before what has a number there.
+PARTS = (
+    overview,
+    batches,
+    acts,
+    jobs,
+    job,
+    job_files,
+    failures,
+    coverage,
+    schedules,
+    workers,
+    audit,
+    live,
 )
 
 
 def install(app: FastAPI) -> None:
     """Serve the pages from `app`. They are not part of the API's document."""
     app.mount("/static", assets.Assets(directory=assets.FOLDER), name="static")
-    for part in (overview, failures, coverage, batches, jobs, job, job_files, workers, audit, live):
+    for part in (
+        overview,
+        failures,
+        coverage,
+        acts,
+        batches,
+        jobs,
+        job,
+        job_files,
+        workers,
+        schedules,
+        audit,
+        live,
+    ):
         app.include_router(part.router, include_in_schema=False)

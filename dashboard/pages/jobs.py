@@ -1,4 +1,4 @@
-"""The list of jobs. Its address is all of its state: search, columns, place."""
+"""The list of jobs. Its address is all of its state: search, order, columns, place."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -6,35 +6,52 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from dashboard import figures
+from dashboard.api.parameters import Cursor, cursor_of, place_of
 from dashboard.pages import columns, searching
 from dashboard.pages.rendering import render
 from dashboard.security.access import Viewer
-from dashboard.services import Reading
-from db.queries import jobs as queries
-from db.queries.jobs import Page
+from dashboard.services import Given
+from db.queries.job_pages import JobPage, Sort, Total, page_of_jobs
 from db.states import JobState
 
 router = APIRouter()
 
 PAGE = 100
 
+_SORTS = {
+    Sort.NEWEST: "newest first",
+    Sort.OLDEST: "oldest first",
+    Sort.LAST_FINISHED: "last finished first",
+    Sort.FIRST_FINISHED: "first finished first",
+}
+
 
 @router.get("/jobs")
 def jobs(
     request: Request,
     viewer: Viewer,
-    session: Reading,
+    given: Given,
     q: Annotated[str, Query(max_length=2000)] = "",
-    after: Annotated[int | None, Query(ge=0)] = None,
-    col: Annotated[list[str] | None, Query()] = None,
+    sort: Sort = Sort.NEWEST,
+    after: Cursor = None,
+    before: Cursor = None,
+    col: Annotated[list[str] | None, Query(max_length=40)] = None,
 ) -> HTMLResponse:
     """Jobs that a search means, a page at a time."""
     asked = searching.asked(q)
-    found = (
-        queries.list_jobs(session, asked.search, after=after, limit=PAGE)
-        if asked.is_usable
-        else Page([], None)
-    )
+    page, total = JobPage([], None, None), Total(0, exact=True)
+    if asked.is_usable:
+        total = figures.total(given, asked.text)
+        with given.reads() as session:
+            page = page_of_jobs(
+                session,
+                asked.search,
+                sort=sort,
+                after=place_of(after, by_end=sort.by_end),
+                before=None if after else place_of(before, by_end=sort.by_end),
+                limit=PAGE,
+            )
     shown = columns.chosen(col or [])
     return render(
         request,
@@ -42,11 +59,17 @@ def jobs(
         "jobs.html",
         status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
         asked=asked,
-        page=found,
-        after=after,
+        page=page,
+        total=total,
+        earlier=cursor_of(page.before),
+        later=cursor_of(page.after),
+        is_first=after is None and before is None,
+        sort=None if sort is Sort.NEWEST else sort.value,
+        sorts=[(None if each is Sort.NEWEST else each.value, name) for each, name in _SORTS.items()],
         columns=shown,
         all_columns=columns.COLUMNS,
         col=",".join(column.name for column in shown) if col else None,
+        counts=figures.states_of(given),
         states=[None, *JobState],
         only_state=searching.only_state(asked.text),
         with_state=searching.with_state,

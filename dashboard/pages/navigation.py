@@ -22,6 +22,7 @@ ENTRIES = (
     Entry("/jobs", "Jobs", "jobs"),
     Entry("/failures", "Failures", "failures"),
     Entry("/coverage", "Coverage", "coverage"),
+    Entry("/schedules", "Schedules", "schedules"),
     Entry("/workers", "Workers", "workers"),
     Entry("/audit", "Audit", "audit"),
 )

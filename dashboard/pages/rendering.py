@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from dashboard import services
 from dashboard.pages import assets, formats, navigation, options_text, searching, tones
+from dashboard.pages.said import said
 from dashboard.security import csrf
 from dashboard.security.roles import Principal, Role
 from keras2torch.errors import one_line
@@ -79,7 +80,8 @@ def render(
         static=lambda name: f"{root}/static/{name}?v={assets.version_of(name)}",
         has_scripts=assets.vendored(),
         here=request.url.path.removeprefix(root),
-        here_with_query=root + request.url.path.removeprefix(root) + address(**dict(request.query_params)),
+        here_with_query=_again(request, root),
+        said=said(request.query_params),
         **context,
     )
     return HTMLResponse(text, status, {"Cache-Control": "no-store", **(headers or {})})
@@ -89,6 +91,12 @@ def address(**query: Any) -> str:
     """`?a=1&b=2` of those that are given; "" of none."""
     given = {name: value for name, value in query.items() if value not in {None, ""}}
     return f"?{urlencode(given)}" if given else ""
+
+
+def _again(request: Request, root: str) -> str:
+    """The address of this page, without what it says was just done."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"done", "n"}]
+    return root + request.url.path.removeprefix(root) + (f"?{urlencode(kept)}" if kept else "")
 
 
 def _part(value: Any) -> str:

@@ -116,6 +116,35 @@ def list_schedules(session: Session) -> list[ScheduleRow]:
     return [ScheduleRow(**row._mapping) for row in session.execute(query)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One time of a schedule, and what became of it."""
+
+    id: int
+    scheduled_for: datetime
+    outcome: RunOutcome
+    batch_id: int | None
+    batch_state: BatchState | None
+
+
+def list_runs(session: Session, schedule_id: int, *, limit: int = 50) -> list[RunRow]:
+    """The newest runs of a schedule first."""
+    query = (
+        select(
+            ScheduleRun.id,
+            ScheduleRun.scheduled_for,
+            ScheduleRun.outcome,
+            ScheduleRun.batch_id,
+            Batch.state.label("batch_state"),
+        )
+        .outerjoin(Batch, Batch.id == ScheduleRun.batch_id)
+        .where(ScheduleRun.schedule_id == schedule_id)
+        .order_by(ScheduleRun.scheduled_for.desc())
+        .limit(limit)
+    )
+    return [RunRow(**row._mapping) for row in session.execute(query)]
+
+
 def candidates(session: Session) -> list[Due]:
     """Every schedule that is not paused, and how far it has been seen to."""
     last = (

@@ -1,0 +1,133 @@
+"""What forms ask for: the same functions as the API's, then back to the page, which says what was done."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboard.api import batches, job, workers
+from dashboard.pages import searching
+from dashboard.pages.rendering import address, render
+from dashboard.problems import Problem
+from dashboard.security.access import Operator, Viewer
+from dashboard.security.roles import Principal
+from dashboard.services import Given, Reading, Services
+from db.queries import bulk
+from db.queries.jobs import list_jobs
+from db.search import Search
+
+router = APIRouter()
+
+What = Literal["retry", "cancel"]
+_MAKE = {"retry": bulk.retry, "cancel": bulk.cancel}
+_EXAMPLES = 5
+
+
+@router.get("/jobs/act")
+def ask(
+    request: Request,
+    viewer: Viewer,
+    session: Reading,
+    what: Annotated[What, Query()],
+    q: Annotated[str, Query(max_length=20_000)] = "",
+    job: Annotated[list[int] | None, Query(max_length=500)] = None,
+) -> HTMLResponse:
+    """How many jobs it would change, exactly, and some of them. `job`: those marked in a list, in place of a search."""
+    text = ",".join(map(str, job)) if job else q
+    return _confirm(request, viewer, session, what, text)
+
+
+@router.post("/jobs/act", response_model=None)
+def act(
+    request: Request,
+    operator: Operator,
+    given: Given,
+    what: Annotated[What, Form()],
+    confirmed: Annotated[int, Form(ge=0)],
+    q: Annotated[str, Form(max_length=20_000)] = "",
+) -> Response:
+    """Do it. More jobs than the person was told of are asked about again."""
+    asked = searching.asked(q)
+    if not asked.is_usable:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, asked.problem or "the filter means nothing")
+    made = _act(what, asked)
+    with given.reads() as session:
+        count = made.count(session)
+        if count > confirmed:
+            return _confirm(request, operator, session, what, asked.text, grown=True)
+    done = _run(given, operator, made)
+    return back(request, "/jobs", q=asked.text, **done)
+
+
+@router.post("/jobs/{number}/{what}")
+def act_on_one(request: Request, operator: Operator, given: Given, number: job.JobId, what: What) -> Response:
+    """Retry or cancel one job."""
+    done = (job.retry if what == "retry" else job.cancel)(operator, given, number)
+    return back(request, f"/jobs/{number}", **_done(what, done.changed, done.requested))
+
+
+@router.post("/batches/{batch}/{what}")
+def act_on_batch(
+    request: Request,
+    operator: Operator,
+    given: Given,
+    batch: batches.BatchId,
+    what: Literal["hold", "release"],
+) -> Response:
+    """Pause a batch, or end its pause."""
+    done = (batches.hold if what == "hold" else batches.release)(operator, given, batch)
+    return back(request, f"/batches/{batch}", done=what, n=done.jobs)
+
+
+@router.post("/workers/drain")
+def drain(
+    request: Request, operator: Operator, given: Given, worker: Annotated[str, Form(max_length=200)]
+) -> Response:
+    """Ask a worker to stop."""
+    workers.drain(operator, given, worker)
+    return back(request, "/workers", done="drain", n=1)
+
+
+def back(request: Request, path: str, **query: Any) -> Response:
+    """To a page of this application, by GET."""
+    root = str(request.scope.get("root_path", ""))
+    return RedirectResponse(root + path + address(**query), HTTPStatus.SEE_OTHER)
+
+
+def _act(what: What, asked: searching.Asked) -> bulk.Act:
+    return _MAKE[what](asked.search, asked.text or "all")
+
+
+def _run(given: Services, operator: Principal, made: bulk.Act) -> dict[str, Any]:
+    *_, done = made.run(given.writes, operator.actor)
+    return _done(made.name, done.changed, done.requested)
+
+
+def _done(what: str, changed: int, requested: int) -> dict[str, Any]:
+    if requested and not changed:
+        return {"done": "stopping", "n": requested}
+    return {"done": what, "n": changed}
+
+
+def _confirm(
+    request: Request, principal: Principal, session: Any, what: What, text: str, *, grown: bool = False
+) -> HTMLResponse:
+    asked = searching.asked(text)
+    made = _act(what, asked)
+    count = made.count(session) if asked.is_usable else 0
+    found = list_jobs(session, asked.search if asked.is_usable else Search(), limit=200).jobs
+    examples = [row for row in found if row.state in made.states][:_EXAMPLES]
+    return render(
+        request,
+        principal,
+        "act.html",
+        status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
+        what=what,
+        asked=asked,
+        count=count,
+        states=sorted(made.states),
+        examples=examples if asked.is_usable else [],
+        grown=grown,
+        other="cancel" if what == "retry" else "retry",
+    )
