@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard.api import batches, job, workers
+from dashboard.api.parameters import BatchId, JobId
 from dashboard.pages import searching
 from dashboard.pages.rendering import address, render
 from dashboard.problems import Problem
@@ -61,7 +62,7 @@ def act(
 
 
 @router.post("/jobs/{number}/{what}")
-def act_on_one(request: Request, operator: Operator, given: Given, number: job.JobId, what: What) -> Response:
+def act_on_one(request: Request, operator: Operator, given: Given, number: JobId, what: What) -> Response:
     """Retry or cancel one job."""
     done = (job.retry if what == "retry" else job.cancel)(operator, given, number)
     return back(request, f"/jobs/{number}", **_done(what, done.changed, done.requested))
@@ -72,7 +73,7 @@ def act_on_batch(
     request: Request,
     operator: Operator,
     given: Given,
-    batch: batches.BatchId,
+    batch: BatchId,
     what: Literal["hold", "release"],
 ) -> Response:
     """Pause a batch, or end its pause."""

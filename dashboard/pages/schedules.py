@@ -68,7 +68,11 @@ def edit(
 ) -> Response:
     """Change when it comes and what it takes; what is wrong is said beside the form, which keeps what was typed."""
     typed = {"cron": fields.strip(), "timezone": timezone.strip(), "overlap": overlap}
-    patterns = {"include": _lines(include), "exclude": _lines(exclude), "only_needed": not everything}
+    patterns: dict[str, Any] = {
+        "include": _lines(include),
+        "exclude": _lines(exclude),
+        "only_needed": not everything,
+    }
     try:
         cron.checked(typed["cron"], typed["timezone"])
         selection = Selection(**patterns)
