@@ -51,7 +51,7 @@ def gc(
             if each.count:
                 with writing.begin() as session:
                     audit.write(session, actor(), "gc", store.url, data=_figures(each))
-                collect.remove(sessions, store, each)
+                collect.remove(writing, store, each)
     answer(
         {"dry_run": dry_run, "objects": count, "destinations": [_figures(each) for each in found]},
         _show,

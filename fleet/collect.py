@@ -2,17 +2,21 @@
 
 Three kinds: results that no job which succeeded has, contents that nothing names, what writers left half done. A result
 goes before its contents, so that no manifest ever names what is gone. And nothing goes while a job of the destination
-runs: it may be about to rely on a content that nothing names yet.
+runs or begins: it may be about to rely on a content that nothing names yet. What was found is looked up again right
+before it goes, since jobs may have come to their end meanwhile.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.queries import garbage
+from db.queries import destination_lock, garbage
 from db.queries.predicates import chunks
 from fleet.errors import FleetError
 from scheduler.discover import pages
@@ -22,7 +26,7 @@ from storage.store import ObjectInfo, ObjectStore
 _CONTENTS = "cas/sha256/"
 _RESULTS = "results/"
 _MANIFEST = "/manifest.json"
-#: Between two looks at whether a job runs by now; a job needs longer from its claim to its first upload.
+#: Removed in one transaction, in which no job of the destination begins.
 _AT_ONCE = 20
 
 
@@ -58,7 +62,7 @@ def find(sessions: sessionmaker[Session], store: ObjectStore, *, grace: timedelt
             else:
                 still_named |= _named_by(store, manifests[content_key].key)
     for page in pages(store.list(_CONTENTS)):
-        contents = {each.key.rpartition("/")[2]: each for each in page if each.last_modified < before}
+        contents = {_sha256(each.key): each for each in page if each.last_modified < before}
         with sessions() as session:
             unnamed = garbage.unnamed_contents(session, contents.keys())
         for sha256 in sorted(unnamed - still_named):
@@ -76,20 +80,36 @@ def remove(sessions: sessionmaker[Session], store: ObjectStore, found: Garbage) 
     Raises:
         FleetError: a job of the destination runs; what is left may be removed another time.
     """
-    steps: list[tuple[Sequence[object], Callable[..., None]]] = [
-        (found.results, store.delete),
-        (found.contents, store.delete),
-        (found.leftovers, store.discard),
-    ]
-    for things, take_away in steps:
-        for group in chunks(things, _AT_ONCE):
-            with sessions() as session:
-                if running := garbage.running_at(session, store.url):
-                    raise FleetError(
-                        f"{running} jobs are at work in {store.url}: hold their batches, or wait, and try again"
-                    )
-            for thing in group:
-                take_away(thing)
+    for results in chunks(found.results, _AT_ONCE):
+        with _nobody_at_work(sessions, store) as session:
+            unnamed = garbage.unnamed_results(session, store.url, {_content_key(key) for key in results})
+            _remove(session, store.delete, [key for key in results if _content_key(key) in unnamed])
+    for contents in chunks(found.contents, _AT_ONCE):
+        with _nobody_at_work(sessions, store) as session:
+            unnamed = garbage.unnamed_contents(session, {_sha256(key) for key in contents})
+            _remove(session, store.delete, [key for key in contents if _sha256(key) in unnamed])
+    for leftovers in chunks(found.leftovers, _AT_ONCE):
+        with _nobody_at_work(sessions, store) as session:
+            _remove(session, store.discard, leftovers)
+
+
+@contextlib.contextmanager
+def _nobody_at_work(sessions: sessionmaker[Session], store: ObjectStore) -> Iterator[Session]:
+    """A transaction during which no job of this destination runs or begins."""
+    with sessions.begin() as session:
+        destination_lock.exclusive(session, store.url)
+        if running := garbage.running_at(session, store.url):
+            raise FleetError(
+                f"{running} jobs are at work in {store.url}: hold their batches, or wait, and try again"
+            )
+        yield session
+
+
+def _remove(session: Session, take_away: Callable[[Any], None], things: Sequence[Any]) -> None:
+    for thing in things:
+        take_away(thing)
+        # So that the server does not take this transaction for abandoned; if it did, this fails, and nothing more goes.
+        session.execute(select(1))
 
 
 def _note(found: Garbage, kind: list[str], what: ObjectInfo) -> None:
@@ -99,6 +119,10 @@ def _note(found: Garbage, kind: list[str], what: ObjectInfo) -> None:
 
 def _content_key(manifest_key: str) -> str:
     return manifest_key.removeprefix(_RESULTS).removesuffix(_MANIFEST)
+
+
+def _sha256(content_key: str) -> str:
+    return content_key.rpartition("/")[2]
 
 
 def _named_by(store: ObjectStore, manifest_key: str) -> set[str]:

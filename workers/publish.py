@@ -76,11 +76,14 @@ def find(store: ObjectStore, content_key: str) -> Result | None:
 
 
 def fetch(store: ObjectStore, result: Result, folder: Path) -> bool:
-    """Bring a published result into `folder`; False if any of it is not what its manifest says."""
+    """Bring a published result into `folder`; False if any of it is not what its manifest says, or not there."""
     for file in result.files:
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if store.fetch(file.key, path) != file.sha256:
+        try:
+            if store.fetch(file.key, path) != file.sha256:
+                return False
+        except ObjectMissing:
             return False
     return True
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from db.clock import now
 from db.errors import LeaseLost
 from db.models import Attempt, Job, Recipe, Source
-from db.queries import attempts, outbox
+from db.queries import attempts, destination_lock, outbox
 from db.queries.predicates import held_by, in_state
 from db.queries.transition import move
 from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Usage
@@ -103,6 +103,7 @@ def claim(session: Session, job_id: int, worker_id: str, lease_seconds: float) -
             Recipe.options,
             _away_since().label("away_since"),
             now().label("now"),
+            destination_lock.shared(session, Recipe.dest_url).label("locked"),
         )
         .join(Source, Source.id == Job.source_id)
         .join(Recipe, Recipe.id == Job.recipe_id)
@@ -110,7 +111,7 @@ def claim(session: Session, job_id: int, worker_id: str, lease_seconds: float) -
     ).one()
     session.execute(insert(Attempt).values(job_id=job_id, fence=row.fence, worker_id=worker_id))
     fields = dict(row._mapping)
-    since, at = fields.pop("away_since"), fields.pop("now")
+    since, at, _ = (fields.pop(name) for name in ("away_since", "now", "locked"))
     return Claim(job_id=job_id, away_s=(at - since).total_seconds() if since else 0.0, **fields)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -113,6 +114,60 @@ def test_nothing_goes_while_a_job_of_the_destination_runs(
     zoo.succeed(sessions, claim)
     collect.remove(sessions, store, found)
     assert keys(store) == set()
+
+
+def test_what_a_job_came_to_need_since_it_was_found_stays(
+    sessions: sessionmaker[Session], store: ObjectStore
+) -> None:
+    put_result(store, "wanted", b"one", b"two")
+    orphan = publish.put_content(store, b"three")
+    found = collect.find(sessions, store, grace=NONE)
+    assert (len(found.results), len(found.contents)) == (1, 3)
+    succeed(sessions, store)
+    before = keys(store)
+    collect.remove(sessions, store, found)
+    assert keys(store) == before - {publish.key_of(orphan)}
+
+
+class Slow:
+    """A store in which something else happens while an object is being removed."""
+
+    def __init__(self, store: ObjectStore, meanwhile: Callable[[], None]) -> None:
+        self._store = store
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def delete(self, key: str) -> None:
+        self._meanwhile()
+        self._store.delete(key)
+
+
+def test_a_job_that_begins_while_objects_go_begins_when_they_are_gone(
+    sessions: sessionmaker[Session], store: ObjectStore
+) -> None:
+    """It finds contents there that are on their way out; were it to rely on them, its result would lack them."""
+    zoo.new_batch(sessions, ["a.h5"], dest=store.url)
+    [job_id] = zoo.job_ids(sessions).values()
+    old = publish.put_content(store, b"one")
+    found = collect.find(sessions, store, grace=NONE)
+    seen_there: list[bool] = []
+
+    def begin() -> None:
+        zoo.claim(sessions, job_id)
+        seen_there.append(store.exists(publish.key_of(old)))
+
+    job = threading.Thread(target=begin)
+
+    def meanwhile() -> None:
+        job.start()
+        job.join(0.5)
+        assert job.is_alive(), "it began"
+
+    collect.remove(sessions, Slow(store, meanwhile), found)
+    job.join(60)
+    assert seen_there == [False]
 
 
 def test_temporary_files_go(sessions: sessionmaker[Session], tmp_path: Path) -> None:
