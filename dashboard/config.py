@@ -26,6 +26,14 @@ class Config:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    link_seconds: int = 0
+    """How long an address of a bucket's own lasts that is given to a browser; 0: files come from here."""
+    dest: str | None = None
+    """Where what is handed in goes; None: where the newest batch went."""
+    upload_bytes: int = 8 << 30
+    """How large the files of one upload may be together."""
+    sources: tuple[str, ...] = ("s3://",)
+    """How an address must begin to be named as a source. On loopback, without users, any may be."""
     patience: float = 1.0
     """How old counts may be, as a multiple of what each bears; 0: they are counted for every request."""
     root_path: str = ""

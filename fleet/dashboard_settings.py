@@ -27,6 +27,26 @@ class DashboardSettings(BaseSettings):
     dashboard_session_hours: float = Field(
         default=168, gt=0, description="and one that signed in so long ago"
     )
+    dashboard_link_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=604800,
+        description="how long the bucket's own addresses last that browsers get for files; 0: all files come through"
+        " the dashboard (browsers need not reach the bucket)",
+    )
+    dashboard_dest: str | None = Field(
+        default=None,
+        description="where what is handed in on the pages goes; unset: where the last batch went",
+    )
+    dashboard_upload_bytes: int = Field(
+        default=8 << 30,
+        ge=1,
+        description="how large the files that somebody hands in at once may be together",
+    )
+    dashboard_sources: str = Field(
+        default="s3://",
+        description="beginnings of the addresses that may be named as sources there, separated by commas",
+    )
     dashboard_oidc_issuer: str | None = Field(
         default=None,
         description="OpenID Connect: address of the provider of identities; unset: passwords alone",
@@ -52,6 +72,10 @@ class DashboardSettings(BaseSettings):
             proxies=self.dashboard_proxies,
             idle_seconds=self.dashboard_idle_hours * 3600,
             session_seconds=self.dashboard_session_hours * 3600,
+            link_seconds=self.dashboard_link_seconds,
+            dest=self.dashboard_dest,
+            upload_bytes=self.dashboard_upload_bytes,
+            sources=listed(self.dashboard_sources),
             oidc=self._oidc,
         )
 

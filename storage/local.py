@@ -84,6 +84,9 @@ class LocalStore:
             raise ObjectDamaged(self.url, key, f"{len(data)} of {stop - start} bytes came")
         return data
 
+    def link(self, key: str, seconds: int, disposition: str) -> str | None:  # noqa: ARG002
+        return None
+
     def put_file(
         self, key: str, path: Path, *, if_absent: bool = True, sha256: str | None = None
     ) -> PutResult:

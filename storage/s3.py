@@ -146,6 +146,20 @@ class S3Store:
             raise ObjectDamaged(self.url, key, f"{len(data)} of {size} bytes came")
         return data
 
+    def link(self, key: str, seconds: int, disposition: str) -> str | None:
+        with s3_errors(self.url, key):
+            link: str = self._client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": self._prefix + key,
+                    "ResponseContentDisposition": disposition,
+                    "ResponseContentType": "application/octet-stream",
+                },
+                ExpiresIn=seconds,
+            )
+        return link
+
     def put_file(
         self, key: str, path: Path, *, if_absent: bool = True, sha256: str | None = None
     ) -> PutResult:

@@ -97,6 +97,12 @@ class ObjectStore(Protocol):
             errors.ObjectChanged: it is not the version asked for.
         """
 
+    def link(self, key: str, seconds: int, disposition: str) -> str | None:
+        """An address at which anybody may read the object for so many seconds, without asking the store for anything.
+
+        It answers with `disposition` as its Content-Disposition. None: this store has no such addresses.
+        """
+
     def put_file(
         self, key: str, path: Path, *, if_absent: bool = True, sha256: str | None = None
     ) -> PutResult:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from dashboard.api import batches, failures, history, job, jobs, overview, workers
+from dashboard.api import batches, failures, files, history, job, jobs, overview, workers
 
 router = APIRouter(prefix="/api/v1")
-for each in (overview, jobs, job, batches, failures, workers, history):
+for each in (overview, jobs, job, batches, failures, files, workers, history):
     router.include_router(each.router)
