@@ -1,19 +1,24 @@
 """The one stream of a tab. A proxy must not hold it back, nor a browser keep it."""
 
+import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from dashboard import services
 from dashboard.pages.feed import MOST_TABS, Feed, TooManyTabs
 from dashboard.problems import Problem
 from dashboard.security.access import Viewer
+from dashboard.security.authenticate import authenticate
 
 router = APIRouter()
 
+SECONDS = 60.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -31,8 +36,31 @@ async def live(
         state.feed = Feed(services.of(request).reads)
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
     return StreamingResponse(
-        await _begun(state.feed.follow(seen)), media_type="text/event-stream", headers=_HEADERS
+        while_known(request, await _begun(state.feed.follow(seen))),
+        media_type="text/event-stream",
+        headers=_HEADERS,
     )
+
+
+async def while_known(request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """`stream`, which ends within a minute after whoever asked for it has signed out or been shut out.
+
+    An open tab is no sign that somebody sits before it, so looking does not keep a session alive.
+    """
+    looked = time.monotonic()
+    async for message in stream:
+        yield message
+        if time.monotonic() - looked >= SECONDS:
+            looked = time.monotonic()
+            if not await run_in_threadpool(_may_listen, request):
+                return
+
+
+def _may_listen(request: Request) -> bool:
+    try:
+        return authenticate(request, note=False) is not None
+    except SQLAlchemyError:  # as for everything else that this stream tells: when the database is back
+        return True
 
 
 async def _begun(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

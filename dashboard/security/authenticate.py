@@ -11,14 +11,14 @@ from dashboard.security.secrets import digest
 from db.queries import accounts, api_tokens, web_sessions
 
 
-def authenticate(request: Request) -> Principal | None:
-    """Whoever sends `request`; None: nobody that is known."""
+def authenticate(request: Request, *, note: bool = True) -> Principal | None:
+    """Whoever sends `request`, and a note that they were here, unless told not to; None: nobody that is known."""
     given = services.of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
-        return _by_token(given, token.strip()) if scheme.lower() == "bearer" else None
+        return _by_token(given, token.strip(), note=note) if scheme.lower() == "bearer" else None
     secret = cookies.secret_of(request)
-    if secret is not None and (found := _by_session(given, digest(secret))) is not None:
+    if secret is not None and (found := _by_session(given, digest(secret), note=note)) is not None:
         return found
     return _local() if is_open(given) else None
 
@@ -31,26 +31,26 @@ def is_open(given: services.Services) -> bool:
         return not accounts.any_user(session)
 
 
-def _by_token(given: services.Services, token: str) -> Principal | None:
+def _by_token(given: services.Services, token: str, *, note: bool) -> Principal | None:
     with given.reads() as session:
         found = api_tokens.owner(session, digest(token))
         noted = found is None or api_tokens.is_noted(session, found[0])
     if found is None:
         return None
     number, name, role = found
-    if not noted:
+    if note and not noted:
         with given.writes.begin() as session:
             api_tokens.note_use(session, number)
     return Principal(name, role, "token")
 
 
-def _by_session(given: services.Services, key: str) -> Principal | None:
+def _by_session(given: services.Services, key: str, *, note: bool) -> Principal | None:
     with given.reads() as session:
         found = web_sessions.owner(session, key, idle_seconds=given.config.idle_seconds)
     if found is None:
         return None
     name, role, noted = found
-    if not noted:
+    if note and not noted:
         with given.writes.begin() as session:
             web_sessions.note_seen(session, key)
     return Principal(name, role, "session")
