@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.paths import path_within
 from dashboard.problems import Problem, problem_response
 
 LARGEST = 1 << 20
@@ -22,7 +23,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on a body that is watched."""
-        if scope["type"] != "http" or scope["path"].startswith(self._unlimited or ("\0",)):
+        if scope["type"] != "http" or path_within(scope).startswith(self._unlimited or ("\0",)):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard.pages.rendering import render
+from dashboard.paths import path_within
 from dashboard.security import cookies, passwords, secrets
 from dashboard.security.access import Unknown, Viewer
 from dashboard.services import Given, Services
@@ -88,7 +89,7 @@ async def show_where(request: Request, error: Exception) -> Response:
     """Send a person who has not signed in to the form; for programs see `problems`."""
     assert isinstance(error, Unknown)
     root = request.scope.get("root_path", "")
-    wanted = request.url.path.removeprefix(root) + (f"?{request.url.query}" if request.url.query else "")
+    wanted = path_within(request.scope) + (f"?{request.url.query}" if request.url.query else "")
     target = f"{root}/login?next={quote(wanted)}"
     if "hx-request" in request.headers:
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": f"{root}/login"})

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard import services
+from dashboard.paths import path_within
 from dashboard.problems import problem_response
 from dashboard.security.authenticate import is_open
 from dashboard.security.csrf import SAFE
@@ -38,7 +39,7 @@ class Origin:
 
 
 async def _refusal(request: Request) -> tuple[HTTPStatus, str] | None:
-    if request.url.path in _PUBLIC:
+    if path_within(request.scope) in _PUBLIC:
         return None
     config = services.of(request).config
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""

@@ -89,6 +89,8 @@ def test_a_large_body_is_refused_announced_or_not(guarded: TestClient) -> None:
     assert guarded.post("/echo", content=stream()).status_code == 413
     assert guarded.post("/echo", content=bytes(LARGEST)).json() == LARGEST
     assert guarded.post("/uploads/echo", content=bytes(LARGEST + 1)).json() == LARGEST + 1
+    with TestClient(guarded.app, base_url=HERE, root_path="/fleet") as under:
+        assert under.post("/fleet/uploads/echo", content=bytes(LARGEST + 1)).json() == LARGEST + 1
 
 
 def test_only_the_names_that_are_set_are_answered_to(services: Services) -> None:
