@@ -9,7 +9,7 @@ VENDORED := dashboard/static/vendor/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
+.PHONY: setup demo test browser soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
 
 setup: $(INSTALLED) $(VENDORED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -40,8 +40,12 @@ demo: setup ## build the sample zoo, run the fleet on it, show the table and whe
 	@$(BIN)/python -m samples build/samples
 	@bin/fleet migrate build/samples build/demo
 
-test: setup ## run every test (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+test: setup ## run every test but those in a browser (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/browser $(PYTEST)
+
+browser: setup ## use the dashboard as people do, in a headless Chromium, over a fleet that works (minutes)
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/browser $(PYTEST)
 
 soak: setup ## judge 2,000 random models and shrink every fault (an hour; SEED=7 repeats one, FIRST=2000 COUNT=500 choose)
 	@$(BIN)/python -m tests.randoms

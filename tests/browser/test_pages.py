@@ -1,0 +1,56 @@
+"""Every page: it opens in peace, on wide and narrow screens, light and dark, and anybody can read it."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import axe
+from tests.browser.addresses import address, pages
+from tests.browser.conftest import Open
+from tests.browser.site import Site
+
+PAGES = pages()
+NARROW = 400
+
+
+def overflow(page: Page) -> list[str]:
+    """What sticks out at the right, if the page can be scrolled to it."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          if (document.documentElement.scrollWidth <= width) return [];
+          return [...document.querySelectorAll("main *, header *, nav *")]
+            .filter((each) => each.getBoundingClientRect().right > width + 1)
+            .map((each) => `${each.tagName}.${each.className}: ${each.textContent.trim().slice(0, 40)}`);
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize(("path", "key", "query"), PAGES)
+def test_a_page_opens_in_peace_and_can_be_read_by_anybody(
+    open_tab: Open, site: Site, path: str, key: str, query: str
+) -> None:
+    tab = open_tab()
+    page = tab.page
+    page.goto(address(path, key, query, site.jobs))
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").inner_text().strip()
+    assert axe.violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert axe.violations(page) == []
+    page.set_viewport_size({"width": NARROW, "height": 800})
+    assert overflow(page) == []
+    assert axe.violations(page) == []
+
+
+@pytest.mark.parametrize(("path", "key", "query"), PAGES)
+def test_a_page_can_be_read_without_scripts(
+    open_tab: Open, site: Site, path: str, key: str, query: str
+) -> None:
+    tab = open_tab(scripts=False)
+    tab.page.goto(address(path, key, query, site.jobs))
+    assert tab.page.locator("h1").count() == 1
+    assert tab.page.locator("main").inner_text().strip()
+    # What only scripts can do is not offered.
+    for name in ("live", "theme", "help-open"):
+        assert not tab.page.locator(f"#{name}").is_visible()
