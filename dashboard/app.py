@@ -1,8 +1,13 @@
 """The application: routers, errors, and nothing that knows where the database is."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from dashboard import api, health, problems
+from dashboard.api import submissions
 from dashboard.pages.errors import page_of
 from dashboard.pages.install import install as install_pages
 from dashboard.security import install as security
@@ -11,7 +16,15 @@ from dashboard.services import Services
 
 def create_app(services: Services) -> FastAPI:
     """An ASGI application that answers with `services`."""
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        services.runner.start()
+        yield
+        await run_in_threadpool(services.runner.stop)
+
     app = FastAPI(
+        lifespan=running,
         title="keras2torch fleet",
         version=services.version,
         openapi_url="/api/v1/openapi.json",
@@ -21,7 +34,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app, page_of)
-    security.install(app)
+    security.install(app, unlimited=(submissions.UPLOADS,))
     app.include_router(health.router)
     app.include_router(api.router)
     install_pages(app)

@@ -1,15 +1,27 @@
 """What a request may use: sessions, stores, configuration. Made once by whoever starts the application."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session, sessionmaker
 
 from dashboard.config import Config
 from dashboard.remembered import Remembered
+from dashboard.runner import Runner
 from storage import ObjectStore
+
+
+class BadOptions(ValueError):
+    """Options that would be refused in every job; one line."""
+
+
+def _no_options(asked: Mapping[str, Any], export: Sequence[str]) -> Mapping[str, Any]:
+    if asked or export:
+        raise BadOptions("this installation takes no options")
+    return {}
 
 
 @dataclass(frozen=True)
@@ -24,8 +36,15 @@ class Services:
     version: str
     """Of the converter."""
     config: Config = field(default_factory=Config)
+    recipe: Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, Any]] = _no_options
+    """Options of a conversion, by name, and formats to export, as a recipe has them. Raises `BadOptions`."""
     remembered: Remembered = field(default_factory=Remembered)
     """Counts that are a moment old."""
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Does what was asked for of many jobs, while the application runs."""
+        return Runner(self.reads, self.writes)
 
 
 def of(request: Request) -> Services:

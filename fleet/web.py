@@ -1,5 +1,8 @@
 """The dashboard as a process: the application with the database and stores of this installation."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -7,11 +10,13 @@ from sqlalchemy import Engine
 import keras2torch
 from dashboard.app import create_app
 from dashboard.config import Config
-from dashboard.services import Services
+from dashboard.services import BadOptions, Services
 from db.queries import accounts
 from fleet import connect
+from fleet.asked import conversion_options
 from fleet.errors import UsageError
 from fleet.settings import Settings
+from workers import recipe
 
 
 def application(settings: Settings, database_url: str, config: Config) -> FastAPI:
@@ -34,6 +39,7 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
             open_store=connect.store_opener(settings),
             version=keras2torch.__version__,
             config=config,
+            recipe=_recipe,
         )
     )
 
@@ -53,6 +59,13 @@ def run(settings: Settings, database_url: str, config: Config) -> None:
         proxy_headers=bool(config.proxies),
         forwarded_allow_ips=config.proxies or None,
     )
+
+
+def _recipe(asked: Mapping[str, Any], export: Sequence[str]) -> Mapping[str, Any]:
+    try:
+        return recipe.row_of(conversion_options(**asked), export=export)
+    except UsageError as error:
+        raise BadOptions(str(error)) from error
 
 
 def _has_users(engine: Engine) -> bool:

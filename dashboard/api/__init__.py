@@ -2,8 +2,24 @@
 
 from fastapi import APIRouter
 
-from dashboard.api import batches, failures, files, history, job, jobs, overview, workers
+from dashboard.api import (
+    batches,
+    failures,
+    files,
+    history,
+    job,
+    jobs,
+    operations,
+    overview,
+    schedules,
+    submissions,
+    views,
+    workers,
+)
 
 router = APIRouter(prefix="/api/v1")
-for each in (overview, jobs, job, batches, failures, files, workers, history):
+for each in (
+    *(overview, jobs, job, files, operations, batches, failures, schedules, submissions, workers, views),
+    history,
+):
     router.include_router(each.router)

@@ -57,28 +57,28 @@ class Act:
 
     def run(self, sessions: sessionmaker[Session], actor: Actor) -> Iterator[Done]:
         """Do it; yields after each transaction what it came to so far."""
-        done, behind, act = Done(), 0, None
-        while True:
+        done, act = Done(), None
+        behind: int | None = 0
+        while behind is not None:
             with sessions.begin() as session:
-                job_ids = list(
-                    session.scalars(
-                        select(Job.id)
-                        .where(*matching(self.search), self._applies, Job.id > behind)
-                        .order_by(Job.id)
-                        .limit(_AT_ONCE)
-                    )
-                )
-                if not job_ids and act is not None:
-                    return
-                step = self._do(session, job_ids)
+                step, behind = self.step(session, behind=behind)
                 if act is None:
                     act = audit.write(session, actor, self.name, self.subject)
                 audit.add_jobs(session, act, step.changed + step.requested)
             done += step
             yield done
-            if len(job_ids) < _AT_ONCE:
-                return
-            behind = job_ids[-1]
+
+    def step(self, session: Session, *, behind: int, up_to: int | None = None) -> tuple[Done, int | None]:
+        """Do it to the next few thousand jobs behind this number; returns what it came to, and behind which job to go
+        on: None, there are no more.
+        """
+        query = select(Job.id).where(*matching(self.search), self._applies, Job.id > behind)
+        if up_to is not None:
+            query = query.where(Job.id <= up_to)
+        # One more than is done tells whether it goes on.
+        job_ids = list(session.scalars(query.order_by(Job.id).limit(_AT_ONCE + 1)))
+        more, job_ids = len(job_ids) > _AT_ONCE, job_ids[:_AT_ONCE]
+        return self._do(session, job_ids), job_ids[-1] if more else None
 
     @property
     def _applies(self) -> ColumnElement[bool]:

@@ -55,10 +55,18 @@ def create_batch(
     converter_version: str,
     options: Mapping[str, Any],
     selection: Mapping[str, Any] | None = None,
+    left_to_scheduler: bool = False,
 ) -> int:
-    """A new batch in state `planning`; returns its number."""
+    """A new batch in state `planning`; returns its number. A scheduler lists its source, or else the caller does."""
     recipe_id = recipe_id_of(session, dest_url=dest_url, converter_version=converter_version, options=options)
-    row = {"recipe_id": recipe_id, "source_url": source_url, "selection": dict(selection or {})}
+    row: dict[str, Any] = {
+        "recipe_id": recipe_id,
+        "source_url": source_url,
+        "selection": dict(selection or {}),
+    }
+    if left_to_scheduler:
+        # A planner's time that is over: whoever looks for such batches is free to take it.
+        row["planner_until"] = now()
     batch_id = session.scalars(insert(Batch).values(row).returning(Batch.id)).one()
     session.execute(insert(Event).values(batch_id=batch_id, type="batch-created", data={}))
     return batch_id

@@ -233,11 +233,18 @@ class Unplanned:
 
 
 def claim_planning(session: Session, seconds: float) -> Unplanned | None:
-    """The oldest batch of a schedule still to be listed, kept for this caller for so long; None: there is none."""
+    """The oldest batch that is left to schedulers to be listed, kept for this caller for so long; None: there is none.
+
+    Those of schedules are, and those that have had a planner; `fleet migrate` lists its own.
+    """
+    of_schedule = select(ScheduleRun.id).where(ScheduleRun.batch_id == Batch.id).exists()
     batch_id = session.scalars(
         select(Batch.id)
-        .join(ScheduleRun, ScheduleRun.batch_id == Batch.id)
-        .where(Batch.state == BatchState.PLANNING, _nobody_plans())
+        .where(
+            Batch.state == BatchState.PLANNING,
+            or_(Batch.planner_until.is_not(None), of_schedule),
+            _nobody_plans(),
+        )
         .order_by(Batch.planner_until.nulls_first(), Batch.id)
         .limit(1)
     ).one_or_none()

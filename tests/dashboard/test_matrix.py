@@ -28,7 +28,11 @@ PUBLIC = {
 }
 OPEN = {"/static"}
 """Folders of files that everybody may have."""
-NEEDED = {("POST", "/logout"): Role.VIEWER}
+NEEDED = {
+    ("POST", "/logout"): Role.VIEWER,
+    ("PUT", "/api/v1/views/{name}"): Role.VIEWER,
+    ("DELETE", "/api/v1/views/{name}"): Role.VIEWER,
+}
 """Of routes, the role that they need, where that is another than their method tells."""
 STREAMS = {"/live"}
 """What never ends for whoever is let in."""
