@@ -23,9 +23,9 @@ from db.queries.queue import Claim
 from db.records import ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from keras2torch.errors import one_line
-from storage.errors import StorageError, StoreUnavailable
+from storage.errors import StorageError
 from storage.store import ObjectStore
-from workers import errors, exports, inbox, isolation, machine, proof, publish, recipe, verdict
+from workers import claiming, errors, exports, inbox, isolation, machine, proof, publish, recipe, verdict
 from workers.admission import Admission, estimate
 from workers.child_log import ChildLog
 from workers.drain import Leases
@@ -94,7 +94,7 @@ def convert_job(shop: Shop, job_id: int) -> AttemptOutcome | None:
 
 
 def _claim_and_do(shop: Shop, job_id: int, slot: Slot) -> AttemptOutcome | None:
-    claim = _claimed(shop, job_id)
+    claim = claiming.claimed(shop.sessions, shop.worker_id, job_id, shop.settings.lease_seconds, shop.leases)
     if claim is None:
         return None
     with ExitStack() as afterwards:
@@ -114,33 +114,6 @@ def _claim_and_do(shop: Shop, job_id: int, slot: Slot) -> AttemptOutcome | None:
     return outcome
 
 
-def _claimed(shop: Shop, job_id: int) -> Claim | None:
-    """The job, claimed; None when it is not to be had.
-
-    A COMMIT whose answer is lost may have been heard: then the job is ours, and to leave it would count as a lost
-    attempt, of which a job has three. So the row is asked, for as long as the lease could have lasted.
-    """
-    lease_seconds = shop.settings.lease_seconds
-    claim: Claim | None = None
-    until = time.monotonic() + lease_seconds
-    try:
-        with shop.sessions.begin() as session:
-            claim = queue.claim(session, job_id, shop.worker_id, lease_seconds)
-    except verdict.DATABASE_DOWN:
-        if claim is None:
-            raise
-    else:
-        return claim
-    while time.monotonic() < until and not shop.leases.draining:
-        try:
-            with shop.sessions.begin() as session:
-                return claim if queue.confirm(session, claim, shop.worker_id, lease_seconds) else None
-        except verdict.DATABASE_DOWN as error:
-            log.warning("job %d: claimed or not? %s", job_id, str(error).splitlines()[0])
-            time.sleep(_RECORD_RETRY_SECONDS)
-    return None
-
-
 class _Attempt:
     """The stages, in the order in which they run."""
 
@@ -154,14 +127,15 @@ class _Attempt:
         self.shop = shop
         large = claim.queue == inbox.LARGE_QUEUE
         # What ran out of memory may have done so on the GPU, and is judged beside it the second time.
-        self.slot = CPU if large and claim.lost_count else slot
+        beside = (large and claim.lost_count) or not slot.has_room_for(claim.size)
+        self.slot = CPU if beside else slot
         self.memory_bytes = shop.settings.job_memory_bytes
         if large:
             self.memory_bytes = max(self.memory_bytes, shop.admission.memory_bytes)
         self.claim = claim
         self.lease = lease
         self.deadline = time.monotonic() + shop.settings.job_timeout_seconds
-        self.peak_bytes = 0
+        self.peak_bytes = self.gpu_peak_bytes = 0
         self.walls: dict[str, tuple[str, ...]] = {}
         self.log = ChildLog()
 
@@ -284,8 +258,7 @@ class _Attempt:
             if self.lease.reason is Stop.CANCELLED:
                 return self.finish(AttemptOutcome.CANCELLED, JobState.CANCELLED)
             return self.release(AttemptOutcome.DRAINED)
-        if isinstance(error, StoreUnavailable) and error.url in (self.claim.store_url, self.claim.dest_url):
-            self.shop.outages.note(error.url)
+        self.shop.outages.note(error, {self.claim.store_url, self.claim.dest_url})
         judged = verdict.judge(error, self.claim, patience_s=self.shop.settings.outage_seconds)
         if judged.error.kind == "internal-error":
             log.error("job %d: %s", self.claim.job_id, judged.error.message, exc_info=error)
@@ -385,6 +358,7 @@ class _Attempt:
             raise
         self.log.add(self.lease.stage or "start", step, outcome.log_tail)
         self.peak_bytes = max(self.peak_bytes, outcome.max_rss)
+        self.gpu_peak_bytes = max(self.gpu_peak_bytes, proof.gpu_peak_bytes(outcome.result))
         self.walls[step] = outcome.walls
         return outcome.result
 
@@ -394,5 +368,9 @@ class _Attempt:
             max_rss_bytes=self.peak_bytes or None,
             log_key=self.keep_log(),
             stage_seconds=self.lease.stage_seconds(),
-            environment={**self.slot.facts, "walls": self.walls},
+            environment={
+                **self.slot.facts,
+                "gpu_peak_bytes": self.gpu_peak_bytes or None,
+                "walls": self.walls,
+            },
         )

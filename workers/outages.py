@@ -38,13 +38,15 @@ class Outages:
         self._away: dict[str, _Outage] = {}
         self._lock = threading.Lock()
 
-    def note(self, url: str) -> None:
-        """The store at `url` gave no answer to a job."""
+    def note(self, error: Exception, urls: set[str]) -> None:
+        """A job at these stores ended so; which may be that one of them gave no answer."""
+        if not isinstance(error, StoreUnavailable) or error.url not in urls:
+            return
         with self._lock:
-            if url in self._away:
+            if error.url in self._away:
                 return
-            self._away[url] = _Outage(due=time.monotonic())
-        log.warning("%s does not answer: no job is taken for it until it does", url)
+            self._away[error.url] = _Outage(due=time.monotonic())
+        log.warning("%s does not answer: no job is taken for it until it does", error.url)
 
     def wait_for(self, urls: set[str], open_store: Callable[[str], ObjectStore], leases: Leases) -> bool:
         """Whether these stores answer, as far as is known; waits up to ten seconds for one that does not.

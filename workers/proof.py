@@ -90,6 +90,12 @@ def as_info(report: dict[str, Any]) -> ParityInfo:
     )
 
 
+def gpu_peak_bytes(result: Any) -> int:
+    """The most memory of a GPU that a step says it held at once; 0 for one that held none, or is none to say so."""
+    told = result.get("gpu_peak_bytes") if isinstance(result, dict) else None
+    return told if isinstance(told, int) else 0
+
+
 def sentence(parity: ParityInfo) -> str:
     """Why a verdict is what it is, in one line."""
     report = parity.report

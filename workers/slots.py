@@ -41,6 +41,10 @@ class Slot:
         """As torch spells it; the child sees no other GPU, so its own is the first."""
         return "cpu" if self.gpu is None else "cuda"
 
+    def has_room_for(self, size: int) -> bool:
+        """Whether the weights of a file of `size` bytes fit at all, let alone what is computed of them."""
+        return self.gpu is None or self.gpu.memory_bytes is None or size <= self.gpu.memory_bytes
+
     @property
     def environment(self) -> Mapping[str, str]:
         """For the child alone. By UUID, since numbers depend on who counts; "-1" shows none."""

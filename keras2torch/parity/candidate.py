@@ -60,7 +60,7 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
     `payload`: `workdir`, with `plan.json`, `expected.json` and `cases/<name>.npz`; `bundle`, its folder;
     `device`, "cpu" or "cuda". Writes `actual64/<name>.npz`, always computed on the CPU, and
     `actual32/<name>.npz`, computed on `device`, all in Keras's axes. Returns versions, the device and how it was set
-    up, and, per case, the number of outputs.
+    up, the most memory of a GPU that was held at once, in bytes, and, per case, the number of outputs.
     """
     workdir, bundle = Path(payload["workdir"]), Path(payload["bundle"])
     device = str(payload.get("device", "cpu"))
@@ -76,7 +76,12 @@ def run_candidate(payload: Mapping[str, Any]) -> dict[str, Any]:
         model = loaded(module, workdir, floats, where)
         cases = _run_cases(model, observer, manifest, expected, workdir, folder.name, where)
     versions = {"torch": torch.__version__}
-    return {"device_facts": device_facts(device), "versions": versions, "cases": cases}
+    return {
+        "device_facts": device_facts(device),
+        "gpu_peak_bytes": torch.cuda.max_memory_reserved(device) if device.startswith("cuda") else 0,
+        "versions": versions,
+        "cases": cases,
+    }
 
 
 def run_device(payload: Mapping[str, Any]) -> dict[str, Any]:

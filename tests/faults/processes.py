@@ -40,7 +40,7 @@ from tests.faults import clocks, crash_points, small_disk
 from tests.faults.crash_points import Fuse
 from tests.faults.fake_child import FakeSandboxes
 from tests.faults.poison import RealChildren
-from workers import convert_job, inbox, lease, tasks, verdict
+from workers import claiming, convert_job, inbox, lease, tasks, verdict
 from workers.app import make_app, sender
 from workers.settings import BrokerSettings, WorkerSettings
 
@@ -278,6 +278,7 @@ def _begin(place: Place) -> None:
         (reap, "_BACKOFF_SECONDS", backoff),
         (verdict, "_BACKOFF_SECONDS", backoff),
         (convert_job, "_RECORD_RETRY_SECONDS", backoff),
+        (claiming, "_RETRY_SECONDS", backoff),
         (tasks, "_RETRY_SECONDS", backoff),
         (lease, "_RETRY_SECONDS", backoff),
         (lease, "_STAGE_SECONDS", 0.01),

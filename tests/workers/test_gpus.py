@@ -1,11 +1,12 @@
 """GPUs as nvidia-smi tells of them: answers as drivers gave them, and a tool on the path that gives them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.workers.conftest import Install
-from workers import gpus, slots
+from workers import gpus, proof, slots
 from workers.gpus import Gpu, GpuTrouble
 from workers.slots import CPU, Device, NoGpu, Slot, Slots
 
@@ -139,3 +140,17 @@ def test_a_gpu_is_lent_to_one_job_at_a_time_and_processors_to_all() -> None:
     cpu = Slots([CPU])
     with cpu.lent() as first, cpu.lent() as second:
         assert (first, second) == (CPU, CPU)
+
+
+def test_a_gpu_takes_no_file_that_is_larger_than_its_memory() -> None:
+    gpu = Gpu(name="g", uuid="GPU-1", memory_bytes=1000)
+    assert Slot(gpu=gpu).has_room_for(1000)
+    assert not Slot(gpu=gpu).has_room_for(1001)
+    assert Slot(gpu=replace(gpu, memory_bytes=None)).has_room_for(1001)
+    assert CPU.has_room_for(1001)
+
+
+def test_the_most_memory_of_a_gpu_is_what_a_step_says_of_it() -> None:
+    assert proof.gpu_peak_bytes({"gpu_peak_bytes": 7}) == 7
+    for said in ({}, None, {"gpu_peak_bytes": "much"}):
+        assert proof.gpu_peak_bytes(said) == 0
