@@ -29,16 +29,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(VENDORED): dashboard/package-lock.json dashboard/package.json
 	@if command -v npm >/dev/null; then \
 	    echo "setup: bringing htmx and uPlot for the pages of the dashboard" && \
-	    npm ci --prefix dashboard --ignore-scripts --no-audit --no-fund --silent && mkdir -p $(@D) && \
-	    cp dashboard/node_modules/htmx.org/dist/htmx.min.js dashboard/node_modules/uplot/dist/uPlot.iife.min.js \
-	        dashboard/node_modules/uplot/dist/uPlot.min.css $(@D)/ && \
-	    cp dashboard/node_modules/htmx.org/LICENSE $(@D)/htmx.LICENSE && \
-	    cp dashboard/node_modules/uplot/LICENSE $(@D)/uplot.LICENSE && touch $@; \
+	    npm ci --prefix dashboard --ignore-scripts --no-audit --no-fund --silent && \
+	    npm run --prefix dashboard --silent vendor && touch $@; \
 	else echo "setup: no npm here, so the dashboard has neither live pages nor charts; all else of it works"; fi
 
 demo: setup ## build the sample zoo, run the fleet on it, show the table and where the results are
 	@$(BIN)/python -m samples build/samples
 	@bin/fleet migrate build/samples build/demo
+	@echo "look      bin/fleet dashboard --dest build/demo, then http://127.0.0.1:8080"
 
 test: setup ## run every test but those in a browser (PYTEST="-k conv" narrows, TEST_PROCESSES=0 runs in one process)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/browser $(PYTEST)

@@ -100,8 +100,8 @@ def _again(request: Request, root: str) -> str:
 
 
 def _part(value: Any) -> str:
-    """`value` as one part of a path."""
-    return quote(str(value), safe="")
+    """`value` as part of a path."""
+    return quote(str(value), safe="/")
 
 
 _ENVIRONMENT = _environment()
