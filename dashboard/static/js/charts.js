@@ -35,6 +35,7 @@ function options(figure, table, width) {
   const named = figure.dataset.x === "names";
   const timed = figure.dataset.x === "time";
   const bars = figure.dataset.chart === "bars";
+  const decades = (_, ticks) => (log ? ticks.map((tick) => (/^1e/.test(tick.toExponential()) ? tick : null)) : ticks);
   const axis = { stroke: tone("muted"), grid: { stroke: tone("line"), width: 1 }, ticks: { stroke: tone("line") }, font: "11px system-ui" };
   return {
     width,
@@ -50,7 +51,9 @@ function options(figure, table, width) {
       {
         ...axis,
         size: 64,
-        filter: log ? (_, ticks) => ticks.map((tick) => (/^1e/.test(tick.toExponential()) ? tick : null)) : undefined,
+        filter: decades,
+        grid: { ...axis.grid, filter: decades },
+        ticks: { ...axis.ticks, filter: decades },
         values: log ? (_, ticks) => ticks.map((tick) => (tick === null ? "" : tick.toExponential(0))) : undefined,
       },
     ],

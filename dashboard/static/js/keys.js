@@ -20,7 +20,7 @@ function mark() {
 }
 
 const ACTS = {
-  "/": () => document.getElementById("find").focus(),
+  "/": () => document.getElementById("find")?.focus(),
   "?": () => document.getElementById("help").showModal(),
   j: () => move(1),
   k: () => move(-1),
