@@ -48,8 +48,16 @@ function close() {
   stream = undefined;
 }
 
+// What the reader has opened stays open in what takes its place.
+function keepOpen({ detail }) {
+  for (const opened of detail.target.querySelectorAll("details[id][open]")) {
+    detail.fragment.querySelector(`#${opened.id}`)?.setAttribute("open", "");
+  }
+}
+
 export function startLive() {
   if (!root.hasAttribute("hx-get") || !window.htmx) return;
+  root.addEventListener("htmx:oobBeforeSwap", keepOpen);
   button.hidden = false;
   button.addEventListener("click", () => {
     paused = !paused;
