@@ -16,6 +16,7 @@ from tests.faults import (
     broker_faults,
     child_faults,
     database_faults,
+    models,
     process_faults,
     requests,
     storage_faults,
@@ -233,6 +234,14 @@ def cancel_storm(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         return requests.cancel_storm(arena, share=0.5, seconds=size.seconds)
 
 
+def many(on: Servers, _folder: Path, size: Size, seed: int) -> Row:
+    return models.many(on.postgres, jobs=size.jobs, seed=seed)
+
+
+def drawn(_on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    return models.drawn(folder, examples=size.times, number=seed)
+
+
 def negative_control(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     on.valkey.flush()
     return plain_celery(
@@ -348,6 +357,18 @@ SCENARIOS = (
         run=cancel_storm,
         quick=Size(jobs=30, times=1, seconds=90),
         full=Size(jobs=1000, times=1, seconds=120),
+    ),
+    Scenario(
+        name="T20",
+        run=many,
+        quick=Size(jobs=2000, times=1, seconds=60),
+        full=Size(jobs=100_000, times=1, seconds=300),
+    ),
+    Scenario(
+        name="T21",
+        run=drawn,
+        quick=Size(jobs=0, times=40, seconds=60),
+        full=Size(jobs=0, times=2000, seconds=600),
     ),
 )
 CONTROL = Scenario(
