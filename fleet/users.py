@@ -25,7 +25,7 @@ _NAME_LENGTH = 200
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 AsRole = Annotated[Role, typer.Option(help="What they may do: look; act; or manage users, too.")]
 Elsewhere = Annotated[
-    bool, typer.Option("--no-password", help="No password: signs in elsewhere (OIDC), or only has tokens.")
+    bool, typer.Option("--no-password", help="A program: it does not sign in, and has only tokens.")
 ]
 
 
@@ -191,9 +191,16 @@ def _show_users(found: list[UserRow], out: Console) -> None:
         return
     table = Table("name", "role", "signs in", "tokens")
     for each in found:
-        how = "not: disabled" if each.disabled else "with a password" if each.has_password else "elsewhere"
-        table.add_row(plain(each.name), each.role, how, str(each.tokens))
+        table.add_row(plain(each.name), each.role, _how(each), str(each.tokens))
     out.print(table)
+
+
+def _how(user: UserRow) -> str:
+    if user.disabled:
+        return "not: disabled"
+    ways = ["with a password"] if user.has_password else []
+    ways += [f"at {plain(user.issuer)}"] if user.issuer else []
+    return ", or ".join(ways) or "not: has tokens"
 
 
 def _show_tokens(found: list[TokenRow], out: Console) -> None:

@@ -21,6 +21,8 @@ class UserRow:
     name: str
     role: Role
     has_password: bool
+    issuer: str | None
+    """The provider of identities that answers for them."""
     disabled: bool
     created_at: datetime
     tokens: int
@@ -39,16 +41,21 @@ def list_users(session: Session) -> list[UserRow]:
         .where(ApiToken.user_name == User.name, ApiToken.revoked_at.is_(None))
         .scalar_subquery()
     )
+    issuer = (
+        select(func.min(ProviderIdentity.issuer))
+        .where(ProviderIdentity.user_name == User.name)
+        .scalar_subquery()
+    )
+    columns = (User.name, User.role, User.password_hash, User.disabled, User.created_at)
     rows = session.execute(
-        select(
-            User.name, User.role, User.password_hash, User.disabled, User.created_at, tokens.label("tokens")
-        ).order_by(User.name)
+        select(*columns, issuer.label("issuer"), tokens.label("tokens")).order_by(User.name)
     )
     return [
         UserRow(
             name=row.name,
             role=Role(row.role),
             has_password=row.password_hash is not None,
+            issuer=row.issuer,
             disabled=row.disabled,
             created_at=row.created_at,
             tokens=row.tokens,

@@ -22,6 +22,7 @@ from fleet.settings import load_settings
 from tests.dashboard import oidc_provider
 from tests.dashboard.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.dashboard.people import attributes
+from tests.dashboard.test_matrix import routes
 
 HERE = "http://127.0.0.1:8080"
 CALLBACK = "/login/oidc/callback"
@@ -69,10 +70,15 @@ def users(services: Services) -> dict[str, str]:
         return {row.name: row.role for row in session.execute(select(User.name, User.role))}
 
 
-def test_there_and_back_begins_a_session(browser: TestClient, elsewhere: Services) -> None:
+def test_there_and_back_begins_a_session(
+    browser: TestClient, elsewhere: Services, provider: Provider
+) -> None:
     back = browser.get(go(browser, "/healthz?from=here"))
     assert (back.status_code, back.headers["location"]) == (303, "/healthz?from=here")
     assert users(elsewhere) == {"anna": "viewer"}
+    with elsewhere.reads() as session:
+        [anna] = accounts.list_users(session)
+    assert (anna.issuer, anna.has_password) == (provider.issuer, False)
     assert set(browser.cookies) == {"fleet"}  # the one for the way is gone
     with elsewhere.reads() as session:
         assert [(row.actor, row.action) for row in audit.list_audit(session)] == [("anna", "sign-in")]
@@ -284,6 +290,13 @@ def test_a_provider_that_is_away_is_said_to_be(services: Services) -> None:
         answer = browser.get("/login/oidc")
     assert answer.status_code == 502
     assert "does not answer" in answer.text
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_provider_adds_two_routes_and_no_other(services: Services, elsewhere: Services) -> None:
+    without, with_one = ({route[:2] for route in routes(each)} for each in (services, elsewhere))
+    assert with_one - without == {("GET", "/login/oidc"), ("GET", CALLBACK)}
+    assert without < with_one
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
