@@ -39,6 +39,8 @@ _LOOK_SECONDS = 0.2
 _LOOK_SHARE = 10
 _SLOTS_SHOWN = 16
 _OUTAGE_SECONDS = 120.0
+#: A job that is put off comes again within fifteen minutes.
+_RECENT_SECONDS = 1200.0
 _EXIT_MARGIN_SECONDS = 15.0
 
 
@@ -141,6 +143,7 @@ class _Run:
         self._display = display
         self._interrupts = 0
         self._outage_since: float | None = None
+        self._waiting = False
         self._snapshot = Snapshot({})
         self._pause = _LOOK_SECONDS
         self._handlers = ExitStack()
@@ -201,10 +204,14 @@ class _Run:
             with self._reading() as session:
                 counts = reports.count_states(session, self._batch_id)
                 busy = jobs.running(session)[:_SLOTS_SHOWN]
+                put_off = None if busy else reports.latest_outage(session, within_s=_RECENT_SECONDS)
         except OperationalError as error:
             self._endure(error)
         else:
             self._outage_since = None
+            if put_off and not self._waiting:
+                self._display.say(f"waiting: {put_off}")
+            self._waiting = bool(put_off)
             now = datetime.now(UTC)
             running = (
                 Running(job.key, job.stage or "start", max(0.0, (now - job.started_at).total_seconds()))

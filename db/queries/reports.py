@@ -129,6 +129,17 @@ def throughput(session: Session, *, seconds: float) -> dict[AttemptOutcome, int]
     return {outcome: count for outcome, count in rows if outcome is not None}
 
 
+def latest_outage(session: Session, *, within_s: float) -> str | None:
+    """What the newest attempt met, if it was postponed and ended in the last so many seconds: a store was away."""
+    newest = session.execute(
+        select(Attempt.outcome, Attempt.error_message)
+        .where(Attempt.ended_at > now(-within_s))
+        .order_by(Attempt.ended_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return newest.error_message if newest and newest.outcome is AttemptOutcome.POSTPONED else None
+
+
 def latest_batches(session: Session, limit: int = 20) -> list[int]:
     """Numbers of the newest batches, newest first."""
     return list(session.scalars(select(Batch.id).order_by(Batch.id.desc()).limit(limit)))
