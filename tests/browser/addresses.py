@@ -27,6 +27,7 @@ _JOBS = (
 )
 _VARIANTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "/jobs": (("", ""), ("", "?q=state:failed&col=state&col=error"), ("", "?q=key:nothing")),
+    "/jobs/act": (("", "?what=retry&q=state:failed"), ("", "?what=cancel&q=key:nothing")),
     "/jobs/{number}": tuple((key, "") for key in _JOBS),
     "/jobs/{number}/parity": (("vision/classifier_003.h5", ""),),
     "/jobs/{number}/compare": (("big/dies.h5", "?a=1&b=3"),),

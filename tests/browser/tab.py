@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from typing import Literal
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response
 
@@ -42,9 +41,8 @@ class Tab:
             self.troubles.append(f"left the origin: {request.url}")
 
     def _fail(self, request: Request) -> None:
-        # Whoever leaves a page ends its stream and what its live parts have asked for.
-        live = urlsplit(request.url).path == "/live" or "hx-request" in request.headers
-        if not (live and request.failure == "net::ERR_ABORTED"):
+        # Whoever leaves a page ends its stream, and what it was still asking for.
+        if request.failure != "net::ERR_ABORTED":
             self.troubles.append(f"failed: {request.method} {request.url}: {request.failure}")
 
     def _answer(self, response: Response) -> None:

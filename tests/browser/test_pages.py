@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
+from db.roles import Role
 from tests.browser import axe
 from tests.browser.addresses import address, pages
 from tests.browser.conftest import Open
@@ -44,13 +45,15 @@ def test_a_page_opens_in_peace_and_can_be_read_by_anybody(
 
 
 @pytest.mark.parametrize(("path", "key", "query"), PAGES)
-def test_a_page_can_be_read_without_scripts(
+def test_a_viewer_reads_without_scripts_and_is_offered_nothing_that_acts(
     open_tab: Open, site: Site, path: str, key: str, query: str
 ) -> None:
-    tab = open_tab(scripts=False)
-    tab.page.goto(address(path, key, query, site.jobs))
-    assert tab.page.locator("h1").count() == 1
-    assert tab.page.locator("main").inner_text().strip()
+    page = open_tab(Role.VIEWER, scripts=False).page
+    page.goto(address(path, key, query, site.jobs))
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").inner_text().strip()
     # What only scripts can do is not offered.
     for name in ("live", "theme", "help-open"):
-        assert not tab.page.locator(f"#{name}").is_visible()
+        assert not page.locator(f"#{name}").is_visible()
+    assert page.locator("main form[method=post]").count() == (1 if path == "/login" else 0)
+    assert page.locator("main a[href*='/act?']").count() == 0

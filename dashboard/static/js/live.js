@@ -71,7 +71,7 @@ export function startLive() {
     if (document.hidden) close();
     else if (!paused) open(), refresh();
   });
-  // Of running work only its stage changes, which is no event.
+  // Of running work only its stage changes, and workers come and go: neither is an event.
   setInterval(() => document.querySelector("[data-runs]") && refresh(), 5000);
   show(paused ? "paused" : "live", paused ? "Paused" : "Live");
   open();
