@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard import api, health, problems
 from dashboard.api import submissions
+from dashboard.pages import new
 from dashboard.pages.errors import page_of
 from dashboard.pages.install import install as install_pages
 from dashboard.security import install as security
@@ -34,7 +35,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app, page_of)
-    security.install(app, unlimited=(submissions.UPLOADS,))
+    security.install(app, unlimited=(submissions.UPLOADS, new.FILES))
     app.include_router(health.router)
     app.include_router(api.router)
     install_pages(app)

@@ -114,7 +114,7 @@ def submit(who: Operator, services: Given, response: Response, asked: Asked) -> 
     return Submitted(batch=batch, forecast=None)
 
 
-async def _bounded(request: Request) -> None:
+async def bounded(request: Request) -> None:
     """Before anything of the body is read."""
     announced = request.headers.get("content-length", "")
     if not announced.isdecimal():
@@ -149,7 +149,7 @@ _FORM: dict[str, Any] = {
     summary="Convert files that are sent along",
     response_model=Brought,
     status_code=202,
-    dependencies=[Depends(_bounded)],
+    dependencies=[Depends(bounded)],
     openapi_extra=_FORM,
     responses=problems(HTTPStatus.LENGTH_REQUIRED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
 )

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboard.api import batches, job, workers
+from dashboard.api import batches, job, operations, workers
 from dashboard.api.parameters import BatchId, JobId
 from dashboard.pages import searching
 from dashboard.pages.rendering import address, render
 from dashboard.problems import Problem
 from dashboard.security.access import Operator, Viewer
 from dashboard.security.roles import Principal
-from dashboard.services import Given, Reading, Services
+from dashboard.services import Given, Reading
 from db.queries import bulk
 from db.queries.jobs import list_jobs
 from db.search import Search
@@ -52,13 +52,11 @@ def act(
     asked = searching.asked(q)
     if not asked.is_usable:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, asked.problem or "the filter means nothing")
-    made = _act(what, asked)
     with given.reads() as session:
-        count = made.count(session)
-        if count > confirmed:
+        if _act(what, asked).count(session) > confirmed:
             return _confirm(request, operator, session, what, asked.text, grown=True)
-    done = _run(given, operator, made)
-    return back(request, "/jobs", q=asked.text, **done)
+    begun = operations.start(given, operator, what, asked.text)
+    return back(request, f"/operations/{begun.id}")
 
 
 @router.post("/jobs/{number}/{what}")
@@ -90,19 +88,17 @@ def drain(
     return back(request, "/workers", done="drain", n=1)
 
 
-def back(request: Request, path: str, **query: Any) -> Response:
-    """To a page of this application, by GET."""
+def back(request: Request, path: str, said: dict[str, Any] | None = None, **query: Any) -> Response:
+    """To a page of this application, by GET; `said` is added to an address that has a query of its own."""
     root = str(request.scope.get("root_path", ""))
-    return RedirectResponse(root + path + address(**query), HTTPStatus.SEE_OTHER)
+    behind = address(**query, **(said or {}))
+    if "?" in path and behind:
+        behind = f"&{behind[1:]}"
+    return RedirectResponse(root + path + behind, HTTPStatus.SEE_OTHER)
 
 
 def _act(what: What, asked: searching.Asked) -> bulk.Act:
     return _MAKE[what](asked.search, asked.text or "all")
-
-
-def _run(given: Services, operator: Principal, made: bulk.Act) -> dict[str, Any]:
-    *_, done = made.run(given.writes, operator.actor)
-    return _done(made.name, done.changed, done.requested)
 
 
 def _done(what: str, changed: int, requested: int) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from dashboard.pages import (
     job_files,
     jobs,
     live,
+    new,
+    operations,
     overview,
     schedules,
+    views,
     workers,
 )
 
@@ -23,12 +26,15 @@ PARTS = (
     overview,
     batches,
     acts,
+    operations,
     jobs,
+    views,
     job,
     job_files,
     failures,
     coverage,
     schedules,
+    new,
     workers,
     audit,
     live,
@@ -38,18 +44,5 @@ PARTS = (
 def install(app: FastAPI) -> None:
     """Serve the pages from `app`. They are not part of the API's document."""
     app.mount("/static", assets.Assets(directory=assets.FOLDER), name="static")
-    for part in (
-        overview,
-        failures,
-        coverage,
-        acts,
-        batches,
-        jobs,
-        job,
-        job_files,
-        workers,
-        schedules,
-        audit,
-        live,
-    ):
+    for part in PARTS:
         app.include_router(part.router, include_in_schema=False)

@@ -9,9 +9,10 @@ from fastapi.responses import HTMLResponse
 from dashboard import figures
 from dashboard.api.parameters import Cursor, cursor_of, place_of
 from dashboard.pages import columns, searching
-from dashboard.pages.rendering import render
+from dashboard.pages.rendering import address, render
 from dashboard.security.access import Viewer
 from dashboard.services import Given
+from db.queries import saved_views
 from db.queries.job_pages import JobPage, Sort, Total, page_of_jobs
 from db.states import JobState
 
@@ -41,9 +42,11 @@ def jobs(
     """Jobs that a search means, a page at a time."""
     asked = searching.asked(q)
     page, total = JobPage([], None, None), Total(0, exact=True)
+    views: list[saved_views.ViewRow] = []
     if asked.is_usable:
         total = figures.total(given, asked.text)
         with given.reads() as session:
+            views = saved_views.list_views(session, viewer.name)
             page = page_of_jobs(
                 session,
                 asked.search,
@@ -69,6 +72,10 @@ def jobs(
         columns=shown,
         all_columns=columns.COLUMNS,
         col=",".join(column.name for column in shown) if col else None,
+        views=views,
+        this_view=address(
+            q=asked.text, sort=None if sort is Sort.NEWEST else sort.value, col=",".join(col or [])
+        )[1:],
         counts=figures.states_of(given),
         states=[None, *JobState],
         only_state=searching.only_state(asked.text),

@@ -10,6 +10,8 @@ class Entry:
     path: str
     title: str
     icon: str
+    acts: bool = False
+    """Only for those who may act."""
 
     def holds(self, path: str) -> bool:
         """Whether `path` is this page or lies below it."""
@@ -23,6 +25,7 @@ ENTRIES = (
     Entry("/failures", "Failures", "failures"),
     Entry("/coverage", "Coverage", "coverage"),
     Entry("/schedules", "Schedules", "schedules"),
+    Entry("/new", "New", "new", acts=True),
     Entry("/workers", "Workers", "workers"),
     Entry("/audit", "Audit", "audit"),
 )

@@ -7,19 +7,20 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from dashboard.api import schedules as api
 from dashboard.pages.acts import back
 from dashboard.pages.rendering import render
-from dashboard.problems import not_found
+from dashboard.problems import Problem, not_found
 from dashboard.security.access import Operator, Viewer
 from dashboard.security.roles import Principal
-from dashboard.services import Given, Reading, Services
-from db.queries import audit, schedules
+from dashboard.services import Given, Reading
 from db.queries.schedules import RunRow, ScheduleRow, list_runs, list_schedules
 from db.states import Overlap
 from scheduler import cron
-from scheduler.selection import BadPattern, Selection
+from scheduler.selection import Selection
 
 router = APIRouter()
 
@@ -68,20 +69,14 @@ def edit(
 ) -> Response:
     """Change when it comes and what it takes; what is wrong is said beside the form, which keeps what was typed."""
     typed = {"cron": fields.strip(), "timezone": timezone.strip(), "overlap": overlap}
-    patterns: dict[str, Any] = {
-        "include": _lines(include),
-        "exclude": _lines(exclude),
-        "only_needed": not everything,
-    }
-    try:
-        cron.checked(typed["cron"], typed["timezone"])
-        selection = Selection(**patterns)
-    except (cron.BadSchedule, BadPattern) as error:
-        with given.reads() as session:
-            return _one(request, operator, session, number, typed={**typed, **patterns}, problem=str(error))
+    taken = {"include": lines_of(include), "exclude": lines_of(exclude), "only_needed": not everything}
     with given.reads() as session:
         name = _row(session, number).name
-    _change(given, operator, name, "edit", **typed, selection=selection.as_json())
+    try:
+        api.edit(operator, given, name, api.Change.model_validate({**typed, "taken": taken}))
+    except (ValidationError, Problem) as error:
+        with given.reads() as session:
+            return _one(request, operator, session, number, typed={**typed, **taken}, problem=in_words(error))
     return back(request, f"/schedules/{number}", done="edit", n=1)
 
 
@@ -90,16 +85,23 @@ def act(request: Request, operator: Operator, given: Given, number: int, what: W
     """Pause, resume, or run now."""
     with given.reads() as session:
         name = _row(session, number).name
-    batch: int | None = 1
     if what == "run":
-        with given.writes.begin() as session:
-            batch = schedules.run_now(session, name, given.version)
-            if batch is None:
-                raise not_found(f"schedule {number}")
-            audit.write(session, operator.actor, "schedule-run", name, data={"batch": batch})
-    else:
-        _change(given, operator, name, what, enabled=_ENABLED[what])
-    return back(request, f"/schedules/{number}", done=what, n=batch)
+        return back(request, f"/schedules/{number}", done=what, n=api.run(operator, given, name).batch)
+    api.edit(operator, given, name, api.Change(enabled=_ENABLED[what]))
+    return back(request, f"/schedules/{number}", done=what, n=1)
+
+
+def in_words(error: ValidationError | Problem) -> str:
+    """What is wrong with what was typed.
+
+    Raises: Problem: nothing is wrong with it; this was about something else.
+    """
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise error
+    return str(error.detail)
 
 
 def _one(
@@ -156,12 +158,6 @@ def _planned(row: ScheduleRow, times: int) -> Planned:
     return Planned(row, tuple(upcoming), problem)
 
 
-def _change(given: Services, operator: Principal, name: str, action: str, **fields: Any) -> None:
-    with given.writes.begin() as session:
-        if not schedules.change(session, name, **fields):
-            raise not_found(f"schedule {name}")
-        audit.write(session, operator.actor, f"schedule-{action}", name)
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+def lines_of(text: str) -> list[str]:
+    """What stands in a field, a line each."""
+    return [line.strip() for line in text.splitlines() if line.strip()]

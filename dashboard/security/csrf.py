@@ -30,7 +30,10 @@ async def check(request: Request, principal: Principal) -> None:
         return
     sent = request.headers.get(HEADER)
     if sent is None and request.headers.get("content-type", "").startswith(_FORMS):
-        field = (await request.form()).get(FIELD)
+        form = await request.form()
+        field = form.get(FIELD)
         sent = field if isinstance(field, str) else None
+        if sent is None or not secrets.same(sent, csrf_token(request)):
+            await form.close()  # of files that came along, nobody else will
     if sent is None or not secrets.same(sent, csrf_token(request)):
         raise Problem(HTTPStatus.FORBIDDEN, "the form is out of date: load the page again")

@@ -29,6 +29,9 @@ PUBLIC = {
 OPEN = {"/static"}
 """Folders of files that everybody may have."""
 NEEDED = {
+    ("GET", "/new"): Role.OPERATOR,
+    ("POST", "/views/save"): Role.VIEWER,
+    ("POST", "/views/forget"): Role.VIEWER,
     ("POST", "/logout"): Role.VIEWER,
     ("PUT", "/api/v1/views/{name}"): Role.VIEWER,
     ("DELETE", "/api/v1/views/{name}"): Role.VIEWER,
