@@ -41,11 +41,9 @@ def sign_in(
     """Sign in; a wrong name and a wrong password look alike and take alike."""
     counted = login_failures.keys(name, address(request))
     with given.writes.begin() as session:
-        blocked = login_failures.is_blocked(session, counted)
-        if not blocked:
-            login_failures.count(session, counted)
+        admitted = login_failures.admit(session, counted)
         known = accounts.credentials(session, name)
-    if blocked:
+    if not admitted:
         return page(request, given, next, name, WAIT, HTTPStatus.TOO_MANY_REQUESTS)
     kept = known[0] if known else None
     if not passwords.fits(password, kept):

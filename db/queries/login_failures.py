@@ -18,43 +18,46 @@ from db.models import LoginFailure
 _SHORTEST_SECONDS = 5.0
 _LONGEST_SECONDS = 900.0
 _FORGOTTEN_SECONDS = 86400.0
-_FREE = {"name at address": 5, "address": 20, "name": 50}
+_FREE = {"both": 5, "address": 20, "name": 50}
+_ADDRESS = "address "
 
 
 def keys(name: str, address: str) -> dict[str, int]:
     """What a try counts against, and how many failures of each cost nothing."""
-    spelled = (f"{name}@{address}", f"@{address}", f"{name}@")
-    return dict(zip(spelled, _FREE.values(), strict=True))
+    return {**of_address(address), f"name {name}": _FREE["name"], f"both {address} {name}": _FREE["both"]}
 
 
 def of_address(address: str) -> dict[str, int]:
     """The same of a try that names nobody."""
-    return {f"@{address}": _FREE["address"]}
+    return {f"{_ADDRESS}{address}": _FREE["address"]}
 
 
-def is_blocked(session: Session, counted: Mapping[str, int]) -> bool:
-    """Whether nothing is tried now for one of these."""
-    query = select(LoginFailure.key).where(LoginFailure.key.in_(counted), LoginFailure.blocked_until > now())
-    return session.scalars(query.limit(1)).first() is not None
+def admit(session: Session, counted: Mapping[str, int]) -> bool:
+    """Whether one more may be tried, which is then counted as if it had failed already; see `forget`.
 
-
-def count(session: Session, counted: Mapping[str, int]) -> None:
-    """One more try of each of these, before it is known to fail, so that many at once are counted; see `forget`."""
+    Asked and counted under a lock, so that of many tries at once no more are let through than one after another.
+    """
     session.execute(delete(LoginFailure).where(LoginFailure.at < now(-_FORGOTTEN_SECONDS)))
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    for key, free in sorted(counted.items()):
-        tried = insert(LoginFailure).values(key=key, failures=1, at=now())
-        more = {"failures": LoginFailure.failures + 1, "at": now()}
-        session.execute(tried.on_conflict_do_update(index_elements=["key"], set_=more))
-        failures = session.scalars(select(LoginFailure.failures).where(LoginFailure.key == key)).one()
-        if failures >= free:
-            pause = min(_LONGEST_SECONDS, _SHORTEST_SECONDS * 2.0 ** min(failures - free, 20))
-            _set(session, key, blocked_until=now(pause))
+    blocked = (LoginFailure.blocked_until > now()).label("blocked")
+    before = {}
+    for key in sorted(counted):  # in one order, so that nobody waits for somebody who waits
+        session.execute(insert(LoginFailure).values(key=key, failures=0, at=now()).on_conflict_do_nothing())
+        query = select(LoginFailure.failures, blocked).where(LoginFailure.key == key)
+        before[key] = session.execute(query.with_for_update()).one()
+    if any(row.blocked for row in before.values()):
+        return False
+    for key, row in before.items():
+        beyond = row.failures + 1 - counted[key]
+        pause = min(_LONGEST_SECONDS, _SHORTEST_SECONDS * 2.0 ** min(beyond, 20))
+        until = now(pause) if beyond >= 0 else None
+        _set(session, key, failures=row.failures + 1, at=now(), blocked_until=until)
+    return True
 
 
 def forget(session: Session, counted: Mapping[str, int]) -> None:
     """A try that did not fail: the name begins anew, and the address, from which others may be tried, is as before."""
-    address = next(key for key in counted if key.startswith("@"))
+    [address] = (key for key in counted if key.startswith(_ADDRESS))
     session.execute(delete(LoginFailure).where(LoginFailure.key.in_(set(counted) - {address})))
     _set(session, address, failures=LoginFailure.failures - 1, blocked_until=None)
 

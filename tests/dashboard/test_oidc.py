@@ -260,7 +260,7 @@ def test_failures_there_count_against_the_address(
     assert ends[:20] == [502] * 20
     assert 429 in ends
     with elsewhere.reads() as session:
-        assert session.scalars(select(LoginFailure.key)).all() == ["@testclient"]
+        assert session.scalars(select(LoginFailure.key)).all() == ["address testclient"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,9 @@ def test_a_proxy_is_believed_if_it_was_named(tmp_path: Path, migrated_sqlite: Pa
     assert ("strict-transport-security" in signed_in.headers) is trusted
     assert (alive.status, body) == (200, b'{"status":"ok"}')
     with sessions() as session:
-        counted = session.scalars(select(LoginFailure.key).where(LoginFailure.key.startswith("@"))).all()
-    assert counted == [f"@{CLIENT if trusted else '127.0.0.1'}"]
+        counted = session.scalars(
+            select(LoginFailure.key).where(LoginFailure.key.startswith("address "))
+        ).all()
+    assert counted == [f"address {CLIENT if trusted else '127.0.0.1'}"]
     assert strange.status == 421
     assert code in {0, -signal.SIGTERM}

@@ -112,9 +112,8 @@ def _counted(request: Request, given: Services) -> dict[str, int]:
     """What this try counts against, with it counted already."""
     counted = login_failures.of_address(login.address(request))
     with given.writes.begin() as session:
-        if login_failures.is_blocked(session, counted):
+        if not login_failures.admit(session, counted):
             raise _Refused(login.WAIT, HTTPStatus.TOO_MANY_REQUESTS, "too many tries")
-        login_failures.count(session, counted)
     return counted
 
 
