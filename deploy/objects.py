@@ -5,6 +5,7 @@ objects.py upload FOLDER s3://BUCKET/..  copies the files of a folder, leaving w
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fleet import connect
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
+from keras2torch.errors import one_line
 from storage.errors import BadUrl, StorageError
 from storage.s3_client import make_client
 from storage.url import S3Url, parse_url
@@ -23,14 +25,13 @@ def make(settings: Settings, urls: list[str]) -> None:
     for address in map(parse_url, urls):
         if not isinstance(address, S3Url):
             raise UsageError(f"{address}: not an s3:// address")
+        already = client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists
         try:
-            client.create_bucket(Bucket=address.bucket)
-        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
-            print(f"s3://{address.bucket}: there")
+            with suppress(*already):
+                client.create_bucket(Bucket=address.bucket)
         except (BotoCoreError, ClientError) as error:
             raise FleetError(f"s3://{address.bucket}: {error}") from error
-        else:
-            print(f"s3://{address.bucket}: made")
+        print(f"s3://{address.bucket}: there")
 
 
 def upload(settings: Settings, folder: Path, url: str) -> None:
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 raise UsageError("make s3://BUCKET ..., or upload FOLDER s3://BUCKET/PREFIX")
     except (FleetError, StorageError, BadUrl) as error:
-        print(f"objects: {error}", file=sys.stderr)
+        print(f"objects: {one_line(str(error), 1000)}", file=sys.stderr)
         return error.exit_code if isinstance(error, FleetError) else FleetError.exit_code
     return 0
 

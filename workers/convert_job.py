@@ -310,7 +310,8 @@ class _Attempt:
             except verdict.DATABASE_DOWN as error:
                 log.warning("job %d: end not recorded: %s", self.claim.job_id, str(error).splitlines()[0])
                 time.sleep(_RECORD_RETRY_SECONDS)
-                if self.lease.reason is Stop.LOST:
+                # Not its reason: a worker that drains while the database is away would never end.
+                if self.lease.lost:
                     return None
 
     def enter(self, stage: str) -> None:

@@ -51,6 +51,8 @@ class Lease:
         self.fence = fence
         self.stop = threading.Event()
         self.reason: Stop | None = None
+        #: Whether this attempt counts no more, whatever the job was told to stop for before.
+        self.lost = False
         self.stage: str | None = None
         self._stage_seconds: dict[str, float] = {}
         self._sessions = sessions
@@ -101,6 +103,7 @@ class Lease:
     def end(self, reason: Stop) -> None:
         """Tell the job to stop; the first reason stands."""
         with self._wake:
+            self.lost = self.lost or reason is Stop.LOST
             if self.reason is None:
                 self.reason = reason
                 self.stop.set()

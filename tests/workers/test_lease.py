@@ -87,6 +87,16 @@ def test_a_cancelled_job_is_told_to_stop(sessions: sessionmaker[Session]) -> Non
     assert lease.reason is Stop.CANCELLED
 
 
+def test_a_job_that_was_told_to_stop_loses_its_lease_all_the_same(sessions: sessionmaker[Session]) -> None:
+    """Or a draining worker whose database is away would try to record its end for ever."""
+    job_id = zoo.new_job(sessions)
+    with lease_of(sessions, job_id, seconds=1, beat=0.2) as lease:
+        lease.end(Stop.DRAINED)
+        assert not lease.lost
+        wait_until(lambda: lease.lost)
+    assert lease.reason is Stop.DRAINED
+
+
 def test_a_newer_attempt_ends_the_older_one(sessions: sessionmaker[Session]) -> None:
     job_id = zoo.new_job(sessions)
     with lease_of(sessions, job_id) as lease:
