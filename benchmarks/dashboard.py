@@ -14,7 +14,6 @@ import http.client
 import os
 import platform
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -150,7 +149,7 @@ def processor_seconds(pid: int) -> float:
 @contextlib.contextmanager
 def served(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`bin/fleet dashboard` over that database: its process and port."""
-    port = _free_port()
+    port = servers.free_port()
     environment = {**os.environ, "FLEET_DATABASE_URL": url}
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -162,12 +161,6 @@ def served(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait(port: int) -> None:

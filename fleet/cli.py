@@ -150,12 +150,17 @@ def scheduler() -> None:
 
 
 @app.command()
-def up(workers: Annotated[int | None, typer.Option(min=1, help="Conversions at once.")] = None) -> None:
-    """Run a scheduler and a worker together until told to stop."""
+def up(
+    workers: Annotated[int | None, typer.Option(min=1, help="Conversions at once.")] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Serve the web pages, too.")
+    ] = True,
+) -> None:
+    """Run a scheduler, a worker and the dashboard together until told to stop."""
     from fleet.parts import run_up
 
     _log_to_stderr()
-    run_up(load_settings(workers=workers))
+    raise typer.Exit(run_up(load_settings(workers=workers), dashboard=dashboard))
 
 
 @app.command()

@@ -1,7 +1,10 @@
-"""The parts of a permanent installation, each a process: worker, scheduler, and both in one."""
+"""The parts of a permanent installation, each a process: worker, scheduler, and all in one with a dashboard."""
 
+import contextlib
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -9,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 import keras2torch
 from fleet import connect
 from fleet.errors import FleetError, UsageError
+from fleet.processes import Child
 from fleet.settings import Settings
 from scheduler import channels
 from scheduler.aside import Aside
@@ -25,6 +29,7 @@ from workers.settings import WorkerSettings
 from workers.slots import NoGpu
 
 _PLAN_SECONDS = 1.0
+_DASHBOARD_STOPS_SECONDS = 10.0
 #: So many rounds of the reaper without an answer are an outage of the database.
 _SILENT_ROUNDS = 3
 
@@ -153,16 +158,39 @@ def run_scheduler(settings: Settings) -> None:
         scheduler.run()
 
 
-def run_up(settings: Settings) -> int:
-    """A scheduler in a thread, a worker in front; stops when the worker does."""
+def run_up(settings: Settings, *, dashboard: bool) -> int:
+    """A scheduler in a thread, a dashboard beside, a worker in front; stops when the worker does.
+
+    Raises:
+        UsageError: others could reach the dashboard, and nobody would have to sign in.
+    """
     scheduler = _scheduler(settings)
-    thread = threading.Thread(target=scheduler.run, name="scheduler", daemon=True)
-    thread.start()
+    with _dashboard(settings) if dashboard else contextlib.nullcontext():
+        thread = threading.Thread(target=scheduler.run, name="scheduler", daemon=True)
+        thread.start()
+        try:
+            return run_worker(settings)
+        finally:
+            scheduler.stop()
+            thread.join()
+
+
+@contextlib.contextmanager
+def _dashboard(settings: Settings) -> Iterator[None]:
+    """A process of its own, so that pages stay quick whatever jobs do; one that ends by itself stops no conversion."""
+    from fleet.web import check_access
+
+    engine = connect.open_database(_given(settings)[0], create=False)
     try:
-        return run_worker(settings)
+        check_access(engine, settings.dashboard)
     finally:
-        scheduler.stop()
-        thread.join()
+        engine.dispose()
+    child = Child("dashboard", [sys.executable, "-P", "-m", "fleet.cli", "dashboard"], log=None)
+    child.start()
+    try:
+        yield
+    finally:
+        child.stop(_DASHBOARD_STOPS_SECONDS)
 
 
 def _scheduler(settings: Settings, health: Health | None = None) -> Scheduler:

@@ -12,20 +12,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """One child process, its log and its end.
+    """One child process, its log (None: it says what it has to say where we do) and its end.
 
     Start it from the main thread: the kernel takes the end of the thread that started it for the parent's
     death.
     """
 
     def __init__(
-        self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
         self.log = log
@@ -41,8 +43,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, or start it again after its end."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with self._opened() as log:
             self._process = subprocess.Popen(
                 self._argv,
                 stdin=subprocess.DEVNULL,
@@ -82,10 +83,16 @@ class Child:
     def last_words(self, characters: int = 300) -> str:
         """The end of its log on one line, for an error message."""
         try:
-            text = self.log.read_text(errors="replace")
+            text = self.log.read_text(errors="replace") if self.log is not None else ""
         except FileNotFoundError:
             return ""
         return " | ".join(line.strip() for line in text[-characters:].splitlines() if line.strip())
+
+    def _opened(self) -> AbstractContextManager[IO[bytes] | None]:
+        if self.log is None:
+            return contextlib.nullcontext()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        return self.log.open("ab")
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -27,11 +27,7 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
         UsageError: others could reach it, and nobody would have to sign in.
     """
     engine = connect.open_database(database_url, create=False)
-    if not config.on_loopback and config.oidc is None and not _has_users(engine):
-        raise UsageError(
-            f"{config.host} can be reached from elsewhere: add a user first (bin/fleet users add NAME --role admin),"
-            " or set FLEET_DASHBOARD_OIDC_ISSUER"
-        )
+    check_access(engine, config)
     return create_app(
         Services(
             reads=connect.sessions_of(engine, read_only=True),
@@ -68,6 +64,13 @@ def _recipe(asked: Mapping[str, Any], export: Sequence[str]) -> Mapping[str, Any
         raise BadOptions(str(error)) from error
 
 
-def _has_users(engine: Engine) -> bool:
+def check_access(engine: Engine, config: Config) -> None:
+    """Raise UsageError if others could reach it, and nobody would have to sign in."""
+    if config.on_loopback or config.oidc is not None:
+        return
     with connect.sessions_of(engine, read_only=True)() as session:
-        return accounts.any_user(session)
+        if not accounts.any_user(session):
+            raise UsageError(
+                f"{config.host} can be reached from elsewhere: add a user first"
+                " (bin/fleet users add NAME --role admin), or set FLEET_DASHBOARD_OIDC_ISSUER"
+            )

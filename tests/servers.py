@@ -54,7 +54,7 @@ class Server:
 
     def __init__(self, folder: Path, user: pwd.struct_passwd | None = None) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -321,7 +321,7 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

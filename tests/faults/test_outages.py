@@ -86,7 +86,7 @@ def test_the_parts_run_apart(fleet_of: FleetOf, postgres_url: str, tmp_path: Pat
     fleet = fleet_of(postgres_url)
     assert fleet.run("upgrade").returncode == 0
     source, dest = str(tmp_path / "in"), str(tmp_path / "out")
-    with fleet.start("scheduler") as scheduler, fleet.start("up", "--workers", "1") as up:
+    with fleet.start("scheduler") as scheduler, fleet.start("up", "--workers", "1", "--no-dashboard") as up:
         with fleet.start("migrate", source, dest, "--workers", "0") as migrate:
             wait_until(lambda: count(postgres_url, "SELECT count(*) FROM job") == 30)
             code, output = migrate.end(signal.SIGINT)
