@@ -218,10 +218,7 @@ class S3Store:
     def probe(self, *, write: bool) -> ProbeReport:
         with s3_errors(self.url, None):
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
-        headers = answer["ResponseMetadata"]["HTTPHeaders"]
-        skew = None
-        if "date" in headers:
-            skew = (parsedate_to_datetime(headers["date"]) - datetime.now(UTC)).total_seconds()
+        skew = _skew(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
         conditional = self._writes_conditionally() if write else False
         return ProbeReport(writable=write, conditional_writes=conditional, clock_skew_seconds=skew)
 
@@ -293,6 +290,16 @@ class S3Store:
                     finally:
                         self._client.delete_object(**where)
             return self._conditional
+
+
+def _skew(date: str) -> float | None:
+    """Seconds by which a store's clock is ahead, by the header it sent; None where that is no date."""
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    # Without a zone, or of -0000, it is Universal Time (RFC 5322, 3.3).
+    return (told.replace(tzinfo=told.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
 
 def _taken(error: ClientError) -> bool:

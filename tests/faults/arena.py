@@ -50,7 +50,8 @@ class Row:
     def promise(self, kept: bool, what: str) -> None:
         """Count a promise of this fault that did not hold."""
         if not kept:
-            self.counts.add("promises_broken", what)
+            self.counts.promises_broken += 1
+            self.counts.notes.insert(0, f"promises_broken: {what}")
 
     def assert_right(self) -> None:
         """Raise unless every count is zero."""

@@ -23,7 +23,8 @@ _ANSWERS = {
     CONFLICT: (409, "ConditionalRequestConflict", "A conflicting conditional operation is in progress."),
 }
 _CONTENTS = re.compile(rb"(<Contents>.*</Contents>)", re.DOTALL)
-_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+# The last two the proxy sends itself.
+_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"})
 
 
 class _Handler(BaseHTTPRequestHandler):

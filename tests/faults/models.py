@@ -14,7 +14,6 @@ from tests.db import job_machine
 from tests.db.job_machine import JobMachine
 from tests.faults.arena import Row
 
-_FEWEST = 100_000
 _STEPS = 50
 
 
@@ -38,8 +37,10 @@ def many(postgres: servers.Postgres, *, jobs: int, seed: int) -> Row:
         notes={found.what: found.figure for found in measured},
     )
     for found in measured:
-        # The limits are those of a hundred thousand and more; a few thousand are done before a clock can tell.
-        row.promise(found.kept or jobs < _FEWEST, f"{found.what}: {found.figure}, over {found.limit}")
+        # How long it may take on a machine that does nothing else is in docs/performance.md; here much else runs.
+        timed = found.limit.partition(",")[0].endswith(" s")
+        row.promise(found.kept or timed, f"{found.what}: {found.figure}, over {found.limit}")
+        row.promise("0 new" not in found.limit or ", 0 new" in found.figure, f"{found.what}: {found.figure}")
     return row
 
 

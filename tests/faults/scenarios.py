@@ -18,6 +18,7 @@ from tests.faults import (
     database_faults,
     models,
     process_faults,
+    real_conversions,
     requests,
     storage_faults,
 )
@@ -99,8 +100,8 @@ def crash_points(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def random_kills(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed, seconds=0.2) as arena:
-        return process_faults.random_kills(arena, kills=size.times, every=0.8, seconds=size.seconds)
+    with installation(on, folder, size, seed, seconds=0.1) as arena:
+        return process_faults.random_kills(arena, kills=size.times, every=0.5, seconds=size.seconds)
 
 
 def lossy(on: Servers, folder: Path, size: Size, seed: int) -> Row:
@@ -109,12 +110,12 @@ def lossy(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 
 def forgetful(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed, seconds=0.3) as arena:
+    with installation(on, folder, size, seed, seconds=0.1) as arena:
         return broker_faults.forgetful(arena, on.valkey, times=size.times, every=1, seconds=size.seconds)
 
 
 def starved(on: Servers, folder: Path, size: Size, seed: int) -> Row:
-    with installation(on, folder, size, seed, seconds=0.2, window=20) as arena:
+    with installation(on, folder, size, seed, seconds=0.1, window=20) as arena:
         return broker_faults.starved(arena, on.valkey, times=size.times, every=0.7, seconds=size.seconds)
 
 
@@ -242,6 +243,20 @@ def drawn(_on: Servers, folder: Path, size: Size, seed: int) -> Row:
     return models.drawn(folder, examples=size.times, number=seed)
 
 
+def real(on: Servers, folder: Path, size: Size, seed: int) -> Row:
+    return real_conversions.real(
+        on.postgres,
+        on.valkey,
+        on.s3,
+        folder,
+        jobs=size.jobs,
+        kills=size.times,
+        every=15,
+        seed=seed,
+        seconds=size.seconds,
+    )
+
+
 def negative_control(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     on.valkey.flush()
     return plain_celery(
@@ -254,13 +269,13 @@ SCENARIOS = (
         name="T1",
         run=crash_points,
         quick=Size(jobs=30, times=0, seconds=120),
-        full=Size(jobs=2400, times=15, seconds=420),
+        full=Size(jobs=1600, times=15, seconds=420),
     ),
     Scenario(
         name="T2",
         run=random_kills,
         quick=Size(jobs=30, times=4, seconds=90),
-        full=Size(jobs=2000, times=80, seconds=180),
+        full=Size(jobs=1500, times=80, seconds=240),
     ),
     Scenario(
         name="T3",
@@ -272,13 +287,13 @@ SCENARIOS = (
         name="T4",
         run=forgetful,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=2000, times=10, seconds=180),
+        full=Size(jobs=1000, times=10, seconds=180),
     ),
     Scenario(
         name="T5",
         run=starved,
         quick=Size(jobs=30, times=3, seconds=90),
-        full=Size(jobs=500, times=15, seconds=180),
+        full=Size(jobs=500, times=15, seconds=150),
     ),
     Scenario(
         name="T6",
@@ -290,19 +305,19 @@ SCENARIOS = (
         name="T7",
         run=restarts,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=1000, times=20, seconds=240),
+        full=Size(jobs=600, times=20, seconds=240),
     ),
     Scenario(
         name="T8",
         run=cut_commits,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=600, times=1, seconds=180),
+        full=Size(jobs=600, times=1, seconds=150),
     ),
     Scenario(
         name="T9",
         run=lying_store,
         quick=Size(jobs=8, times=1, seconds=120),
-        full=Size(jobs=600, times=1, seconds=300),
+        full=Size(jobs=500, times=1, seconds=400),
     ),
     Scenario(
         name="T10",
@@ -332,25 +347,25 @@ SCENARIOS = (
         name="T14",
         run=wrong_clocks,
         quick=Size(jobs=30, times=1, seconds=90),
-        full=Size(jobs=500, times=1, seconds=180),
+        full=Size(jobs=500, times=1, seconds=120),
     ),
     Scenario(
         name="T15",
         run=zombie_schedulers,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=500, times=20, seconds=180),
+        full=Size(jobs=500, times=20, seconds=150),
     ),
     Scenario(
         name="T16",
         run=zombie_workers,
         quick=Size(jobs=12, times=2, seconds=120),
-        full=Size(jobs=300, times=50, seconds=240),
+        full=Size(jobs=200, times=50, seconds=200),
     ),
     Scenario(
         name="T17",
         run=drains,
         quick=Size(jobs=12, times=3, seconds=120),
-        full=Size(jobs=100, times=60, seconds=180),
+        full=Size(jobs=100, times=60, seconds=150),
     ),
     Scenario(
         name="T18",
@@ -362,13 +377,19 @@ SCENARIOS = (
         name="T20",
         run=many,
         quick=Size(jobs=2000, times=1, seconds=60),
-        full=Size(jobs=100_000, times=1, seconds=300),
+        full=Size(jobs=100_000, times=1, seconds=200),
     ),
     Scenario(
         name="T21",
         run=drawn,
         quick=Size(jobs=0, times=40, seconds=60),
-        full=Size(jobs=0, times=2000, seconds=600),
+        full=Size(jobs=0, times=2000, seconds=500),
+    ),
+    Scenario(
+        name="T22",
+        run=real,
+        quick=Size(jobs=10, times=1, seconds=200),
+        full=Size(jobs=60, times=8, seconds=450),
     ),
 )
 CONTROL = Scenario(

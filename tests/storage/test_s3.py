@@ -20,7 +20,7 @@ from storage.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from storage.s3 import S3Store
+from storage.s3 import S3Store, _skew
 from storage.s3_client import make_client
 from storage.url import S3Url
 from tests import servers
@@ -420,3 +420,16 @@ def test_an_object_that_comes_otherwise_each_time_is_damaged(tmp_path: Path) -> 
     with crooked(answer) as store, pytest.raises(ObjectDamaged, match="its ETag is 000"):
         store.fetch("key", tmp_path / "f")
     assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize(
+    ("date", "known"),
+    [
+        ("Fri, 27 Nov 2026 00:00:00 GMT", True),
+        ("Fri, 27 Nov 2026 00:00:00 -0000", True),
+        ("yesterday", False),
+        ("", False),
+    ],
+)
+def test_a_store_s_idea_of_the_time_is_no_reason_to_fail(date: str, known: bool) -> None:
+    assert (_skew(date) is not None) is known
