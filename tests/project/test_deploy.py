@@ -216,7 +216,14 @@ def test_a_worker_is_given_longer_to_stop_than_it_drains(name: str) -> None:
     grace = seconds(part["stop_grace_period"])
     assert grace == seconds(part["environment"]["FLEET_STOP_GRACE_SECONDS"])
     assert grace >= seconds(part["environment"]["FLEET_DRAIN_SECONDS"]) + 10
-    assert [volume.split(":")[1] for volume in part["volumes"]] == [part["environment"]["FLEET_SCRATCH_DIR"]]
+
+
+def test_what_may_take_gigabytes_lies_on_a_disk_and_not_in_the_memory_of_a_tmpfs() -> None:
+    for name in ("worker", "worker-gpu", "dashboard"):
+        environment = SERVICES[name]["environment"]
+        [volume] = SERVICES[name]["volumes"]
+        assert volume.partition(":")[2] == (environment.get("FLEET_SCRATCH_DIR") or environment["TMPDIR"])
+        assert volume.partition(":")[0] in COMPOSE["volumes"]
 
 
 def test_the_broker_never_drops_what_it_was_given() -> None:
