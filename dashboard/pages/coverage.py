@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from dashboard import figures
+from dashboard import figures, layers
 from dashboard.pages import searching
 from dashboard.pages.rendering import render
 from dashboard.security.access import Viewer
@@ -34,5 +34,6 @@ def coverage(
         asked=asked,
         coverage=found,
         shown=found.blockers[:_SHOWN],
+        standing=layers.standing,
         states=states,
     )

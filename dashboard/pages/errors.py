@@ -29,7 +29,7 @@ def page_of(
         return None
     return render(
         request,
-        None,
+        getattr(request.state, "principal", None),
         "error.html",
         status=status,
         headers=headers,

@@ -30,6 +30,7 @@ class Needs:
     async def __call__(self, request: Request) -> Principal:
         """Raise Problem: 401 nobody is known, 403 somebody who may not, or a form of another site."""
         principal = await run_in_threadpool(authenticate, request)
+        request.state.principal = principal  # for a page that says what went wrong
         if principal is None:
             raise Unknown
         if not principal.role.covers(self.role):

@@ -171,7 +171,9 @@ def test_pages_below_a_proxys_path_link_below_it(services: Services, jobs: dict[
 
 
 def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_document(client: TestClient) -> None:
-    assert "No job 4711" in see(client, "/jobs/4711", 404).text
+    missing = see(client, "/jobs/4711", 404)
+    assert "No job 4711" in missing.text
+    assert "/batches" in missing.links
     assert "Not Found" in see(client, "/nowhere", 404).text
     answer = client.get("/jobs/4711")
     assert answer.headers["content-type"] == "application/problem+json"
