@@ -48,7 +48,12 @@ def _environment() -> Environment:
         finalize=visible,
     )
     environment.filters.update(
-        formats.FILTERS, verbatim=verbatim, tone=tones.tone_of, part=_part, options=options_text.as_text
+        formats.FILTERS,
+        verbatim=verbatim,
+        tone=tones.tone_of,
+        icon_name=tones.icon_of,
+        part=_part,
+        options=options_text.as_text,
     )
     environment.globals.update(navigation=navigation.ENTRIES, term=searching.term)
     return environment

@@ -37,7 +37,7 @@ class Row:
 
 def timeline(job: JobDetail, now: datetime) -> list[Row]:
     """The attempts of `job`, oldest first."""
-    longest = max((_seconds(attempt, now) for attempt in job.attempts), default=0.0) or 1.0
+    longest = max((_length(attempt, now) for attempt in job.attempts), default=0.0) or 1.0
     since = job.created_at
     rows = []
     for attempt in job.attempts:
@@ -54,6 +54,11 @@ def stages(rows: Sequence[Row]) -> list[tuple[str, int]]:
 
 def _seconds(attempt: AttemptRow, now: datetime) -> float:
     return max(((attempt.ended_at or now) - attempt.started_at).total_seconds(), 0.0)
+
+
+def _length(attempt: AttemptRow, now: datetime) -> float:
+    """As drawn: clocks of worker and database may differ in how long it took."""
+    return max(_seconds(attempt, now), sum(map(float, (attempt.stage_seconds or {}).values())))
 
 
 def _pieces(attempt: AttemptRow, longest: float, now: datetime) -> tuple[Piece, ...]:

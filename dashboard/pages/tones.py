@@ -19,6 +19,7 @@ _TONES: dict[str, str] = {
     AttemptOutcome.CRASHED: BAD,
     AttemptOutcome.LOST: BAD,
     AttemptOutcome.DRAINED: IDLE,
+    AttemptOutcome.POSTPONED: WARN,
     WorkerState.ACTIVE: GOOD,
     WorkerState.DRAINING: WARN,
     WorkerState.GONE: IDLE,
@@ -26,6 +27,25 @@ _TONES: dict[str, str] = {
     RunOutcome.WAITING: WARN,
     RunOutcome.SKIPPED: IDLE,
 }
+
+_ICONS: dict[str, str] = {
+    AttemptOutcome.CRASHED: "failed",
+    AttemptOutcome.DRAINED: "held",
+    AttemptOutcome.POSTPONED: "queued",
+    RunOutcome.WAITING: "queued",
+    RunOutcome.SKIPPED: "cancelled",
+    RunOutcome.STARTED: "running",
+    WorkerState.ACTIVE: "succeeded",
+    WorkerState.DRAINING: "held",
+    WorkerState.GONE: "idle",
+    BatchState.FINISHED: "succeeded",
+}
+"""Where it is not called as the state is."""
+
+
+def icon_of(state: str) -> str:
+    """The name of a state's icon in `static/icons.svg`."""
+    return _ICONS.get(state, state)
 
 
 def tone_of(state: str) -> str:
