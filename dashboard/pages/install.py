@@ -16,6 +16,7 @@ from dashboard.pages import (
     new,
     operations,
     overview,
+    people,
     schedules,
     views,
     workers,
@@ -37,6 +38,7 @@ PARTS = (
     new,
     workers,
     audit,
+    people,
     live,
 )
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from db.roles import Role
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -10,8 +12,8 @@ class Entry:
     path: str
     title: str
     icon: str
-    acts: bool = False
-    """Only for those who may act."""
+    needs: Role = Role.VIEWER
+    """Who is shown it."""
 
     def holds(self, path: str) -> bool:
         """Whether `path` is this page or lies below it."""
@@ -25,7 +27,8 @@ ENTRIES = (
     Entry("/failures", "Failures", "failures"),
     Entry("/coverage", "Coverage", "coverage"),
     Entry("/schedules", "Schedules", "schedules"),
-    Entry("/new", "New", "new", acts=True),
+    Entry("/new", "New", "new", needs=Role.OPERATOR),
     Entry("/workers", "Workers", "workers"),
     Entry("/audit", "Audit", "audit"),
+    Entry("/people", "People", "people", needs=Role.ADMIN),
 )

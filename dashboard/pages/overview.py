@@ -9,11 +9,13 @@ from dashboard import figures
 from dashboard.pages.rendering import render
 from dashboard.security.access import Viewer
 from dashboard.services import Given
+from db.queries import reports
 from db.states import AttemptOutcome
 
 router = APIRouter()
 
 _CAUSES = 5
+_RECENT_SECONDS = 900.0
 _DEFAULT = "6h"
 
 
@@ -28,10 +30,13 @@ def overview(
     busy: dict[str, int] = {}
     for job in now.running:
         busy[job.worker_id] = busy.get(job.worker_id, 0) + 1
+    with given.reads() as session:
+        outage = reports.latest_outage(session, within_s=_RECENT_SECONDS)
     return render(
         request,
         viewer,
         "overview.html",
+        outage=outage,
         now=now,
         series=series,
         over=over,
@@ -50,5 +55,5 @@ def overview(
     )
 
 
-_UNLUCKY = (AttemptOutcome.RETRY, AttemptOutcome.CRASHED, AttemptOutcome.LOST)
+_UNLUCKY = (AttemptOutcome.RETRY, AttemptOutcome.POSTPONED, AttemptOutcome.CRASHED, AttemptOutcome.LOST)
 """Ends of attempts that did not end their job."""

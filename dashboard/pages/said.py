@@ -20,6 +20,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "edit": ("Saved; the next time is the first that counts.",) * 2,
     "planned": ("Planned; a scheduler lists its source now.",) * 2,
     "brought": ("1 file was taken in.", "{n} files were taken in."),
+    "role": ("The role is changed.",) * 2,
+    "disable": ("Shut out, tokens included.",) * 2,
+    "enable": ("Let in again.",) * 2,
+    "revoke": ("The token opens nothing any more.",) * 2,
     "view": ("The view is saved.",) * 2,
     "view-gone": ("The view is forgotten.",) * 2,
 }

@@ -182,7 +182,7 @@ def _again(sessions: sessionmaker[Session], job_id: int) -> None:
             session,
             job_id,
             claim.fence,
-            outcome=AttemptOutcome.RETRY,
+            outcome=AttemptOutcome.POSTPONED,
             delay_s=120,
             error=error,
             usage=_usage(),

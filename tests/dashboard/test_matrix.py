@@ -33,6 +33,10 @@ OPEN = {"/static"}
 """Folders of files that everybody may have."""
 NEEDED = {
     ("GET", "/new"): Role.OPERATOR,
+    ("GET", "/people"): Role.ADMIN,
+    ("POST", "/people/role"): Role.ADMIN,
+    ("POST", "/people/{what}"): Role.ADMIN,
+    ("POST", "/tokens/revoke"): Role.ADMIN,
     ("POST", "/views/save"): Role.VIEWER,
     ("POST", "/views/forget"): Role.VIEWER,
     ("POST", "/logout"): Role.VIEWER,

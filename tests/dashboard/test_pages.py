@@ -117,6 +117,12 @@ def test_a_job_says_why_and_what_to_do(client: TestClient, jobs: dict[str, int])
     assert "signal 11" in text
 
 
+def test_the_first_page_says_what_is_away(client: TestClient, jobs: dict[str, int]) -> None:
+    text = see(client, "/").text
+    assert "Jobs wait for what does not answer." in text
+    assert "no answer within 30 s" in text
+
+
 def test_two_attempts_stand_side_by_side(client: TestClient, jobs: dict[str, int]) -> None:
     number = jobs["big/dies.h5"]
     assert "SIGSEGV" in see(client, f"/jobs/{number}/compare?a=1&b=3").text
