@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from dashboard import api, health, problems
+from dashboard import api, health, metrics, problems
 from dashboard.api import submissions
 from dashboard.pages import new
 from dashboard.pages.errors import page_of
@@ -34,9 +34,11 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.metrics = metrics.Metrics()
     problems.install(app, page_of)
     security.install(app, unlimited=(submissions.UPLOADS, new.FILES))
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(api.router)
     install_pages(app)
     return app

@@ -2,11 +2,13 @@
 
 import getpass
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,7 +20,13 @@ from fleet.consoles import console
 from fleet.errors import UsageError
 from fleet.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from fleet.remote import Server
+
 _T = TypeVar("_T")
+
+SERVER: ContextVar[str | None] = ContextVar("server", default=None)
+"""The address that this command was given of a dashboard to ask."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 Dest = Annotated[
@@ -35,6 +43,20 @@ def sessions_of(dest: str | None, *, read_only: bool = True) -> sessionmaker[Ses
     """
     engine = connect.open_database(database_url(dest), create=False)
     return connect.sessions_of(engine, read_only=read_only)
+
+
+def server_of(dest: str | None = None) -> "Server | None":
+    """The server that `--server` or FLEET_SERVER names; None: there is none, or `dest` says where the database is.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    url = SERVER.get()
+    if url is None or dest is not None:
+        return None
+    from fleet.remote import Server
+
+    return Server(url, os.environ.get("FLEET_TOKEN"))
 
 
 def given_database(settings: Settings) -> str:

@@ -10,11 +10,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, clean, connect, diagnose, operate, schedules, users
-from fleet.answering import AsJson, Dest, answer, database_url, given_database, print_json, sessions_of
+from fleet import browse, clean, connect, diagnose, operate, remote, schedules, users
+from fleet.answering import (
+    SERVER,
+    AsJson,
+    Dest,
+    answer,
+    database_url,
+    given_database,
+    print_json,
+    server_of,
+    sessions_of,
+)
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import LogFormatter, console
-from fleet.errors import FleetError
+from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings, load_settings
 from keras2torch.errors import one_line
 from keras2torch.options import ConversionOptions
@@ -29,6 +39,28 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+_REMOTE = frozenset(
+    {"status", "jobs", "job", "retry", "cancel", "hold", "release", "workers", "drain", "schedules", "audit"}
+)
+"""The commands that a server elsewhere can answer."""
+
+
+@app.callback()
+def reach(
+    context: typer.Context,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLEET_SERVER",
+            help="Ask the dashboard at this address in place of a database; with the token in FLEET_TOKEN.",
+        ),
+    ] = None,
+) -> None:
+    """Converts Keras models in bulk: from a folder or bucket to proven PyTorch bundles."""
+    source = context.get_parameter_source("server")
+    if source is not None and source.name == "COMMANDLINE" and context.invoked_subcommand not in _REMOTE:
+        raise UsageError(f"{context.invoked_subcommand} is done here, not by --server")
+    SERVER.set(server)
 
 
 @app.command()
@@ -86,8 +118,11 @@ def migrate(
 @app.command()
 def status(dest: Dest = None, as_json: AsJson = False) -> None:
     """Jobs by state, workers, what runs now, the newest batches."""
-    with sessions_of(dest)() as session:
-        found = browse.status(session)
+    if server := server_of(dest):
+        found = remote.status(server)
+    else:
+        with sessions_of(dest)() as session:
+            found = browse.status(session)
     answer(found, browse.show_status, as_json)
 
 
@@ -113,8 +148,11 @@ def jobs(
         if value is not None
     ]
     wanted = Search((*operate.search_of(words).terms, *joined(terms).terms))
-    with sessions_of(dest)() as session:
-        page = job_queries.list_jobs(session, wanted, after=after, limit=limit)
+    if server := server_of(dest):
+        page = remote.jobs(server, remote.text_of(words or (), terms), after=after, limit=limit)
+    else:
+        with sessions_of(dest)() as session:
+            page = job_queries.list_jobs(session, wanted, after=after, limit=limit)
     answer(page, browse.show_jobs, as_json)
 
 
@@ -123,8 +161,11 @@ def job(
     job_id: Annotated[int, typer.Argument(metavar="ID")], dest: Dest = None, as_json: AsJson = False
 ) -> None:
     """Everything known of one job: attempts, reasons, parity, files, events."""
-    with sessions_of(dest)() as session:
-        found = browse.detail(session, job_id)
+    if server := server_of(dest):
+        found = remote.job(server, job_id)
+    else:
+        with sessions_of(dest)() as session:
+            found = browse.detail(session, job_id)
     answer(found, browse.show_job, as_json)
 
 

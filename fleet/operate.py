@@ -12,8 +12,8 @@ from db.queries import audit, bulk, control
 from db.queries import workers as worker_queries
 from db.search import BadSearch, Search, parse
 from db.states import BatchState
-from fleet import browse
-from fleet.answering import AsJson, Dest, actor, answer, sessions_of
+from fleet import browse, remote
+from fleet.answering import AsJson, Dest, actor, answer, server_of, sessions_of
 from fleet.consoles import plain
 from fleet.errors import FleetError, UsageError
 
@@ -93,8 +93,11 @@ def workers(
     as_json: AsJson = False,
 ) -> None:
     """List workers: what they run on, what they do, when they were last heard of."""
-    with sessions_of(dest)() as session:
-        found = worker_queries.list_workers(session, gone=gone)
+    if server := server_of(dest):
+        found = remote.workers(server, gone=gone)
+    else:
+        with sessions_of(dest)() as session:
+            found = worker_queries.list_workers(session, gone=gone)
     answer(found, browse.show_workers, as_json)
 
 
@@ -105,6 +108,9 @@ def drain(
 
     Whatever starts workers again by itself (restart policies) has to be told, too.
     """
+    if server := server_of(dest):
+        answer(remote.drain(server, worker), _show_drain, as_json)
+        return
     with sessions_of(dest, read_only=False).begin() as session:
         if not worker_queries.request_drain(session, worker):
             raise FleetError(f"no worker {worker} is there")
@@ -119,8 +125,11 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Who did what, the newest first."""
-    with sessions_of(dest)() as session:
-        found = audit.list_audit(session, before=before, limit=limit)
+    if server := server_of(dest):
+        found = remote.history(server, before=before, limit=limit)
+    else:
+        with sessions_of(dest)() as session:
+            found = audit.list_audit(session, before=before, limit=limit)
     answer(found, browse.show_audit, as_json)
 
 
@@ -139,15 +148,23 @@ def _act(
         raise UsageError(
             "say which jobs: numbers, a filter, or --all" if not every else "--all and a filter?"
         )
-    act = make(search, " ".join(words or ()) or "all")
-    sessions = sessions_of(dest, read_only=dry_run)
-    with sessions() as session:
-        jobs = act.count(session)
-    done = bulk.Done()
-    if not dry_run:
+    text = " ".join(words or ())
+    act = make(search, text or "all")
+
+    def sure(jobs: int) -> None:
         if jobs and not yes and not search.is_by_number:
             ask(f"{act.name} {jobs} jobs?")
-        *_, done = act.run(sessions, actor())
+
+    if server := server_of(dest):
+        jobs, done = remote.act(server, act.name, text, dry_run=dry_run, ask=sure)
+    else:
+        sessions = sessions_of(dest, read_only=dry_run)
+        with sessions() as session:
+            jobs = act.count(session)
+        done = bulk.Done()
+        if not dry_run:
+            sure(jobs)
+            *_, done = act.run(sessions, actor())
     found = {"action": act.name, "filter": act.subject, "dry_run": dry_run, "jobs": jobs}
     answer({**found, "changed": done.changed, "requested": done.requested}, _show_acted, as_json)
 
@@ -182,6 +199,9 @@ def _of_batch(
     *,
     among: frozenset[BatchState],
 ) -> None:
+    if server := server_of(dest):
+        answer(remote.of_batch(server, action, batch), _show_batch, as_json)
+        return
     with sessions_of(dest, read_only=False).begin() as session:
         state = control.batch_state(session, batch)
         if state is None:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 import keras2torch
 from db.queries import audit, schedules
 from db.states import Overlap
-from fleet import connect
-from fleet.answering import AsJson, actor, answer, given_database, sessions_of
+from fleet import connect, remote
+from fleet.answering import AsJson, actor, answer, given_database, server_of, sessions_of
 from fleet.asked import Exclude, Include, conversion_options, export_formats, selection_of, with_options
 from fleet.consoles import plain
 from fleet.errors import FleetError, UsageError
@@ -73,6 +73,23 @@ def add(
     _check(cron_fields, timezone)
     selection = selection_of(include, exclude, only_needed=not everything)
     options, formats = conversion_options(**asked), export_formats(export)
+    if server := server_of():
+        given = {name: value for name, value in asked.items() if value}
+        remote.add_schedule(
+            server,
+            {
+                "name": name,
+                "cron": cron_fields,
+                "timezone": timezone,
+                "source": source,
+                "dest": dest,
+                "overlap": overlap,
+                **remote.taken(selection.as_json()),
+                "options": {**given, "export": list(formats)},
+            },
+        )
+        answer(_one(name), _show, as_json)
+        return
     settings = load_settings()
     given_database(settings)
     source_store, dest_store = connect.open_store(source, settings), connect.open_store(dest, settings)
@@ -146,6 +163,9 @@ def resume(name: Name, as_json: AsJson = False) -> None:
 @app.command()
 def run(name: Name, as_json: AsJson = False) -> None:
     """Start it now, outside of its times, even where it is paused or runs already."""
+    if server := server_of():
+        answer(remote.run_schedule(server, name), _show_run, as_json)
+        return
     with sessions_of(None, read_only=False).begin() as session:
         batch_id = schedules.run_now(session, name, keras2torch.__version__)
         if batch_id is None:
@@ -157,10 +177,13 @@ def run(name: Name, as_json: AsJson = False) -> None:
 @app.command()
 def remove(name: Name, as_json: AsJson = False) -> None:
     """Forget it; what it converted stays, and what it began is finished."""
-    with sessions_of(None, read_only=False).begin() as session:
-        if not schedules.remove(session, name):
-            raise _unknown(name)
-        audit.write(session, actor(), "schedule-remove", name)
+    if server := server_of():
+        remote.remove_schedule(server, name)
+    else:
+        with sessions_of(None, read_only=False).begin() as session:
+            if not schedules.remove(session, name):
+                raise _unknown(name)
+            audit.write(session, actor(), "schedule-remove", name)
     answer({"name": name, "removed": True}, _show_removed, as_json)
 
 
@@ -172,6 +195,9 @@ def _check(cron_fields: str, timezone: str) -> None:
 
 
 def _change(name: str, action: str, **fields: Any) -> None:
+    if server := server_of():
+        remote.change_schedule(server, name, fields)
+        return
     with sessions_of(None, read_only=False).begin() as session:
         if not schedules.change(session, name, **fields):
             raise _unknown(name)
@@ -183,6 +209,8 @@ def _unknown(name: str) -> FleetError:
 
 
 def _listed() -> list[dict[str, Any]]:
+    if server := server_of():
+        return remote.schedules(server)
     given_database(load_settings())
     with sessions_of(None)() as session:
         rows = schedules.list_schedules(session)
