@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import StringConstraints
 
-from dashboard.api.parameters import ApiModel, Before, Limit, problems
+from dashboard.api.parameters import ApiModel, Before, Limit, example, problems
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Operator, Viewer
 from dashboard.security.roles import Principal
@@ -24,6 +24,8 @@ _MAKE = {"retry": bulk.retry, "cancel": bulk.cancel}
 
 class Asked(ApiModel):
     """What is to be done, and to which jobs."""
+
+    model_config = example(action="retry", q="state:failed error:store layer:LSTM", dry_run=True)
 
     action: Literal["retry", "cancel"]
     q: Annotated[str, StringConstraints(max_length=2000)]

@@ -46,6 +46,11 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True, extra="forbid")
 
 
+def example(**values: Any) -> ConfigDict:
+    """For a model's `model_config`: what one of it may look like in the document."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class ProblemDocument(BaseModel):
     """What went wrong, as RFC 9457 has it."""
 

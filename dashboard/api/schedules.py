@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from dashboard import places
-from dashboard.api.parameters import Address, ApiModel, Limit, problems
+from dashboard.api.parameters import Address, ApiModel, Limit, example, problems
 from dashboard.api.recipes import Options, Taken, recipe_of, selection_of
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Operator, Viewer
@@ -65,6 +65,14 @@ class Run(ApiModel):
 class New(Taken):
     """A schedule to be made."""
 
+    model_config = example(
+        name="nightly",
+        cron="30 2 * * *",
+        timezone="Europe/Berlin",
+        source="s3://zoo/models",
+        dest="s3://zoo/torch",
+    )
+
     name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00/]*$")]
     cron: Cron
     """Minute, hour, day, month, day of the week."""
@@ -78,6 +86,8 @@ class New(Taken):
 
 class Change(ApiModel):
     """What is to be otherwise; what is left out stays."""
+
+    model_config = example(cron="0 4 * * 1-5", taken={"include": ["prod/**"]})
 
     cron: Cron | None = None
     timezone: Zone | None = None

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from dashboard import incoming, places
-from dashboard.api.parameters import Address, ApiModel, problems
+from dashboard.api.parameters import Address, ApiModel, example, problems
 from dashboard.api.recipes import Options, Taken, recipe_of, selection_of
 from dashboard.problems import Problem
 from dashboard.security.access import Operator
@@ -37,6 +37,14 @@ _FILES = 1000
 
 class Asked(Taken):
     """A source to be converted."""
+
+    model_config = example(
+        source="s3://zoo/models",
+        dest="s3://zoo/torch",
+        exclude=["old/**"],
+        options={"export": ["onnx"]},
+        dry_run=True,
+    )
 
     source: Address
     """A folder or `s3://bucket/prefix` with models."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import StringConstraints
 
-from dashboard.api.parameters import ApiModel, problems
+from dashboard.api.parameters import ApiModel, example, problems
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Viewer
 from dashboard.services import Given, Reading
@@ -20,6 +20,8 @@ Name = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 
 class Query(ApiModel):
     """What a view shows."""
+
+    model_config = example(query="q=state:failed&sort=-finished")
 
     query: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
     """What stands behind the question mark: `q=state:failed&sort=-finished`."""
