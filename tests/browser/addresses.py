@@ -14,6 +14,8 @@ from tests.dashboard import seed
 
 _NO_PAGES = ("/api/", "/healthz", "/readyz", "/metrics", "/live", "/static")
 """What programs ask for, and files."""
+FOR_OPERATORS = ("/new",)
+"""Pages that are of no use to whoever may only look."""
 _DOWNLOADS = ("/jobs/{number}/files/{name}",)
 _JOBS = (
     *(

@@ -10,9 +10,8 @@ from playwright.sync_api import Browser
 from db import session as db_session
 from tests import servers
 from tests.browser import chromium
-from tests.browser.site import Site, serving
+from tests.browser.site import Site, seeded
 from tests.browser.tab import Tab, opened
-from tests.dashboard import seed
 
 Open = Callable[..., Tab]
 
@@ -28,8 +27,7 @@ def site(postgres_server: servers.Postgres, tmp_path_factory: pytest.TempPathFac
     """Jobs in every state, and nobody who works."""
     with postgres_server.database() as url:
         db_session.upgrade(url)
-        with serving(url, tmp_path_factory.mktemp("site")) as site:
-            site.jobs = seed.seed(site.sessions)
+        with seeded(url, tmp_path_factory.mktemp("site")) as site:
             yield site
 
 

@@ -10,14 +10,18 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, StorageState
 from sqlalchemy.orm import Session, sessionmaker
 
 from dashboard.security import passwords
 from db import session as db_session
-from db.queries import accounts
+from db.queries import accounts, bulk, operations
+from db.queries.audit import Actor
 from db.roles import Role
+from db.search import parse
+from tests.dashboard import seed
 from tests.dashboard.people import PASSWORD
 from tests.fleet.command import FLEET, Fleet, wait_until
 
@@ -69,6 +73,18 @@ def serving(database_url: str, folder: Path, **settings: str) -> Iterator[Site]:
         assert process.poll() is None, log.read_text()
         yield Site(origin, fleet, sessions)
     engine.dispose()
+
+
+@contextlib.contextmanager
+def seeded(database_url: str, folder: Path, **how: Any) -> Iterator[Site]:
+    """A dashboard over jobs in every state, and nobody who works; `how` is for `seed`."""
+    with serving(database_url, folder) as site:
+        site.jobs = seed.seed(site.sessions, **how)
+        with site.sessions.begin() as session:
+            # Of jobs that have ended: it changes none.
+            search = "key:classifier"
+            operations.begin(session, bulk.cancel(parse(search), search), Actor("otto", "dashboard"))
+        yield site
 
 
 @contextlib.contextmanager

@@ -31,6 +31,12 @@ def confirm(page: Page, words: str) -> None:
     page.get_by_role("button", name=words, exact=True).click()
 
 
+def done(page: Page, words: str) -> None:
+    """Wait on the page that follows an act on many jobs until it says so."""
+    expect(page.locator("#standing")).to_contain_text(words, timeout=15_000)
+    expect(page.locator("#standing .state")).to_have_text("finished")
+
+
 def forget(tab: Tab, expected: Sequence[str]) -> None:
     """What a refused request leaves behind."""
     assert [
@@ -69,7 +75,7 @@ def test_all_that_match_are_retried_once_their_exact_number_was_seen(open_tab: O
     expect(page.locator("main")).to_contain_text("custom/gate_two.h5")
     assert states(site, "custom/gate.h5", "custom/gate_two.h5") == [JobState.FAILED] * 2
     confirm(page, "Retry 2 jobs")
-    expect(page.get_by_role("status").first).to_contain_text("2 jobs are queued again.")
+    done(page, "2 jobs queued again")
     assert states(site, "custom/gate.h5", "custom/gate_two.h5") == [JobState.QUEUED] * 2
     assert newest_act(site) == (NAMES[Role.OPERATOR], "retry", "key:gate", 2)
 
@@ -83,7 +89,7 @@ def test_more_jobs_than_were_agreed_to_are_asked_about_again(open_tab: Open, sit
     expect(page.get_by_role("alert")).to_contain_text("There are more of them by now")
     assert states(site, "stopped/by_hand.h5", "wait/second.h5") == [JobState.CANCELLED] * 2
     confirm(page, "Retry 2 jobs")
-    expect(page.get_by_role("status").first).to_contain_text("2 jobs are queued again.")
+    done(page, "2 jobs queued again")
 
 
 def test_marked_jobs_alone_are_acted_on(open_tab: Open, site: Site) -> None:
@@ -92,7 +98,7 @@ def test_marked_jobs_alone_are_acted_on(open_tab: Open, site: Site) -> None:
     page.get_by_role("checkbox", name=f"Mark job {site.jobs['later/a.h5']}").check()
     page.get_by_role("button", name="Cancel marked…").click()
     confirm(page, "Cancel 1 job")
-    expect(page.get_by_role("status").first).to_contain_text("1 job is cancelled.")
+    done(page, "1 job cancelled")
     assert states(site, "later/a.h5", "later/b.h5") == [JobState.CANCELLED, JobState.HELD]
 
 
@@ -101,7 +107,7 @@ def test_all_jobs_of_a_cause_are_retried(open_tab: Open, site: Site) -> None:
     page.goto("/failures")
     page.locator("tr", has_text="SIGSEGV").get_by_role("link", name="Retry…").click()
     confirm(page, "Retry 1 job")
-    expect(page.get_by_role("status").first).to_contain_text("1 job is queued again.")
+    done(page, "1 job queued again")
     assert states(site, "big/dies.h5") == [JobState.QUEUED]
 
 

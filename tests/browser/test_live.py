@@ -1,6 +1,8 @@
 """Pages while a fleet works: a scheduler and a worker in processes of their own, and real models."""
 
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -33,10 +35,16 @@ def site(
     models.corrupt(source / "broken.h5")
     with postgres_server.database() as url:
         db_session.upgrade(url)
-        with serving(url, folder, FLEET_BROKER_URL=valkey_server.url, **QUICK) as site:
+        with serving(
+            url,
+            folder,
+            FLEET_BROKER_URL=valkey_server.url,
+            FLEET_DASHBOARD_DEST=str(folder / "bundles"),
+            **QUICK,
+        ) as site:
             words = ("nightly", str(source), str(folder / "bundles"), "--cron", "0 3 * * *")
             site.fleet.json("schedules", "add", *words)
-            with background(site.fleet, folder / "up.log", "up", "--workers", "1"):
+            with background(site.fleet, folder / "up.log", "up", "--workers", "1", "--no-dashboard"):
                 yield site
 
 
@@ -81,6 +89,25 @@ def test_from_run_now_to_a_published_module_pages_tell_by_themselves_what_happen
     with watching.expect_download() as started:
         watching.get_by_role("link", name="model.py", exact=True).last.click()
     assert b"class Sequential1" in started.value.path().read_bytes()
+
+
+def test_files_that_are_dropped_become_jobs_whose_bundles_come_back_as_a_zip(
+    open_tab: Open, tmp_path: Path
+) -> None:
+    page = open_tab().page
+    page.goto("/new")
+    files = [models.dense(tmp_path / f"mine_{number}.h5", seed=number) for number in (7, 8)]
+    page.get_by_label("Drop .h5 files here").set_input_files(files)
+    page.get_by_role("button", name="Convert them").click()
+    expect(page.locator("h1")).to_contain_text("Batch")
+    stay(page)
+    expect(page.locator("#standing")).to_contain_text("2 of 2 jobs have ended", timeout=SECONDS)
+    assert stayed(page)
+    with page.expect_download() as started:
+        page.get_by_role("link", name="zip").click()
+    with zipfile.ZipFile(started.value.path()) as bundles:
+        assert bundles.testzip() is None
+        assert len([name for name in bundles.namelist() if name.endswith("/model.py")]) == 2
 
 
 def test_a_retry_runs_the_job_again_and_its_page_follows(open_tab: Open) -> None:

@@ -28,18 +28,24 @@ _STAGES = {"download": 0.4, "convert": 1.3, "verify": 6.2, "publish": 0.5}
 _OUTPUTS = ("probabilities", "embedding")
 
 
-def seed(sessions: sessionmaker[Session], *, good: int = 12, dest: str = "/bundles") -> dict[str, int]:
+def seed(
+    sessions: sessionmaker[Session],
+    *,
+    good: int = 12,
+    dest: str = "/bundles",
+    hostile: Sequence[str] = HOSTILE,
+) -> dict[str, int]:
     """Fill an empty database; returns jobs by key."""
     keys = [f"vision/classifier_{number:03}.h5" for number in range(good)]
     named = ["broken/cut.h5", "custom/gate.h5", "custom/gate_two.h5", "big/dies.h5", "slow/again.h5"]
     waiting = ["run/now.h5", "wait/first.h5", "wait/second.h5", "stopped/by_hand.h5"]
-    zoo.new_batch(sessions, [*keys, *named, *waiting, *HOSTILE], source="/models/hospital", dest=dest)
+    zoo.new_batch(sessions, [*keys, *named, *waiting, *hostile], source="/models/hospital", dest=dest)
     zoo.new_batch(sessions, ["later/a.h5", "later/b.h5"], source="s3://models/later", options={"fuse": True})
     jobs = zoo.job_ids(sessions)
     _workers(sessions)
     for number, key in enumerate(keys):
         _succeed(sessions, jobs[key], number)
-    for key in HOSTILE:
+    for key in hostile:
         _refuse(sessions, jobs[key], layer=f"{MARKUP}{TURNED}", subject="Evil<Layer>")
     _fail(sessions, jobs["broken/cut.h5"], "truncated", "broken/cut.h5: truncated: 119654 bytes of 199424")
     for key in ("custom/gate.h5", "custom/gate_two.h5"):
@@ -132,7 +138,7 @@ def _succeed(sessions: sessionmaker[Session], job_id: int, number: int) -> None:
                 report=report,
             ),
         )
-    _long_ago(sessions, claim, minutes=5 * number + 1)
+    _long_ago(sessions, claim, minutes=round(1 + 5 * number + 4 * math.sin(number / 2)))
 
 
 def _fail(sessions: sessionmaker[Session], job_id: int, kind: str, message: str, *reasons: Reason) -> None:
@@ -148,6 +154,7 @@ def _fail(sessions: sessionmaker[Session], job_id: int, kind: str, message: str,
             error=error,
             usage=_usage(),
         )
+    _long_ago(sessions, claim, minutes=7 * (job_id % 20) + 2)
 
 
 def _refuse(sessions: sessionmaker[Session], job_id: int, *, layer: str, subject: str) -> None:

@@ -46,6 +46,7 @@ function options(figure, table, width) {
     axes: [
       {
         ...axis,
+        incrs: timed ? undefined : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
         values: named ? (_, ticks) => ticks.map((tick) => names(table)[tick] ?? "") : timed ? (_, ticks) => ticks.map(hour) : undefined,
       },
       {
