@@ -7,6 +7,7 @@ import platform
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from db.states import WorkerState
 from keras2torch.parity.steps import target
 from keras2torch.sandbox import SandboxError
 from storage.store import ObjectStore
-from workers import errors, isolation, machine, tasks
+from workers import errors, isolation, machine, tasks, verdict
 from workers import slots as slot_finder
 from workers.admission import Admission
 from workers.convert_job import Shop
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _UPLOADS_A_SLOT = 4
 _TRIAL_SECONDS = 120.0
+_REGISTER_RETRY_SECONDS = 1.0
 
 
 def serve(
@@ -155,6 +157,32 @@ def _trouble(slot: Slot, sandboxes: Sandboxes, scratch: Scratch) -> str | None:
     return missing
 
 
+def _register(
+    sessions: sessionmaker[Session], worker_id: str, settings: WorkerSettings, slots: Slots
+) -> None:
+    """Write this worker's row; a database that goes away as it starts is waited for as long as a lease."""
+    until = time.monotonic() + settings.lease_seconds
+    while True:
+        try:
+            with sessions.begin() as session:
+                rows.register(
+                    session,
+                    worker_id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    slots=len(slots),
+                    device=str(slots),
+                    versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
+                )
+        except verdict.DATABASE_DOWN as error:
+            if time.monotonic() > until:
+                raise
+            log.warning("not registered: %s", str(error).splitlines()[0])
+            time.sleep(_REGISTER_RETRY_SECONDS)
+        else:
+            return
+
+
 @contextlib.contextmanager
 def _on_the_books(
     sessions: sessionmaker[Session],
@@ -165,16 +193,7 @@ def _on_the_books(
     health: Health,
 ) -> Iterator[None]:
     """Keep this worker's row fresh; leases do not depend on it, people looking do."""
-    with sessions.begin() as session:
-        rows.register(
-            session,
-            worker_id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            slots=len(slots),
-            device=str(slots),
-            versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
-        )
+    _register(sessions, worker_id, settings, slots)
     health.ready(True)
     closed = threading.Event()
 

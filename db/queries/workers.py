@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import Job, Worker
+from db.queries.insert_new import insert_new
 from db.queries.predicates import in_state
 from db.states import JobState, WorkerState
 
@@ -42,12 +43,16 @@ def register(
     device: str,
     versions: Mapping[str, Any],
 ) -> None:
-    """Announces a new worker; `worker_id` must never have been used before."""
-    session.execute(
-        insert(Worker).values(
-            id=worker_id, host=host, pid=pid, slots=slots, device=device, versions=dict(versions)
-        )
-    )
+    """Announces a new worker; to be repeated where the first time was not answered. No other may have `worker_id`."""
+    row = {
+        "id": worker_id,
+        "host": host,
+        "pid": pid,
+        "slots": slots,
+        "device": device,
+        "versions": dict(versions),
+    }
+    insert_new(session, Worker, [row])
 
 
 @dataclass(frozen=True)

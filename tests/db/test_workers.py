@@ -15,6 +15,13 @@ def register(sessions: sessionmaker[Session], worker_id: str) -> None:
         )
 
 
+def test_who_was_not_answered_registers_again(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    register(sessions, "w1")
+    with sessions() as session:
+        assert [row.id for row in workers.list_workers(session)] == ["w1"]
+
+
 def silence(sessions: sessionmaker[Session], worker_id: str, seconds: float) -> None:
     with sessions.begin() as session:
         session.execute(update(Worker).where(Worker.id == worker_id).values(heartbeat_at=now(-seconds)))

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=list(scenarios.BY_NAME), help="such as T1 T7; all")
     parser.add_argument("--size", type=float, default=1.0, help="share of the full size; 10 is a soak")
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--at-once", type=int, default=2, help="faults at the same time")
+    parser.add_argument("--at-once", type=int, default=3, help="faults at the same time")
     parser.add_argument("--minutes", type=float, default=None, help="for all; 15 for each full size")
     parser.add_argument("--page", action="store_true", help="write the table into docs/faults.md")
     parser.add_argument("--row", type=Path, help=argparse.SUPPRESS)
@@ -53,9 +53,10 @@ def main() -> int:
     began = time.monotonic()
     minutes = asked.minutes or _MINUTES * max(1.0, asked.size)
     rows = _run_all(asked.names, asked.size, seed, at_once=asked.at_once, until=began + 60 * minutes)
-    print(_table(rows, asked.size, time.monotonic() - began))
+    table = _table(rows, asked.size, time.monotonic() - began, asked.at_once)
+    print(table)
     if asked.page:
-        _write(_table(rows, asked.size, time.monotonic() - began))
+        _write(table)
     if any(row.counts.wrong() for name, row in rows.items() if name != CONTROL.name):
         return 1
     if CONTROL.name in rows and not rows[CONTROL.name].counts.lost:
@@ -154,7 +155,7 @@ def _line(row: Row) -> str:
     )
 
 
-def _table(named: dict[str, Row], share: float, seconds: float) -> str:
+def _table(named: dict[str, Row], share: float, seconds: float, at_once: int) -> str:
     rows = [row for name, row in named.items() if name != CONTROL.name]
     head = (
         "| fault | jobs | injected | lost | duplicated | other counts | attempts | set aside | recovery, s"
@@ -165,7 +166,7 @@ def _table(named: dict[str, Row], share: float, seconds: float) -> str:
         f"Done by the fleet: {sum(row.jobs for row in done)} jobs, {sum(row.kills for row in rows)} processes killed,"
         f" {sum(row.io_faults for row in rows)} faults of input and output,"
         f" {sum(row.counts.lost for row in rows)} lost, {sum(row.counts.duplicated for row in rows)} duplicated,"
-        f" in {seconds / 60:.1f} minutes, two at once,"
+        f" in {seconds / 60:.1f} minutes, {at_once} at once,"
         f" on {os.cpu_count()} cores ({platform.machine()}, load {os.getloadavg()[2]:.1f}),"
         f" at {share:g} of the full size."
     )

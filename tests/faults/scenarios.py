@@ -269,19 +269,19 @@ SCENARIOS = (
         name="T1",
         run=crash_points,
         quick=Size(jobs=30, times=0, seconds=120),
-        full=Size(jobs=1600, times=15, seconds=420),
+        full=Size(jobs=1300, times=15, seconds=420),
     ),
     Scenario(
         name="T2",
         run=random_kills,
         quick=Size(jobs=30, times=4, seconds=90),
-        full=Size(jobs=1500, times=80, seconds=240),
+        full=Size(jobs=1300, times=80, seconds=240),
     ),
     Scenario(
         name="T3",
         run=lossy,
         quick=Size(jobs=30, times=1, seconds=90),
-        full=Size(jobs=2000, times=1, seconds=180),
+        full=Size(jobs=1500, times=1, seconds=180),
     ),
     Scenario(
         name="T4",
@@ -317,7 +317,7 @@ SCENARIOS = (
         name="T9",
         run=lying_store,
         quick=Size(jobs=8, times=1, seconds=120),
-        full=Size(jobs=500, times=1, seconds=400),
+        full=Size(jobs=450, times=1, seconds=400),
     ),
     Scenario(
         name="T10",
@@ -396,7 +396,7 @@ CONTROL = Scenario(
     name="control",
     run=negative_control,
     quick=Size(jobs=60, times=2, seconds=60),
-    full=Size(jobs=6000, times=60, seconds=420),
+    full=Size(jobs=3000, times=30, seconds=300),
 )
 BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, CONTROL)}
 
