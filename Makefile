@@ -9,7 +9,7 @@ VENDORED := dashboard/static/vendor/.installed
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test browser soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
+.PHONY: setup demo test browser screenshots soak check format docs migrate bench faults chaos applications architectures gallery hostile fuzz help
 
 setup: $(INSTALLED) $(VENDORED) ## make .venv and install everything, pinned (the second time: nothing to do)
 
@@ -44,6 +44,10 @@ test: setup ## run every test but those in a browser (PYTEST="-k conv" narrows, 
 browser: setup ## use the dashboard as people do, in a headless Chromium, over a fleet that works (minutes)
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/browser $(PYTEST)
+
+screenshots: setup ## take a picture of every page, wide and narrow, light and dark, and those of the documents (minutes)
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 soak: setup ## judge 2,000 random models and shrink every fault (an hour; SEED=7 repeats one, FIRST=2000 COUNT=500 choose)
 	@$(BIN)/python -m tests.randoms

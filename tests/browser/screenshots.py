@@ -1,6 +1,6 @@
-"""Pictures of every page, wide and narrow, light and dark, in build/screenshots; those of the README in docs/images.
+"""Pictures of every page, wide and narrow, light and dark, in build/screenshots; those of the documents in docs/images.
 
-`python -m tests.browser.screenshots`: over the fleet of the tests, whose names and numbers are made up, and a model
+`make screenshots`: over the fleet of the tests, whose names and numbers are made up, and a model
 that a real worker converts.
 """
 
@@ -28,7 +28,7 @@ ALL = ROOT / "build" / "screenshots"
 SHOWN = ROOT / "docs" / "images"
 WIDTHS = (1400, 400)
 THEMES: tuple[Theme, ...] = ("light", "dark")
-README: dict[str, tuple[str, str, Theme]] = {
+SHOWN_PAGES: dict[str, tuple[str, str, Theme]] = {
     "overview": ("/", "", "light"),
     "failures": ("/failures", "", "light"),
     "job": ("/jobs/{number}", "custom/gate.h5", "dark"),
@@ -48,7 +48,7 @@ def main() -> None:
             for path, key, query in pages():
                 _take(browser, site, address(path, key, query, site.jobs), _name(path, key, query))
         with _seeded(postgres, Path(name) / "shown", good=60, hostile=()) as site:
-            for shown, (path, key, theme) in README.items():
+            for shown, (path, key, theme) in SHOWN_PAGES.items():
                 with opened(browser, site, theme=theme) as tab:
                     tab.page.set_viewport_size({"width": 1280, "height": 800})
                     _go(tab.page, address(path, key, "", site.jobs))
@@ -59,7 +59,9 @@ def main() -> None:
         with _empty(postgres, Path(name) / "empty") as site:
             for path in ("/", "/jobs", "/failures", "/coverage", "/schedules", "/workers", "/nowhere"):
                 _take(browser, site, path, _name(f"/empty{path}", "", ""))
-    print(f"{len(list(ALL.glob('*.png')))} pictures in {ALL.relative_to(ROOT)}, {len(README)} in docs/images")
+    print(
+        f"{len(list(ALL.glob('*.png')))} pictures in {ALL.relative_to(ROOT)}, {len(SHOWN_PAGES)} in docs/images"
+    )
 
 
 @contextlib.contextmanager
