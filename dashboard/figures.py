@@ -12,7 +12,7 @@ from db import search
 from db.estimate import Estimate, time_left
 from db.queries import coverage, failures, jobs, overview, reports, workers
 from db.queries.batch_pages import BatchRow
-from db.queries.job_pages import Total, total_of
+from db.queries.job_pages import JobPage, Sort, Total, total_of
 from db.search import Field, Search
 from db.states import TERMINAL, AttemptOutcome, JobState, WorkerState
 
@@ -201,6 +201,13 @@ def total(services: Services, q: str) -> Total:
         counts = states_of(services)
         return Total(sum(counts[state] for state in states), exact=True)
     return _kept(services, ("total", q), 3, lambda session: total_of(session, wanted))
+
+
+def total_beside(services: Services, q: str, page: JobPage, *, is_first: bool, sort: Sort) -> Total:
+    """The same for a page that is there: if it holds all that `q` means, nothing needs to be counted."""
+    if is_first and page.after is None and not sort.by_end:
+        return Total(len(page.jobs), exact=True)
+    return total(services, q)
 
 
 def _only_states(wanted: Search) -> set[JobState] | None:

@@ -16,7 +16,7 @@ from dashboard import figures
 from dashboard.api.parameters import ApiModel, Cursor, Limit, Q, cursor_of, place_of, problems
 from dashboard.problems import Problem
 from dashboard.security.access import Viewer
-from dashboard.services import Given, Reading, Services
+from dashboard.services import Given, Services
 from db import search
 from db.queries.job_pages import Place, Sort, page_of_jobs
 from db.queries.jobs import JobRow
@@ -90,7 +90,6 @@ class JobPage(ApiModel):
 def list_jobs(
     _who: Viewer,
     services: Given,
-    session: Reading,
     q: Q = "",
     sort: Order = Sort.NEWEST,
     after: Cursor = None,
@@ -100,16 +99,18 @@ def list_jobs(
     """As fast on any page as on the first. `after` and `before` are what a page said of its neighbours."""
     if after is not None and before is not None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "after and before? One of them")
-    # Before the session is used: a request that holds one connection must not wait for another.
-    total = figures.total(services, q)
-    page = page_of_jobs(
-        session,
-        search.parse(q),
-        sort=sort,
-        after=place_of(after, by_end=sort.by_end),
-        before=place_of(before, by_end=sort.by_end),
-        limit=limit,
-    )
+    # In a session that ends before more is asked: who holds one connection must not wait for another.
+    with services.reads() as session:
+        page = page_of_jobs(
+            session,
+            search.parse(q),
+            sort=sort,
+            after=place_of(after, by_end=sort.by_end),
+            before=place_of(before, by_end=sort.by_end),
+            limit=limit,
+        )
+    is_first = after is None and before is None
+    total = figures.total_beside(services, q, page, is_first=is_first, sort=sort)
     return JobPage.model_validate(
         {
             "jobs": page.jobs,

@@ -44,7 +44,6 @@ def jobs(
     page, total = JobPage([], None, None), Total(0, exact=True)
     views: list[saved_views.ViewRow] = []
     if asked.is_usable:
-        total = figures.total(given, asked.text)
         with given.reads() as session:
             views = saved_views.list_views(session, viewer.name)
             page = page_of_jobs(
@@ -55,6 +54,8 @@ def jobs(
                 before=None if after else place_of(before, by_end=sort.by_end),
                 limit=PAGE,
             )
+        is_first = after is None and before is None
+        total = figures.total_beside(given, asked.text, page, is_first=is_first, sort=sort)
     shown = columns.chosen(col or [])
     return render(
         request,
