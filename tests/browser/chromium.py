@@ -56,7 +56,12 @@ def main() -> None:
         print("browser: none here; installing Debian's chromium", flush=True)
         quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-qq", *words], check=True, env=quietly, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                ["apt-get", "-qq", "-o", "Acquire::Retries=5", *words],
+                check=True,
+                env=quietly,
+                stdout=subprocess.DEVNULL,
+            )
     else:
         print("browser: none here; having Playwright bring one", flush=True)
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
