@@ -28,7 +28,7 @@ def crash_points(arena: Arena, *, points: int, times: int, seconds: float) -> Ro
         return processes.scheduler(arena.place, armed=of_schedulers.pop() if of_schedulers else None)
 
     began = time.monotonic()
-    with Crew([next_worker] * 3) as crew, Crew([next_scheduler]) as schedulers:
+    with Crew([next_worker] * 5) as crew, Crew([next_scheduler]) as schedulers:
         arena.finish([crew, schedulers], seconds)
         while not sample <= set(noted(arena, "hit")) and time.monotonic() - began < seconds:
             arena.more(10)

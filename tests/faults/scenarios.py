@@ -269,7 +269,7 @@ SCENARIOS = (
         name="T1",
         run=crash_points,
         quick=Size(jobs=30, times=0, seconds=120),
-        full=Size(jobs=1300, times=15, seconds=420),
+        full=Size(jobs=1300, times=15, seconds=600),
     ),
     Scenario(
         name="T2",
@@ -299,7 +299,7 @@ SCENARIOS = (
         name="T6",
         run=cut_off,
         quick=Size(jobs=30, times=3, seconds=90),
-        full=Size(jobs=1000, times=50, seconds=240),
+        full=Size(jobs=400, times=40, seconds=400),
     ),
     Scenario(
         name="T7",
@@ -371,7 +371,7 @@ SCENARIOS = (
         name="T18",
         run=cancel_storm,
         quick=Size(jobs=30, times=1, seconds=90),
-        full=Size(jobs=1000, times=1, seconds=120),
+        full=Size(jobs=1500, times=1, seconds=120),
     ),
     Scenario(
         name="T20",
