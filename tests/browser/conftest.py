@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from db import session as db_session
 from tests import servers
@@ -14,6 +14,9 @@ from tests.browser.site import Site, seeded
 from tests.browser.tab import Tab, opened
 
 Open = Callable[..., Tab]
+
+# A busy machine must not fail a test (ms).
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")

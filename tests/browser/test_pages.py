@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from db.roles import Role
 from tests.browser import axe
@@ -66,3 +66,16 @@ def test_a_viewer_reads_without_scripts_and_is_offered_nothing_that_acts(
     forms = page.locator("main form[method=post]").evaluate_all("all => all.map((form) => form.action)")
     assert {urlsplit(form).path for form in forms} <= EVERYBODYS
     assert page.locator("main").locator(",".join(f"a[href*='{each}']" for each in ACTING)).count() == 0
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/jobs/4711"])
+def test_what_is_not_there_is_said_on_a_page_that_leads_on(open_tab: Open, site: Site, path: str) -> None:
+    tab = open_tab()
+    tab.page.goto(path)
+    assert tab.page.locator("h1").count() == 1
+    assert axe.violations(tab.page) == []
+    assert f"404: GET {site.origin}{path}" in tab.troubles
+    assert all("404" in trouble for trouble in tab.troubles)
+    tab.troubles.clear()
+    tab.page.get_by_role("link", name="To the overview").click()
+    expect(tab.page.locator("h1")).to_have_text("Overview")
