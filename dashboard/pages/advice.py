@@ -56,7 +56,7 @@ _BY_KIND: dict[str, str] = {
     ),
     "timed-out": ("It took longer than a job may. Raise FLEET_JOB_TIMEOUT_SECONDS and try again."),
     "store-unavailable": (
-        "The store did not answer, five times over. Look whether it does now, then try again."
+        "The store was away for longer than FLEET_OUTAGE_SECONDS. Look whether it answers now, then try again."
     ),
     "store-refused": (
         "The store refused: check credentials and permissions with bin/fleet doctor, then try again."

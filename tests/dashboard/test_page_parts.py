@@ -99,7 +99,9 @@ def test_every_way_to_be_refused_has_advice() -> None:
     kinds = {errors._kebab(kind.__name__) for kind in _below(errors.Keras2TorchError)}
     missing = {kind for kind in kinds if advice.advice(kind) is None}
     # Classes of errors, and what no job meets.
-    assert missing <= {"refused-file", "usage-error", "cannot-write", "unreadable"}, missing
+    assert missing <= {"refused-file", "usage-error", "cannot-write", "unreadable", "verification-error"}, (
+        missing
+    )
 
 
 def _below(kind: type[Exception]) -> set[type[Exception]]:

@@ -168,7 +168,8 @@ class Arena:
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows; raises while the database is away."""
-        with psycopg.connect(self.place.database_url, connect_timeout=2) as connection:
+        # Without a COMMIT, which a proxy of the harness might cut off.
+        with psycopg.connect(self.place.database_url, connect_timeout=2, autocommit=True) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
     def number(self, statement: str, *values: object) -> int:

@@ -61,7 +61,7 @@ def out_of_memory(arena: Arena, *, seconds: float) -> Row:
 
 
 def poison(arena: Arena, *, seconds: float) -> Row:
-    """T13: children that crash, leave, never end, fork, or write ten gigabytes of log."""
+    """T13: children that crash, leave, never end, fork, or never end to write a log."""
     began = time.monotonic()
     with arenas.workers(arena, 2) as crew, arenas.schedulers(arena) as schedulers:
         arena.finish([crew, schedulers], seconds)
