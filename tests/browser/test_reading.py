@@ -23,6 +23,7 @@ def background(page: Page) -> str:
 
 def refresh(page: Page) -> None:
     """Have the live part of a list come anew, as an event does."""
+    page.wait_for_load_state("load")  # htmx looks for what is live once the page is whole
     page.evaluate("document.querySelector('#rows').firstElementChild.id = 'before'")
     page.evaluate("htmx.trigger(document.body, 'live')")
     expect(page.locator("#before")).to_have_count(0)
