@@ -115,8 +115,19 @@ def read(
 
 
 def _filled(path: str, job: int) -> str:
-    path = path.replace("{job_id}", str(job)).replace("{batch_id}", str(1 + job % 20))
-    return path.replace("{fence}", "1").replace("{number}", "1")
+    """The address of something that is there."""
+    is_batch = "batches" in path
+    for name, value in (
+        ("{batch_id}", 1 + job % 20),
+        ("{batch}", 1 + job % 20),
+        ("{job_id}", job),
+        ("{job}", job),
+        ("{number}", 1 + job % 20 if is_batch else job),
+        ("{fence}", 1),
+        ("{name}", "Dense"),
+    ):
+        path = path.replace(name, str(value))
+    return path
 
 
 def listen(port: int, token: str, closed: threading.Event, heard: list[int]) -> None:
