@@ -46,6 +46,10 @@ _NO_LISTS = ("/login", "/healthz", _STREAM)
 _NO_FILES = (
     "openapi.json",
     "compare",
+    "/act",
+    "/schedules/{",
+    "/operations/{",
+    "/files/{",
     "export",
     ".zip",
     ".csv",
@@ -55,7 +59,7 @@ _NO_FILES = (
     "weights",
     "artifacts",
 )
-"""What reads a store, or is a download of everything by its nature."""
+"""What reads a store, is a download of everything by its nature, or there is none of in what was filled in."""
 _QUERIES = {
     "/jobs": ("?q=state:failed", "?q=state:failed+error:unsupported+key:resnet", "?q=layer:SpectralGate"),
     "/api/v1/jobs": ("?q=state:failed", "?q=state:failed+error:unsupported+key:resnet"),
