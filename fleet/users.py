@@ -141,10 +141,10 @@ def revoke(
 ) -> None:
     """End a token at once."""
     with sessions_of(dest, read_only=False).begin() as session:
-        ended = api_tokens.revoke(session, token)
-        if ended is None:
+        owner = api_tokens.revoke(session, token)
+        if owner is None:
             raise FleetError(f"no token {token} is good")
-        audit.write(session, actor(), "revoke-token", ended.user_name, data={"token": token})
+        audit.write(session, actor(), "revoke-token", owner, data={"token": token})
     _done("revoked token", str(token), as_json)
 
 

@@ -67,10 +67,10 @@ def revoke(
 
 
 def _revoke(session: Session, actor: audit.Actor, token: int) -> None:
-    ended = api_tokens.revoke(session, token)
-    if ended is None:
+    owner = api_tokens.revoke(session, token)
+    if owner is None:
         raise not_found(f"token {token} that is good")
-    audit.write(session, actor, "revoke-token", ended.user_name, data={"token": token})
+    audit.write(session, actor, "revoke-token", owner, data={"token": token})
 
 
 def _change(name: str, do: Callable[[], bool]) -> None:

@@ -1,14 +1,18 @@
 """Who sends a request: a program with a token, a browser that has signed in, or whoever sits at this machine."""
 
 import getpass
+from collections.abc import Callable
+from functools import partial
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 
 from dashboard import services
 from dashboard.security import cookies
 from dashboard.security.roles import Principal, Role
 from dashboard.security.secrets import digest
 from db.queries import accounts, api_tokens, web_sessions
+from db.queries.accounts import Owner
 
 
 def authenticate(request: Request, *, note: bool = True) -> Principal | None:
@@ -16,7 +20,7 @@ def authenticate(request: Request, *, note: bool = True) -> Principal | None:
     given = services.of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
-        return _by_token(given, token.strip(), note=note) if scheme.lower() == "bearer" else None
+        return _by_token(given, digest(token.strip()), note=note) if scheme.lower() == "bearer" else None
     secret = cookies.secret_of(request)
     if secret is not None and (found := _by_session(given, digest(secret), note=note)) is not None:
         return found
@@ -31,29 +35,28 @@ def is_open(given: services.Services) -> bool:
         return not accounts.any_user(session)
 
 
-def _by_token(given: services.Services, token: str, *, note: bool) -> Principal | None:
+def _by_token(given: services.Services, key: str, *, note: bool) -> Principal | None:
     with given.reads() as session:
-        found = api_tokens.owner(session, digest(token))
-        noted = found is None or api_tokens.is_noted(session, found[0])
-    if found is None:
-        return None
-    number, name, role = found
-    if note and not noted:
-        with given.writes.begin() as session:
-            api_tokens.note_use(session, number)
-    return Principal(name, role, "token")
+        owner = api_tokens.owner(session, key)
+    return _principal(given, owner, "token", partial(api_tokens.note_use, digest=key) if note else None)
 
 
 def _by_session(given: services.Services, key: str, *, note: bool) -> Principal | None:
     with given.reads() as session:
-        found = web_sessions.owner(session, key, idle_seconds=given.config.idle_seconds)
-    if found is None:
+        owner = web_sessions.owner(session, key, idle_seconds=given.config.idle_seconds)
+    return _principal(given, owner, "session", partial(web_sessions.note_use, digest=key) if note else None)
+
+
+def _principal(
+    given: services.Services, owner: Owner | None, via: str, note: Callable[[Session], None] | None
+) -> Principal | None:
+    """The owner as who asks, noted as such where that was not done lately."""
+    if owner is None:
         return None
-    name, role, noted = found
-    if note and not noted:
+    if note is not None and not owner.noted:
         with given.writes.begin() as session:
-            web_sessions.note_seen(session, key)
-    return Principal(name, role, "session")
+            note(session)
+    return Principal(owner.name, owner.role, via)
 
 
 def _local() -> Principal:

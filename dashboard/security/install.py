@@ -9,7 +9,6 @@ from dashboard.security.access import Unknown
 from dashboard.security.body_limit import BodyLimit
 from dashboard.security.csrf import SAFE
 from dashboard.security.headers import Headers
-from dashboard.security.oidc import routes as oidc
 from dashboard.security.origin import Origin
 from dashboard.services import Services
 
@@ -21,12 +20,15 @@ def install(app: FastAPI, *, unlimited: tuple[str, ...] = ()) -> None:
     async def ask(request: Request, error: Unknown) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
         if wants_page and request.method in SAFE:
-            return await login.show_where(request, error)
+            return login.to_form(request)
         return problem_response(error.status_code, str(error.detail), error.headers)
 
     app.include_router(login.router)
     given: Services = app.state.services
     if given.config.oidc is not None:
+        # Its libraries take a quarter of a second to load.
+        from dashboard.security.oidc import routes as oidc
+
         app.include_router(oidc.router(given.config.oidc))
     # Starlette puts the one added last outside.
     app.add_middleware(BodyLimit, unlimited=unlimited)

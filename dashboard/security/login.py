@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from dashboard.pages.rendering import render
 from dashboard.paths import path_within
 from dashboard.security import cookies, passwords, secrets
-from dashboard.security.access import Unknown, Viewer
+from dashboard.security.access import Viewer
 from dashboard.services import Given, Services
 from db.queries import accounts, audit, login_failures, web_sessions
 from db.queries.audit import Actor
@@ -42,10 +42,9 @@ def sign_in(
     counted = login_failures.keys(name, address(request))
     with given.writes.begin() as session:
         admitted = login_failures.admit(session, counted)
-        known = accounts.credentials(session, name)
+        kept = accounts.password_hash(session, name)
     if not admitted:
         return page(request, given, next, name, WAIT, HTTPStatus.TOO_MANY_REQUESTS)
-    kept = known[0] if known else None
     if not passwords.fits(password, kept):
         with given.writes.begin() as session:
             audit.write(session, Actor(name, "dashboard"), "sign-in-failed", address(request))
@@ -83,9 +82,8 @@ def sign_out(request: Request, given: Given, principal: Viewer) -> Response:
     return response
 
 
-async def show_where(request: Request, error: Exception) -> Response:
-    """Send a person who has not signed in to the form; for programs see `problems`."""
-    assert isinstance(error, Unknown)
+def to_form(request: Request) -> Response:
+    """Send a person who has not signed in to the form, and back afterwards."""
     root = request.scope.get("root_path", "")
     wanted = path_within(request.scope) + (f"?{request.url.query}" if request.url.query else "")
     target = f"{root}/login?next={quote(wanted)}"

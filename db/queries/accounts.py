@@ -29,6 +29,17 @@ class UserRow:
     """Of programs, that are good now."""
 
 
+@dataclass(frozen=True)
+class Owner:
+    """Whose a token or a session is that is good now."""
+
+    name: str
+    role: Role
+    """What may be done with it."""
+    noted: bool
+    """Whether its use was noted lately."""
+
+
 def any_user(session: Session) -> bool:
     """Whether there is one at all, disabled ones too."""
     return bool(session.scalar(select(exists().select_from(User))))
@@ -72,12 +83,11 @@ def add(session: Session, name: str, role: Role, password_hash: str | None) -> b
     return True
 
 
-def credentials(session: Session, name: str) -> tuple[str | None, Role] | None:
-    """The password's hash and the role of a user who may sign in."""
-    row = session.execute(
-        select(User.password_hash, User.role).where(User.name == name, User.disabled.is_(False))
+def password_hash(session: Session, name: str) -> str | None:
+    """Of a user who may sign in with a password; None: there is no such one."""
+    return session.scalars(
+        select(User.password_hash).where(User.name == name, User.disabled.is_(False))
     ).one_or_none()
-    return None if row is None else (row.password_hash, Role(row.role))
 
 
 def follow_role(session: Session, name: str, role: Role) -> None:
@@ -128,8 +138,6 @@ def remove(session: Session, name: str) -> bool:
         LastAdmin: no admin would be left.
     """
     _keep_an_admin(session, name)
-    for table in (ApiToken, ProviderIdentity, WebSession):
-        session.execute(delete(table).where(table.user_name == name))
     return session.execute(delete(User).where(User.name == name).returning(User.name)).first() is not None
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import false, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import ApiToken, User
+from db.queries.accounts import Owner
 from db.roles import Role, lesser
 
 _USED_SECONDS = 3600.0
@@ -46,10 +47,11 @@ def create(
     return session.scalars(insert(ApiToken).values(**values).returning(ApiToken.id)).one()
 
 
-def owner(session: Session, digest: str) -> tuple[int, str, Role] | None:
-    """Number, user and role of a token that is good now. It may do what both token and user may."""
+def owner(session: Session, digest: str) -> Owner | None:
+    """Of a token that is good now. It may do what both token and user may."""
+    noted = func.coalesce(ApiToken.used_at > now(-_USED_SECONDS), false()).label("noted")
     row = session.execute(
-        select(ApiToken.id, ApiToken.user_name, ApiToken.role, User.role.label("owners"))
+        select(ApiToken.user_name, ApiToken.role, User.role.label("owners"), noted)
         .join(User, User.name == ApiToken.user_name)
         .where(
             ApiToken.digest == digest,
@@ -58,18 +60,14 @@ def owner(session: Session, digest: str) -> tuple[int, str, Role] | None:
             User.disabled.is_(False),
         )
     ).one_or_none()
-    return None if row is None else (row.id, row.user_name, lesser(Role(row.role), Role(row.owners)))
+    if row is None:
+        return None
+    return Owner(row.user_name, lesser(Role(row.role), Role(row.owners)), bool(row.noted))
 
 
-def is_noted(session: Session, token_id: int) -> bool:
-    """Whether its use is noted for this hour already."""
-    noted = select(ApiToken.id).where(ApiToken.id == token_id, ApiToken.used_at > now(-_USED_SECONDS))
-    return session.scalar(noted) is not None
-
-
-def note_use(session: Session, token_id: int) -> None:
+def note_use(session: Session, digest: str) -> None:
     """That a token was used just now."""
-    session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=now()))
+    session.execute(update(ApiToken).where(ApiToken.digest == digest).values(used_at=now()))
 
 
 def list_tokens(session: Session, user_name: str | None = None) -> list[TokenRow]:
@@ -81,12 +79,9 @@ def list_tokens(session: Session, user_name: str | None = None) -> list[TokenRow
     return [TokenRow(**{**row._mapping, "role": Role(row.role)}) for row in session.execute(query)]
 
 
-def revoke(session: Session, token_id: int, user_name: str | None = None) -> TokenRow | None:
-    """End a token, of `user_name` if given, for good; None: there is no such token, or it was ended before."""
+def revoke(session: Session, token_id: int, user_name: str | None = None) -> str | None:
+    """End a token, of `user_name` if given, for good; whose it was, or None: there is no such token, or no longer."""
     query = update(ApiToken).where(ApiToken.id == token_id, ApiToken.revoked_at.is_(None))
     if user_name is not None:
         query = query.where(ApiToken.user_name == user_name)
-    found = session.scalars(query.values(revoked_at=now()).returning(ApiToken.id)).first()
-    if found is None:
-        return None
-    return next(token for token in list_tokens(session) if token.id == token_id)
+    return session.scalars(query.values(revoked_at=now()).returning(ApiToken.user_name)).first()

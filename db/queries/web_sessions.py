@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import User, WebSession
+from db.queries.accounts import Owner
 from db.roles import Role
 
 _SEEN_SECONDS = 60.0
@@ -16,8 +17,8 @@ def begin(session: Session, user_name: str, digest: str, *, seconds: float) -> N
     session.execute(insert(WebSession).values(user_name=user_name, digest=digest, expires_at=now(seconds)))
 
 
-def owner(session: Session, digest: str, *, idle_seconds: float) -> tuple[str, Role, bool] | None:
-    """User, role, and whether it was noted within a minute that it was seen; of one that is good now."""
+def owner(session: Session, digest: str, *, idle_seconds: float) -> Owner | None:
+    """Of a browser that is good now."""
     row = session.execute(
         select(User.name, User.role, (WebSession.seen_at > now(-_SEEN_SECONDS)).label("noted"))
         .join(User, User.name == WebSession.user_name)
@@ -28,10 +29,10 @@ def owner(session: Session, digest: str, *, idle_seconds: float) -> tuple[str, R
             User.disabled.is_(False),
         )
     ).one_or_none()
-    return None if row is None else (row.name, Role(row.role), bool(row.noted))
+    return None if row is None else Owner(row.name, Role(row.role), bool(row.noted))
 
 
-def note_seen(session: Session, digest: str) -> None:
+def note_use(session: Session, digest: str) -> None:
     """That it was seen just now."""
     session.execute(update(WebSession).where(WebSession.digest == digest).values(seen_at=now()))
 
