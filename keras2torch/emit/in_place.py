@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from keras2torch.emit.code import Code, ModuleDecl, Statement, Value, render, values_in
 
 _ACTIVATIONS = frozenset({"F.relu", "F.relu6", "F.silu", "F.hardswish"})
-# What yields a tensor of its own, which it does not need to go backward.
-_YIELDS_ITS_OWN = re.compile(r"nn\.(Conv|ConvTranspose|BatchNorm)[123]d\(")
+YIELDS_ITS_OWN = re.compile(r"nn\.(Conv|ConvTranspose|BatchNorm)[123]d\b")
+"""What yields a tensor of its own, which it does not need to go backward."""
 
 
 def overwrite(
@@ -29,7 +29,7 @@ def overwrite(
     own = {
         f"self.{module.name}"
         for module in modules
-        if _YIELDS_ITS_OWN.match(render(module.code, lambda _: None))
+        if YIELDS_ITS_OWN.match(render(module.code, lambda _: None))
     }
 
     def is_spare(value: Value) -> bool:

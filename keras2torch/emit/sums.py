@@ -5,15 +5,12 @@ That is a large tensor less to allocate and to fill a block, as in `in_place`.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from keras2torch.emit.code import Value
+from keras2torch.emit.in_place import YIELDS_ITS_OWN
 from keras2torch.structure.body import Line, Member
-
-# What yields a tensor of its own, which it does not need to go backward.
-_YIELDS_ITS_OWN = re.compile(r"nn\.(Conv|ConvTranspose|BatchNorm)[123]d")
 
 
 def overwritable(lines: Sequence[Line], outputs: Sequence[Value]) -> frozenset[int]:
@@ -42,7 +39,7 @@ def _yields_its_own(line: Line) -> bool:
             return (
                 line.pattern == "{}"
                 and line.around is None
-                and _YIELDS_ITS_OWN.fullmatch(member.construction.function) is not None
+                and YIELDS_ITS_OWN.match(member.construction.function) is not None
             )
     return False
 
