@@ -8,11 +8,11 @@ large, so that nobody locks others out with a few tries.
 from collections.abc import Mapping
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from db.clock import now
 from db.models import LoginFailure
+from db.queries.insert_new import insert_unless_there
 
 # From before the password is looked at, which takes up to a second on a busy machine.
 _SHORTEST_SECONDS = 5.0
@@ -38,11 +38,10 @@ def admit(session: Session, counted: Mapping[str, int]) -> bool:
     Asked and counted under a lock, so that of many tries at once no more are let through than one after another.
     """
     session.execute(delete(LoginFailure).where(LoginFailure.at < now(-_FORGOTTEN_SECONDS)))
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     blocked = (LoginFailure.blocked_until > now()).label("blocked")
     before = {}
     for key in sorted(counted):  # in one order, so that nobody waits for somebody who waits
-        session.execute(insert(LoginFailure).values(key=key, failures=0, at=now()).on_conflict_do_nothing())
+        session.execute(insert_unless_there(session, LoginFailure).values(key=key, failures=0, at=now()))
         query = select(LoginFailure.failures, blocked).where(LoginFailure.key == key)
         before[key] = session.execute(query.with_for_update()).one()
     if any(row.blocked for row in before.values()):
