@@ -10,6 +10,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import storage
+from dashboard.config import Config
+from db.queries import accounts
 from db.session import make_engine, schema_is_current, session_factory, upgrade
 from fleet.errors import FleetError, UsageError
 from fleet.settings import Settings
@@ -115,6 +117,18 @@ def check_store(store: ObjectStore, *, write: bool) -> None:
         store.probe(write=write)
     except StorageError as error:
         raise FleetError(str(error)) from error
+
+
+def check_access(engine: Engine, config: Config) -> None:
+    """Raise UsageError if others could reach the dashboard, and nobody would have to sign in."""
+    if config.on_loopback or config.oidc is not None:
+        return
+    with sessions_of(engine, read_only=True)() as session:
+        if not accounts.any_user(session):
+            raise UsageError(
+                f"{config.host} can be reached from elsewhere: add a user first"
+                " (bin/fleet users add NAME --role admin), or set FLEET_DASHBOARD_OIDC_ISSUER"
+            )
 
 
 def broker_settings(settings: Settings, url: str) -> BrokerSettings:

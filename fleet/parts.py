@@ -178,11 +178,9 @@ def run_up(settings: Settings, *, dashboard: bool) -> int:
 @contextlib.contextmanager
 def _dashboard(settings: Settings) -> Iterator[None]:
     """A process of its own, so that pages stay quick whatever jobs do; one that ends by itself stops no conversion."""
-    from fleet.web import check_access
-
     engine = connect.open_database(_given(settings)[0], create=False)
     try:
-        check_access(engine, settings.dashboard)
+        connect.check_access(engine, settings.dashboard)
     finally:
         engine.dispose()
     child = Child("dashboard", [sys.executable, "-P", "-m", "fleet.cli", "dashboard"], log=None)

@@ -5,13 +5,11 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import Engine
 
 import keras2torch
 from dashboard.app import create_app
 from dashboard.config import Config
 from dashboard.services import BadOptions, Services
-from db.queries import accounts
 from fleet import connect
 from fleet.asked import conversion_options
 from fleet.errors import UsageError
@@ -27,7 +25,7 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
         UsageError: others could reach it, and nobody would have to sign in.
     """
     engine = connect.open_database(database_url, create=False)
-    check_access(engine, config)
+    connect.check_access(engine, config)
     return create_app(
         Services(
             reads=connect.sessions_of(engine, read_only=True),
@@ -62,15 +60,3 @@ def _recipe(asked: Mapping[str, Any], export: Sequence[str]) -> Mapping[str, Any
         return recipe.row_of(conversion_options(**asked), export=export)
     except UsageError as error:
         raise BadOptions(str(error)) from error
-
-
-def check_access(engine: Engine, config: Config) -> None:
-    """Raise UsageError if others could reach it, and nobody would have to sign in."""
-    if config.on_loopback or config.oidc is not None:
-        return
-    with connect.sessions_of(engine, read_only=True)() as session:
-        if not accounts.any_user(session):
-            raise UsageError(
-                f"{config.host} can be reached from elsewhere: add a user first"
-                " (bin/fleet users add NAME --role admin), or set FLEET_DASHBOARD_OIDC_ISSUER"
-            )
