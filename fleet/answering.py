@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,10 +18,8 @@ from db.queries.audit import Actor
 from fleet import browse, connect, places
 from fleet.consoles import console
 from fleet.errors import UsageError
+from fleet.remote import Server
 from fleet.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from fleet.remote import Server
 
 _T = TypeVar("_T")
 
@@ -45,7 +43,7 @@ def sessions_of(dest: str | None, *, read_only: bool = True) -> sessionmaker[Ses
     return connect.sessions_of(engine, read_only=read_only)
 
 
-def server_of(dest: str | None = None) -> "Server | None":
+def server_of(dest: str | None = None) -> Server | None:
     """The server that `--server` or FLEET_SERVER names; None: there is none, or `dest` says where the database is.
 
     Raises:
@@ -54,8 +52,6 @@ def server_of(dest: str | None = None) -> "Server | None":
     url = SERVER.get()
     if url is None or dest is not None:
         return None
-    from fleet.remote import Server
-
     return Server(url, os.environ.get("FLEET_TOKEN"))
 
 
