@@ -84,14 +84,19 @@ class DashboardSettings(BaseSettings):
         secret = self.dashboard_oidc_client_secret
         if self.dashboard_oidc_issuer is None or self.dashboard_oidc_client_id is None or secret is None:
             return None
-        pairs = [each.rpartition("=") for each in listed(self.dashboard_oidc_roles)]
         return Oidc(
             issuer=self.dashboard_oidc_issuer,
             client_id=self.dashboard_oidc_client_id,
             client_secret=secret.get_secret_value(),
             role_claim=self.dashboard_oidc_role_claim,
-            roles={value: Role(role) for value, _, role in pairs},
+            roles={value: Role(role) for value, role in self._oidc_roles},
         )
+
+    @property
+    def _oidc_roles(self) -> list[tuple[str, str]]:
+        """Values of the claim and what each means, as they are written."""
+        pairs = (each.rpartition("=") for each in listed(self.dashboard_oidc_roles))
+        return [(value, role) for value, _, role in pairs]
 
     def dashboard_contradictions(self) -> Iterator[str]:
         """What does not go together, a line each."""
@@ -105,8 +110,8 @@ class DashboardSettings(BaseSettings):
                 "FLEET_DASHBOARD_OIDC_ISSUER needs FLEET_DASHBOARD_OIDC_CLIENT_ID and"
                 " FLEET_DASHBOARD_OIDC_CLIENT_SECRET"
             )
-        pairs = [each.rpartition("=") for each in listed(self.dashboard_oidc_roles)]
-        if not pairs or not all(value and role in set(Role) for value, _, role in pairs):
+        pairs = self._oidc_roles
+        if not pairs or not all(value and role in set(Role) for value, role in pairs):
             yield (
                 "FLEET_DASHBOARD_OIDC_ROLES must give values of the claim one of the roles"
                 f" {', '.join(Role)}, as fleet-admins=admin,staff=viewer"
