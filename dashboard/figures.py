@@ -13,7 +13,6 @@ from db.estimate import Estimate, time_left
 from db.queries import coverage, failures, jobs, overview, reports, workers
 from db.queries.batch_pages import BatchRow
 from db.queries.job_pages import JobPage, Sort, Total, total_of
-from db.search import Field, Search
 from db.states import TERMINAL, AttemptOutcome, JobState, WorkerState
 
 _T = TypeVar("_T")
@@ -196,10 +195,10 @@ def total(services: Services, q: str) -> Total:
     Raises: db.search.BadSearch: `q` means nothing.
     """
     wanted = search.parse(q)
-    states = _only_states(wanted)
-    if states is not None:
+    states, others = wanted.split_states()
+    if not others.terms:
         counts = states_of(services)
-        return Total(sum(counts[state] for state in states), exact=True)
+        return Total(sum(counts[state] for state in states or JobState), exact=True)
     return _kept(services, ("total", q), 3, lambda session: total_of(session, wanted))
 
 
@@ -208,14 +207,6 @@ def total_beside(services: Services, q: str, page: JobPage, *, is_first: bool, s
     if is_first and page.after is None and not sort.by_end:
         return Total(len(page.jobs), exact=True)
     return total(services, q)
-
-
-def _only_states(wanted: Search) -> set[JobState] | None:
-    """The states that a search means, if it speaks of nothing else."""
-    if any(term.field is not Field.STATE or term.negated for term in wanted.terms):
-        return None
-    named = {value for value in wanted.values(Field.STATE) if isinstance(value, JobState)}
-    return named or set(JobState)
 
 
 def _kept(services: Services, key: object, seconds: float, find: Callable[[Session], _T]) -> _T:

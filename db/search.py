@@ -80,6 +80,12 @@ class Search:
             value for term in self.terms if term.field is field and not term.negated for value in term.values
         )
 
+    def split_states(self) -> tuple[list[JobState], "Search"]:
+        """The states that it asks for, each once, and the rest of it."""
+        states = [value for value in self.values(Field.STATE) if isinstance(value, JobState)]
+        rest = tuple(term for term in self.terms if term.field is not Field.STATE or term.negated)
+        return list(dict.fromkeys(states)), Search(rest)
+
     @property
     def is_by_number(self) -> bool:
         """Whether it names jobs by their numbers and nothing else."""

@@ -15,8 +15,7 @@ from db.models import Job
 from db.queries.jobs import JobRow, rows_of
 from db.queries.matching import matching
 from db.queries.predicates import in_state
-from db.search import Field, Search, Term
-from db.states import JobState
+from db.search import Search
 
 COUNTED = 10_000
 """So many jobs are counted exactly; beyond, a total is only known to be larger."""
@@ -115,7 +114,7 @@ def _ids(
     criteria: list[ColumnElement[bool]] = [Job.finished_at.is_not(None)] if by_end else []
     if start is not None:
         criteria.append(_beyond(start, by_end, descending))
-    states, others = _split(wanted)
+    states, others = wanted.split_states()
     if len(states) < 2 or by_end:
         query: Select[Any] = select(Job.id).where(*criteria, *matching(wanted)).order_by(*order).limit(limit)
         return list(session.scalars(query))
@@ -144,14 +143,3 @@ def _beyond(start: Place, by_end: bool, descending: bool) -> ColumnElement[bool]
     here = tuple_(Job.finished_at, Job.id)
     there = tuple_(start.finished_at, start.id)
     return here < there if descending else here > there
-
-
-def _split(wanted: Search) -> tuple[list[JobState], Search]:
-    """The states that a search asks for, and the rest of it."""
-    states = [value for value in wanted.values(Field.STATE) if isinstance(value, JobState)]
-    rest = tuple(term for term in wanted.terms if not _is_state(term))
-    return list(dict.fromkeys(states)), Search(rest)
-
-
-def _is_state(term: Term) -> bool:
-    return term.field is Field.STATE and not term.negated
