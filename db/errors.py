@@ -20,3 +20,7 @@ class UnknownBatch(DatabaseError):
     def __init__(self, batch_id: int) -> None:
         super().__init__(f"no batch {batch_id}")
         self.batch_id = batch_id
+
+
+class NothingToDo(DatabaseError):
+    """What is asked for cannot be done in the state that it is in; one line says to what and why."""

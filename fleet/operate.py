@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from sqlalchemy.orm import Session
 
-from db.queries import audit, bulk, control
+from db.errors import NothingToDo, UnknownBatch
+from db.queries import audit, batch_acts, bulk
 from db.queries import workers as worker_queries
+from db.queries.batch_acts import BatchAct
 from db.search import BadSearch, Search, parse
-from db.states import BatchState
 from fleet import browse, remote
 from fleet.answering import AsJson, Dest, actor, answer, server_of, sessions_of
 from fleet.consoles import plain
@@ -75,16 +75,14 @@ def hold(
     batch: Annotated[int, typer.Argument(metavar="BATCH")], dest: Dest = None, as_json: AsJson = False
 ) -> None:
     """Pause a batch: nothing of it starts any more; what runs may finish."""
-    _of_batch(
-        control.hold, "hold", batch, dest, as_json, among=frozenset({BatchState.PLANNING, BatchState.RUNNING})
-    )
+    _of_batch("hold", batch, dest, as_json)
 
 
 def release(
     batch: Annotated[int, typer.Argument(metavar="BATCH")], dest: Dest = None, as_json: AsJson = False
 ) -> None:
     """End the pause of a batch."""
-    _of_batch(control.resume, "release", batch, dest, as_json, among=frozenset({BatchState.HELD}))
+    _of_batch("release", batch, dest, as_json)
 
 
 def workers(
@@ -190,26 +188,15 @@ def _show_acted(found: dict[str, Any], console: Console) -> None:
         console.print(f"{found['requested']} running jobs will stop at their worker's next heartbeat")
 
 
-def _of_batch(
-    do: Callable[[Session, int], list[int]],
-    action: str,
-    batch: int,
-    dest: str | None,
-    as_json: bool,
-    *,
-    among: frozenset[BatchState],
-) -> None:
+def _of_batch(action: BatchAct, batch: int, dest: str | None, as_json: bool) -> None:
     if server := server_of(dest):
         answer(remote.of_batch(server, action, batch), _show_batch, as_json)
         return
-    with sessions_of(dest, read_only=False).begin() as session:
-        state = control.batch_state(session, batch)
-        if state is None:
-            raise FleetError(f"no batch {batch}")
-        if state not in among:
-            raise FleetError(f"batch {batch} is {state}: there is nothing to {action}")
-        jobs = len(do(session, batch))
-        audit.write(session, actor(), action, f"batch:{batch}", jobs=jobs)
+    try:
+        with sessions_of(dest, read_only=False).begin() as session:
+            jobs = batch_acts.act(session, actor(), action, batch)
+    except (UnknownBatch, NothingToDo) as error:
+        raise FleetError(str(error)) from error
     answer({"action": action, "batch": batch, "jobs": jobs}, _show_batch, as_json)
 
 

@@ -1,12 +1,10 @@
 """Batches: one request to migrate a store each."""
 
-from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy.orm import Session
 
 from dashboard import figures
 from dashboard.api.overview import Eta
@@ -15,7 +13,9 @@ from dashboard.problems import Problem, not_found
 from dashboard.security.access import Operator, Viewer
 from dashboard.security.roles import Principal
 from dashboard.services import Given, Services
-from db.queries import audit, batch_pages, control
+from db.errors import NothingToDo, UnknownBatch
+from db.queries import batch_acts, batch_pages
+from db.queries.batch_acts import BatchAct
 from db.states import BatchState, JobState
 
 router = APIRouter(prefix="/batches", tags=["batches"], responses=problems())
@@ -149,9 +149,7 @@ def one_batch(_who: Viewer, services: Given, batch: BatchId) -> Summary:
 )
 def hold(who: Operator, services: Given, batch: BatchId) -> Acted:
     """Nothing of it starts any more; what runs may finish."""
-    return act(
-        services, who, batch, "hold", control.hold, among=frozenset({BatchState.PLANNING, BatchState.RUNNING})
-    )
+    return act(services, who, batch, "hold")
 
 
 @router.post(
@@ -159,28 +157,19 @@ def hold(who: Operator, services: Given, batch: BatchId) -> Acted:
 )
 def release(who: Operator, services: Given, batch: BatchId) -> Acted:
     """What was held is queued again."""
-    return act(services, who, batch, "release", control.resume, among=frozenset({BatchState.HELD}))
+    return act(services, who, batch, "release")
 
 
-def act(
-    services: Services,
-    who: Principal,
-    batch: int,
-    action: str,
-    do: Callable[[Session, int], list[int]],
-    *,
-    among: frozenset[BatchState],
-) -> Acted:
-    """Do it to a batch that is in one of these states.
+def act(services: Services, who: Principal, batch: int, action: BatchAct) -> Acted:
+    """Do it to a batch.
 
-    Raises: Problem: there is no such batch, or it is in another.
+    Raises: Problem: there is no such batch, or it is in no state for that.
     """
-    with services.writes.begin() as session:
-        state = control.batch_state(session, batch)
-        if state is None:
-            raise not_found(f"batch {batch}")
-        if state not in among:
-            raise Problem(HTTPStatus.CONFLICT, f"batch {batch} is {state}: there is nothing to {action}")
-        jobs = len(do(session, batch))
-        audit.write(session, who.actor, action, f"batch:{batch}", jobs=jobs)
+    try:
+        with services.writes.begin() as session:
+            jobs = batch_acts.act(session, who.actor, action, batch)
+    except UnknownBatch as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+    except NothingToDo as error:
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from error
     return Acted(action=action, batch=batch, jobs=jobs)
