@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from dashboard import sending
-from dashboard.api.parameters import BatchId, Fence, JobId, problems
+from dashboard.api.parameters import NO_ZERO, BatchId, Fence, JobId, problems
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Viewer
 from dashboard.services import Given, Services
@@ -25,9 +25,7 @@ _MOST_TEXT = 32 << 20
 _JOBS_IN_ARCHIVE = 200
 _LOG_END = 4 << 20
 
-Name = Annotated[
-    str, Path(max_length=500, pattern=r"^[^\x00]*$", description="Path in the bundle: `model.py`.")
-]
+Name = Annotated[str, Path(max_length=500, pattern=NO_ZERO, description="Path in the bundle: `model.py`.")]
 Range = Annotated[str | None, Header(alias="Range", max_length=100, description="`bytes=0-1023`")]
 _BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 _ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}

@@ -12,14 +12,16 @@ from dashboard.problems import MEDIA_TYPE, Problem
 from db.queries.job_pages import Place
 
 _LARGEST = 2**63 - 1
-_NO_ZERO = r"^[^\x00]*$"
+NO_ZERO = r"^[^\x00]*$"
 """PostgreSQL has no text with a zero byte."""
 
-Line = Annotated[str, StringConstraints(max_length=200, pattern=_NO_ZERO)]
+Line = Annotated[str, StringConstraints(max_length=200, pattern=NO_ZERO)]
 """A name or the like."""
-Address = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_ZERO)]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_ZERO)]
 """Of a store: a folder or `s3://bucket/prefix`."""
 
+Name = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_ZERO)]
+"""Of a view or a schedule."""
 JobId = Annotated[int, Path(ge=1, le=_LARGEST, description="Number of a job.")]
 BatchId = Annotated[int, Path(ge=1, le=_LARGEST, description="Number of a batch.")]
 Fence = Annotated[int, Path(ge=1, le=_LARGEST, description="Number of an attempt at the job, from 1.")]

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from dashboard.api.parameters import ApiModel
+from dashboard.api.parameters import NO_ZERO, ApiModel
 from dashboard.problems import Problem
 from dashboard.services import BadOptions, Services
 from scheduler.selection import BadPattern, Selection
 
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
-_Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=NO_ZERO)]
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_ZERO)]
 
 
 class Options(ApiModel):

@@ -4,13 +4,13 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import StringConstraints
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from dashboard import places
-from dashboard.api.parameters import Address, ApiModel, Limit, example, problems
+from dashboard.api.parameters import NO_ZERO, Address, ApiModel, Limit, Name, example, problems
 from dashboard.api.recipes import Options, Taken, recipe_of, selection_of
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Operator, Viewer
@@ -23,8 +23,7 @@ from scheduler import cron
 
 router = APIRouter(prefix="/schedules", tags=["schedules"], responses=problems())
 
-Name = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
-Cron = Annotated[str, StringConstraints(min_length=9, max_length=200, pattern=r"^[^\x00]*$")]
+Cron = Annotated[str, StringConstraints(min_length=9, max_length=200, pattern=NO_ZERO)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_+/-]*$")]
 
 

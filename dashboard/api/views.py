@@ -4,10 +4,10 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import StringConstraints
 
-from dashboard.api.parameters import ApiModel, example, problems
+from dashboard.api.parameters import NO_ZERO, ApiModel, Name, example, problems
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Viewer
 from dashboard.services import Given, Reading
@@ -15,15 +15,13 @@ from db.queries import saved_views
 
 router = APIRouter(prefix="/views", tags=["views"], responses=problems())
 
-Name = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
-
 
 class Query(ApiModel):
     """What a view shows."""
 
     model_config = example(query="q=state:failed&sort=-finished")
 
-    query: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
+    query: Annotated[str, StringConstraints(max_length=4000, pattern=NO_ZERO)]
     """What stands behind the question mark: `q=state:failed&sort=-finished`."""
 
 
