@@ -15,7 +15,7 @@ from dashboard.security.roles import Principal
 from dashboard.services import Given, Reading, Services
 from db.queries import bulk
 from db.queries.bulk import Act
-from db.queries.job_detail import JobDetail, job_detail
+from db.queries.job_detail import AttemptRow, JobDetail, job_detail
 from db.search import Field, Search, Term
 from db.states import TERMINAL, AttemptOutcome, JobState
 
@@ -175,12 +175,11 @@ def compare(
     for fence in (left, right):
         if fence not in attempts:
             raise not_found(f"attempt {fence} at job {job}")
-    facts = [_facts(found, fence) for fence in (left, right)]
-    names = sorted({*facts[0], *facts[1]})
+    here, there = (_facts(found, attempts[fence]) for fence in (left, right))
     differences = [
-        {"what": name, "left": facts[0].get(name), "right": facts[1].get(name)}
-        for name in names
-        if facts[0].get(name) != facts[1].get(name)
+        {"what": name, "left": here.get(name), "right": there.get(name)}
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
     ]
     return Comparison.model_validate(
         {"left": attempts[left], "right": attempts[right], "differences": differences}, from_attributes=True
@@ -229,13 +228,12 @@ def detail_of(session: Session, job: int) -> JobDetail:
     return found
 
 
-def _facts(job: JobDetail, fence: int) -> dict[str, Any]:
-    attempt = next(each for each in job.attempts if each.fence == fence)
+def _facts(job: JobDetail, attempt: AttemptRow) -> dict[str, Any]:
     found = {name: getattr(attempt, name) for name in _COMPARED}
     for column in ("environment", "stage_seconds"):
         found |= {f"{column}.{name}": value for name, value in (getattr(attempt, column) or {}).items()}
     for row in job.parity:
-        if row.fence == fence:
+        if row.fence == attempt.fence:
             names = ("passed", "structure_error", "deployment_error", "device")
             found |= {f"parity.{name}": getattr(row, name) for name in names}
     return found
