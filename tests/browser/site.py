@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -24,6 +23,7 @@ from db.search import parse
 from tests.dashboard import seed
 from tests.dashboard.people import PASSWORD
 from tests.fleet.command import FLEET, Fleet, wait_until
+from tests.servers import free_port
 
 NAMES = {Role.VIEWER: "vera", Role.OPERATOR: "otto", Role.ADMIN: "ada"}
 
@@ -65,7 +65,7 @@ def serving(database_url: str, folder: Path, **settings: str) -> Iterator[Site]:
     with sessions.begin() as session:
         for role, name in NAMES.items():
             accounts.add(session, name, role, kept)
-    port = _free_port()
+    port = free_port()
     origin = f"http://127.0.0.1:{port}"
     log = folder / "dashboard.log"
     with background(fleet, log, "dashboard", "--port", str(port)) as process:
@@ -112,10 +112,3 @@ def _answers(origin: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
