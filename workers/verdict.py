@@ -7,7 +7,7 @@ Died: the process is gone, and the job may be what killed it, so three times and
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from sqlalchemy import exc
@@ -19,10 +19,10 @@ from keras2torch.errors import CannotWrite, one_line
 from keras2torch.sandbox import SandboxError
 from storage.errors import DiskFull, ObjectDamaged, StorageError, StoreUnavailable
 from workers import errors, inbox
+from workers.settings import WorkerSettings
 
 RETRIES = 5
 DEATHS = 3
-PATIENCE_SECONDS = 86400.0
 _BACKOFF_SECONDS = 5.0
 _BACKOFF_LIMIT_SECONDS = 300.0
 _OUTAGE_LIMIT_SECONDS = 900.0
@@ -96,37 +96,24 @@ class Verdict:
         return JobState.QUARANTINED if self.counts_as in _DEADLY else JobState.FAILED
 
 
-def judge(error: Exception, claim: Claim, *, patience_s: float = PATIENCE_SECONDS) -> Verdict:
+def judge(error: Exception, claim: Claim, *, patience_s: float = WorkerSettings.outage_seconds) -> Verdict:
     """The verdict on an attempt of `claim` that ended with `error`; `patience_s` is how long it waits out an outage."""
     counts_as = next((row for kind, row in TABLE if isinstance(error, kind)), Class.PERMANENT)
     info = ErrorInfo(kind=_kind(error), message=_message(error, claim), reasons=_reasons(error))
+    final = Verdict(again=False, counts_as=counts_as, error=info, usage=_usage(error))
     if counts_as is Class.PERMANENT:
-        return Verdict(again=False, counts_as=counts_as, error=info)
-    usage = _usage(error)
+        return final
     if counts_as is Class.OUTAGE:
-        return Verdict(
-            again=claim.away_s < patience_s,
-            counts_as=counts_as,
-            error=info,
-            delay_s=_outage_delay(claim.away_s),
-        )
+        return replace(final, again=claim.away_s < patience_s, delay_s=_outage_delay(claim.away_s))
     if counts_as is Class.TRANSIENT:
-        return Verdict(
-            again=claim.retries < RETRIES,
-            counts_as=counts_as,
-            error=info,
-            delay_s=backoff(claim.retries),
-            usage=usage,
-        )
+        return replace(final, again=claim.retries < RETRIES, delay_s=backoff(claim.retries))
     # On the large queue it had all the memory there is; to ask there again would be to kill again.
     larger = inbox.LARGE_QUEUE if counts_as is Class.RESOURCE else None
-    return Verdict(
+    return replace(
+        final,
         again=claim.lost_count + 1 < DEATHS and (larger is None or claim.queue != larger),
-        counts_as=counts_as,
-        error=info,
         delay_s=backoff(claim.lost_count),
         queue=larger,
-        usage=usage,
     )
 
 
