@@ -20,8 +20,6 @@ class Leases:
     def __init__(self) -> None:
         self._held: dict[Lease, float] = {}
         """When each is likely to end, by the monotonic clock; at once where nobody can say."""
-        self._claims: set[tuple[int, int]] = set()
-        """Job and fence of each."""
         self._pace = Pace()
         self._lock = threading.Lock()
         self._draining = False
@@ -42,12 +40,6 @@ class Leases:
             LeaseLost: another thread here has this very claim. That can be where the answer to a COMMIT was lost: it
                 was rolled back, and a second message made the same claim anew.
         """
-        this = (claim.job_id, claim.fence)
-        with self._lock:
-            taken = this in self._claims
-            self._claims.add(this)
-        if taken:
-            raise LeaseLost(claim.job_id, claim.fence)
         lease = Lease(
             sessions,
             claim.job_id,
@@ -55,20 +47,21 @@ class Leases:
             lease_seconds=settings.lease_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
-        with lease:
-            began = time.monotonic()
-            with self._lock:
-                self._held[lease] = began + (self._pace.expected(claim.size) or 0)
-                if self._giving_back:
-                    lease.end(Stop.DRAINED)
-            try:
+        began = time.monotonic()
+        with self._lock:
+            if any((held.job_id, held.fence) == (claim.job_id, claim.fence) for held in self._held):
+                raise LeaseLost(claim.job_id, claim.fence)
+            self._held[lease] = began + (self._pace.expected(claim.size) or 0)
+            if self._giving_back:
+                lease.end(Stop.DRAINED)
+        try:
+            with lease:
                 yield lease
                 if lease.reason is None:
                     self._pace.note(claim.size, time.monotonic() - began)
-            finally:
-                with self._lock:
-                    del self._held[lease]
-                    self._claims.discard(this)
+        finally:
+            with self._lock:
+                del self._held[lease]
 
     def drain(self, grace_seconds: float) -> None:
         """Begin no job from now on, and let go of what runs: see below.
