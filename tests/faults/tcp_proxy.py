@@ -17,6 +17,8 @@ class Proxy:
 
     def __init__(self, port: int, *, seed: int, cut_after: bytes | None = None, share: float = 0.0) -> None:
         self.faults = 0
+        self.away = False
+        """Whether nobody is let through any more."""
         self._mute: set[socket.socket] = set()
         self._upstream = port
         self._cut_after = cut_after
@@ -53,6 +55,9 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self.away:
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self._upstream), timeout=10)
         except OSError:
