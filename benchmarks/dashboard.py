@@ -27,6 +27,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy import Engine, text
 
 from benchmarks.million import fill
+from benchmarks.pages import write_between
 from dashboard.app import create_app
 from dashboard.security import secrets
 from dashboard.services import Services
@@ -276,13 +277,12 @@ def main() -> int:
         f"One machine for database, dashboard and readers ({platform.machine()}, {os.cpu_count()} processors; load"
         f" average at the end: {os.getloadavg()[1]:.0f})."
     )
-    shown = [about, "", *table(timings), "", streams, "", where]
-    print("\n".join(shown))
+    shown = "\n".join([about, "", *table(timings), "", streams, "", where])
+    print(shown)
     for refused, count in timings.refused.items():
         print(f"refused: {refused} ({count})", file=sys.stderr)
     if asked.page:
-        before_it, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(f"{before_it}{BEGIN}\n" + "\n".join(shown) + f"\n{END}{rest.partition(END)[2]}")
+        write_between(PAGE, BEGIN, END, shown)
     return 0 if worst(timings) <= _LIMIT_MS and cores < 1 and not timings.refused else 1
 
 

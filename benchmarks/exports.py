@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import write_between
 from keras2torch.conversion import convert
 from keras2torch.errors import Keras2TorchError
 from keras2torch.parity.verify import Verifier
@@ -222,11 +223,8 @@ def write_page(done: Sequence[Row]) -> None:
     """Put the table into docs/exporting.md."""
     import torch
 
-    text = PAGE.read_text(encoding="utf-8")
-    start, end = text.index(_BEGIN) + len(_BEGIN), text.index(_END)
     found = f"Passed, of {summary(done)} torch {torch.__version__}."
-    body = "\n".join(["", "", found, "", *table(done), "", ""])
-    PAGE.write_text(text[:start] + body.rstrip("\n") + "\n\n" + text[end:], encoding="utf-8")
+    write_between(PAGE, _BEGIN, _END, "\n".join(["", found, "", *table(done), ""]))
 
 
 def main() -> int:

@@ -26,11 +26,12 @@ import torch
 from torch import nn
 
 from benchmarks import handwritten
+from benchmarks.pages import write_between
 
 _VGG_SIZE = 128  # at 224 one run takes seconds
 _AGREEMENT = 1e-5
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-_BEGIN, _END = "<!-- forward: made by make bench -->\n", "<!-- end of forward -->\n"
+_BEGIN, _END = "<!-- forward: made by make bench -->", "<!-- end of forward -->"
 _BUILD = """
 import sys, keras, numpy as np
 from keras import layers
@@ -169,8 +170,7 @@ def main() -> int:
                 done.append(row)
                 print(row, flush=True)
     if arguments.page:
-        start, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
-        _PAGE.write_text(start + _BEGIN + _table(done) + _END + rest.partition(_END)[2], encoding="utf-8")
+        write_between(_PAGE, _BEGIN, _END, _table(done))
     return 0
 
 
@@ -184,7 +184,7 @@ def _table(rows: list[Row]) -> str:
             f"| {low:.3f} to {high:.3f} | {row.calls} |"
         )
     where = f"{cpu_name()}, one thread, PyTorch {torch.__version__}"
-    return "\n".join([*lines, "", f"Made on {where}.", ""])
+    return "\n".join([*lines, "", f"Made on {where}."])
 
 
 def cpu_name() -> str:

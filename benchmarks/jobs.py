@@ -24,6 +24,7 @@ from typing import TypeVar
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from benchmarks.pages import write_between
 from db import session as db_session
 from db.clock import now
 from db.models import Job
@@ -273,9 +274,7 @@ def main() -> int:
         engine.dispose()
     print(shown)
     if asked.page:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n{shown}\n{END}{after}")
+        write_between(PAGE, BEGIN, END, shown)
     return 0 if all(row.kept for row in rows) else 1
 
 

@@ -31,6 +31,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
+from benchmarks.pages import write_between
 from db import session as db_session
 from db.models import Attempt
 from db.queries import inventory, reports
@@ -311,9 +312,7 @@ def main() -> int:
     shown = tables(rows)
     print(shown)
     if asked.page:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n{shown}\n{END}{after}")
+        write_between(PAGE, BEGIN, END, shown)
     return 0 if all(row.kept for row in rows) else 1
 
 

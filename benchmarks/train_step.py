@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import write_between
 from keras2torch import convert
 from keras2torch.errors import RefusedFile, UnsupportedModel, one_line
 from keras2torch.parity.learning import Learning, compare_learning
@@ -143,9 +144,7 @@ def rows(verifier: Verifier, arguments: argparse.Namespace) -> Iterator[Row]:
 
 def _write(done: Sequence[Row]) -> None:
     """Put the rows into the table of the page: in the place of those of the same models, or behind all."""
-    text = _PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_START)
-    old, _, after = rest.partition(_END)
+    old = _PAGE.read_text(encoding="utf-8").partition(_START)[2].partition(_END)[0]
     lines = {_cells(line)[0]: line for line in old.splitlines() if line.startswith("| ")}
     lines.pop("model", None)
     lines |= {row.model: str(row) for row in done}
@@ -156,7 +155,7 @@ def _write(done: Sequence[Row]) -> None:
         f"and statistics were compared, the furthest off by {max(float(row[4]) for row in compared):.1e} of its scale."
     )
     table = "\n".join([_HEAD, *lines.values()])
-    _PAGE.write_text(f"{before}{_START}\n{summary}\n\n{table}\n{_END}{after}", encoding="utf-8")
+    write_between(_PAGE, _START, _END, f"{summary}\n\n{table}")
 
 
 def _cells(line: str) -> list[str]:

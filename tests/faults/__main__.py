@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import write_between
 from tests.faults import scenarios
 from tests.faults.arena import Row
 from tests.faults.checker import Counts
@@ -56,7 +57,7 @@ def main() -> int:
     table = _table(rows, asked.size, time.monotonic() - began, asked.at_once)
     print(table)
     if asked.page:
-        _write(table)
+        write_between(PAGE, _BEGIN, _END, table)
     if any(row.counts.wrong() for name, row in rows.items() if name != CONTROL.name):
         return 1
     if CONTROL.name in rows and not rows[CONTROL.name].counts.lost:
@@ -171,13 +172,6 @@ def _table(named: dict[str, Row], share: float, seconds: float, at_once: int) ->
         f" at {share:g} of the full size."
     )
     return "\n".join([head, *map(_line, named.values()), "", total])
-
-
-def _write(table: str) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    PAGE.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

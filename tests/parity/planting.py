@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from benchmarks.pages import write_between
 from keras2torch import convert
 from keras2torch.parity.arrays import output_key
 from keras2torch.parity.compare import compare
@@ -30,7 +31,7 @@ ATOL = 1e-3
 """What outputs are often compared with, in float32 on random inputs."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
-BEGIN, END = "<!-- planted faults: made by make faults -->\n", "<!-- end of planted faults -->\n"
+BEGIN, END = "<!-- planted faults: made by make faults -->", "<!-- end of planted faults -->"
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def table(planted: Planted) -> str:
         for (_, what), judged in members:
             where, error = _found(judged.report)
             lines.append(f"| {what} | {where} | {error} | {'**missed**' if judged.plain else 'caught'} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _found(report: ParityReport) -> tuple[str, str]:
@@ -215,17 +216,10 @@ def learned_otherwise(report: ParityReport) -> tuple[str, TensorFigures | None]:
     return "", None
 
 
-def with_table(page: str, new: str) -> str:
-    """The page with `new` for its table."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{new}{END}{after}"
-
-
 def main() -> None:
     with Verifier() as verifier, tempfile.TemporaryDirectory(prefix="keras2torch-faults-") as folder:
         planted = plant_all(verifier.sandboxes, Path(folder))
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), table(planted)), encoding="utf-8")
+    write_between(PAGE, BEGIN, END, table(planted))
 
 
 if __name__ == "__main__":
