@@ -26,6 +26,7 @@ from pathlib import Path
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Engine, text
 
+from benchmarks import processor
 from benchmarks.million import fill
 from benchmarks.pages import write_between
 from dashboard.app import create_app
@@ -156,12 +157,6 @@ def change(engine: Engine, closed: threading.Event, jobs: int) -> None:
             connection.execute(statement, {"job": choose.randrange(1, jobs)})
 
 
-def processor_seconds(pid: int) -> float:
-    """What a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextlib.contextmanager
 def served(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`bin/fleet dashboard` over that database: its process and port."""
@@ -258,9 +253,9 @@ def main() -> int:
             tabs = _in_threads(asked.tabs, listen, port, token, closed, heard)
             _in_threads(1, change, engine, closed, asked.jobs)
             time.sleep(5)
-            before, begin = processor_seconds(process.pid), time.monotonic()
+            before, begin = processor.seconds_of(process.pid), time.monotonic()
             time.sleep(30)
-            cores = (processor_seconds(process.pid) - before) / (time.monotonic() - begin)
+            cores = (processor.seconds_of(process.pid) - before) / (time.monotonic() - begin)
             closed.set()
             for thread in tabs:
                 thread.join(30)

@@ -24,6 +24,7 @@ from typing import TypeVar
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from benchmarks import processor
 from benchmarks.pages import write_between
 from db import session as db_session
 from db.clock import now
@@ -199,25 +200,24 @@ def _timed(do: Callable[[], _T]) -> tuple[_T, float]:
     return result, time.perf_counter() - begin
 
 
-def _backend(engine: Engine) -> Path | None:
-    """Where the kernel tells of the server's process that works for us; None if it is not on this machine."""
+def _backend(engine: Engine) -> int | None:
+    """The server's process that works for us; None if it is not on this machine."""
     with engine.connect() as connection:
         pid = connection.scalar(text("SELECT pg_backend_pid()"))
     found = Path(f"/proc/{pid}/stat")
     ours = found.exists() and "(postgres)" in found.read_text()
-    return found if ours else None
+    return pid if ours else None
 
 
-def _processor(backend: Path | None) -> float:
+def _processor(backend: int | None) -> float:
     """Seconds of processor time so far, of this process and of the server's."""
     own = time.process_time()
     if backend is None:
         return own
-    fields = backend.read_text().rpartition(")")[2].split()
-    return own + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + processor.seconds_of(backend)
 
 
-def _busy(begin: float, backend: Path | None) -> str:
+def _busy(begin: float, backend: int | None) -> str:
     """What of a measured time was work, and not waiting for a processor that others have."""
     return f", {_processor(backend) - begin:.1f} s of processor time" if backend else ""
 

@@ -31,6 +31,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
+from benchmarks import processor
 from benchmarks.pages import write_between
 from db import session as db_session
 from db.models import Attempt
@@ -109,7 +110,7 @@ def run(place: Place, *, processes: int, slots: int, jobs: int, real: bool) -> M
     thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     try:
-        processor = _wait(sessions, crew, behind=warm)
+        spent = _wait(sessions, crew, behind=warm)
     finally:
         loop.stop()
         thread.join()
@@ -117,7 +118,7 @@ def run(place: Place, *, processes: int, slots: int, jobs: int, real: bool) -> M
             worker.terminate()
         for worker in crew:
             worker.join()
-    measured = _read(sessions, behind=warm, processor_ms=1000 * processor / jobs)
+    measured = _read(sessions, behind=warm, processor_ms=1000 * spent / jobs)
     engine.dispose()
     return measured
 
@@ -155,11 +156,7 @@ def _wait(sessions: sessionmaker[Session], crew: Sequence[BaseProcess], *, behin
 
 
 def _processor(crew: Sequence[BaseProcess]) -> float:
-    ticks = 0
-    for worker in crew:
-        fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(processor.seconds_of(worker.pid) for worker in crew if worker.pid is not None)
 
 
 def _read(sessions: sessionmaker[Session], *, behind: int, processor_ms: float) -> Measured:
