@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from db import session as db_session
+from db.errors import LeaseLost
 from db.queries.queue import Claim
 from tests.db import zoo
 from tests.fleet import models
@@ -53,6 +54,16 @@ def test_what_cannot_be_done_within_the_grace_is_stopped_at_once(
         leases.drain(5)
         assert lease.stop.wait(0.5) is soon
     assert lease.reason is (Stop.DRAINED if soon else None)
+
+
+def test_a_claim_is_held_by_one_thread_at_a_time(sessions: sessionmaker[Session]) -> None:
+    leases, held = Leases(), claim(sessions)
+    for _ in range(2):
+        with leases.hold(sessions, held, WorkerSettings()) as lease:
+            with pytest.raises(LeaseLost), leases.hold(sessions, held, WorkerSettings()):
+                pass
+            assert lease.reason is None
+    assert leases._held == {}
 
 
 def test_told_twice_is_at_once(sessions: sessionmaker[Session]) -> None:
