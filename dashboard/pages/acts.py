@@ -119,7 +119,7 @@ def _confirm(
         request,
         principal,
         "act.html",
-        status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
+        status=asked.status,
         what=what,
         asked=asked,
         count=count,

@@ -1,6 +1,5 @@
 """Which classes of layers stand in the way, and what converting each would unlock."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -30,7 +29,7 @@ def coverage(
         request,
         viewer,
         "coverage.html",
-        status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
+        status=asked.status,
         asked=asked,
         coverage=found,
         shown=found.blockers[:_SHOWN],

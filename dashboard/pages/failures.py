@@ -1,6 +1,5 @@
 """What went wrong, each cause once, with acts on all jobs of a cause."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -36,7 +35,7 @@ def failures(
         request,
         viewer,
         "failures.html",
-        status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
+        status=asked.status,
         asked=asked,
         page=page,
         place=place,

@@ -1,6 +1,5 @@
 """The list of jobs. Its address is all of its state: search, order, columns, place."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -61,7 +60,7 @@ def jobs(
         request,
         viewer,
         "jobs.html",
-        status=HTTPStatus.OK if asked.is_usable else HTTPStatus.BAD_REQUEST,
+        status=asked.status,
         asked=asked,
         page=page,
         total=total,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from db.search import BadSearch, Search, parse
 from db.states import JobState
@@ -22,6 +23,11 @@ class Asked:
     def is_usable(self) -> bool:
         """Whether jobs may be looked for with it."""
         return self.problem is None
+
+    @property
+    def status(self) -> HTTPStatus:
+        """Of a page that shows what it finds."""
+        return HTTPStatus.OK if self.is_usable else HTTPStatus.BAD_REQUEST
 
 
 def asked(text: str) -> Asked:
