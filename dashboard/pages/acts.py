@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
 
 from dashboard.api import batches, job, operations, workers
 from dashboard.api.parameters import BatchId, JobId
@@ -16,12 +17,10 @@ from dashboard.security.roles import Principal
 from dashboard.services import Given, Reading
 from db.queries import bulk
 from db.queries.jobs import list_jobs
-from db.search import Search
 
 router = APIRouter()
 
 What = Literal["retry", "cancel"]
-_MAKE = {"retry": bulk.retry, "cancel": bulk.cancel}
 _EXAMPLES = 5
 
 
@@ -98,7 +97,7 @@ def back(request: Request, path: str, said: dict[str, Any] | None = None, **quer
 
 
 def _act(what: What, asked: searching.Asked) -> bulk.Act:
-    return _MAKE[what](asked.search, asked.text or "all")
+    return bulk.Act(what, asked.search, asked.text or "all")
 
 
 def _done(what: str, changed: int, requested: int) -> dict[str, Any]:
@@ -108,13 +107,15 @@ def _done(what: str, changed: int, requested: int) -> dict[str, Any]:
 
 
 def _confirm(
-    request: Request, principal: Principal, session: Any, what: What, text: str, *, grown: bool = False
+    request: Request, principal: Principal, session: Session, what: What, text: str, *, grown: bool = False
 ) -> HTMLResponse:
     asked = searching.asked(text)
     made = _act(what, asked)
-    count = made.count(session) if asked.is_usable else 0
-    found = list_jobs(session, asked.search if asked.is_usable else Search(), limit=200).jobs
-    examples = [row for row in found if row.state in made.states][:_EXAMPLES]
+    count, examples = 0, []
+    if asked.is_usable:
+        count = made.count(session)
+        found = list_jobs(session, asked.search, limit=200).jobs
+        examples = [row for row in found if row.state in made.states][:_EXAMPLES]
     return render(
         request,
         principal,
@@ -124,7 +125,6 @@ def _confirm(
         asked=asked,
         count=count,
         states=sorted(made.states),
-        examples=examples if asked.is_usable else [],
+        examples=examples,
         grown=grown,
-        other="cancel" if what == "retry" else "retry",
     )
