@@ -27,9 +27,6 @@ def overview(
     over = over if over in figures.RANGES else _DEFAULT
     now = figures.now(given)
     series = figures.series(given, over)
-    busy: dict[str, int] = {}
-    for job in now.running:
-        busy[job.worker_id] = busy.get(job.worker_id, 0) + 1
     with given.reads() as session:
         outage = reports.latest_outage(session, within_s=_RECENT_SECONDS)
     return render(
@@ -51,7 +48,6 @@ def overview(
         decades=figures.parity_histogram(given),
         durations=figures.durations(given),
         causes=figures.failure_page(given, "", None, _CAUSES).groups,
-        busy=busy,
     )
 
 
