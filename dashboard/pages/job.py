@@ -15,7 +15,6 @@ from dashboard.security.access import Viewer
 from dashboard.services import Reading
 from db.clock import now
 from db.queries.job_detail import AttemptRow, JobDetail, ParityRow, job_detail
-from db.states import TERMINAL, JobState
 
 router = APIRouter()
 
@@ -46,9 +45,6 @@ def job(request: Request, viewer: Viewer, session: Reading, number: Number) -> H
         rows=rows,
         stages=timeline.stages(rows),
         advice=advice(job.error_kind),
-        can_retry=job.state in TERMINAL,
-        can_cancel=job.state not in TERMINAL,
-        is_running=job.state is JobState.RUNNING,
         verdict=_newest(job),
         events=job.events[::-1][:EVENTS],
     )

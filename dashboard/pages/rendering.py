@@ -19,6 +19,7 @@ from dashboard.pages import assets, formats, navigation, options_text, searching
 from dashboard.pages.said import said
 from dashboard.security import csrf
 from dashboard.security.roles import Principal, Role
+from db.states import TERMINAL
 from keras2torch.errors import one_line
 
 _LONGEST = 4000
@@ -55,7 +56,7 @@ def _environment() -> Environment:
         part=_part,
         options=options_text.as_text,
     )
-    environment.globals.update(navigation=navigation.ENTRIES, term=searching.term)
+    environment.globals.update(navigation=navigation.ENTRIES, term=searching.term, terminal=TERMINAL)
     return environment
 
 
