@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.api.parameters import JobId
 from dashboard.pages import proof, timeline
 from dashboard.pages.advice import advice
 from dashboard.pages.rendering import render
@@ -18,7 +19,6 @@ from db.queries.job_detail import AttemptRow, JobDetail, ParityRow, job_detail
 
 router = APIRouter()
 
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 EVENTS = 200
 
 
@@ -31,7 +31,7 @@ def found(session: Session, number: int) -> JobDetail:
 
 
 @router.get("/jobs/{number}")
-def job(request: Request, viewer: Viewer, session: Reading, number: Number) -> HTMLResponse:
+def job(request: Request, viewer: Viewer, session: Reading, number: JobId) -> HTMLResponse:
     """The summary."""
     job = found(session, number)
     at = session.scalars(select(now())).one()
@@ -55,7 +55,7 @@ def parity(
     request: Request,
     viewer: Viewer,
     session: Reading,
-    number: Number,
+    number: JobId,
     attempt: Annotated[int | None, Query(ge=1)] = None,
 ) -> HTMLResponse:
     """What was measured between Keras and the module, by output and by layer."""
@@ -70,7 +70,7 @@ def compare(
     request: Request,
     viewer: Viewer,
     session: Reading,
-    number: Number,
+    number: JobId,
     a: Annotated[int, Query(ge=1)],
     b: Annotated[int, Query(ge=1)],
 ) -> HTMLResponse:

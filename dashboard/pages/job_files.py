@@ -11,7 +11,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from dashboard.pages.job import Number, found
+from dashboard.api.parameters import JobId
+from dashboard.pages.job import found
 from dashboard.pages.rendering import render, visible
 from dashboard.security.access import Viewer
 from dashboard.services import Given, Reading, Services
@@ -27,7 +28,7 @@ _LOG_END = 64 << 10
 
 
 @router.get("/jobs/{number}/code")
-def code(request: Request, viewer: Viewer, session: Reading, given: Given, number: Number) -> HTMLResponse:
+def code(request: Request, viewer: Viewer, session: Reading, given: Given, number: JobId) -> HTMLResponse:
     """The emitted module."""
     job = found(session, number)
     content, problem = _read(given, job, _MODEL, _MOST_SOURCE)
@@ -36,7 +37,7 @@ def code(request: Request, viewer: Viewer, session: Reading, given: Given, numbe
 
 
 @router.get("/jobs/{number}/weights")
-def weights(request: Request, viewer: Viewer, session: Reading, given: Given, number: Number) -> HTMLResponse:
+def weights(request: Request, viewer: Viewer, session: Reading, given: Given, number: JobId) -> HTMLResponse:
     """Which array of Keras became which tensor, and how."""
     job = found(session, number)
     content, problem = _read(given, job, _MANIFEST, _MOST_JSON)
@@ -61,7 +62,7 @@ def weights(request: Request, viewer: Viewer, session: Reading, given: Given, nu
 
 
 @router.get("/jobs/{number}/files")
-def files(request: Request, viewer: Viewer, session: Reading, number: Number) -> HTMLResponse:
+def files(request: Request, viewer: Viewer, session: Reading, number: JobId) -> HTMLResponse:
     """The published files."""
     return render(request, viewer, "job_files.html", job=found(session, number), tab="files")
 
@@ -72,7 +73,7 @@ def log(
     viewer: Viewer,
     session: Reading,
     given: Given,
-    number: Number,
+    number: JobId,
     attempt: Annotated[int | None, Query(ge=1)] = None,
 ) -> HTMLResponse:
     """The end of what an attempt's processes said; of the newest that said anything, unless told which."""
