@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from dashboard.api import batches, job, operations, workers
-from dashboard.api.parameters import BatchId, JobId
+from dashboard.api.parameters import BatchId, JobId, Line
 from dashboard.pages import searching
 from dashboard.pages.rendering import address, render
 from dashboard.problems import Problem
@@ -79,9 +79,7 @@ def act_on_batch(
 
 
 @router.post("/workers/drain")
-def drain(
-    request: Request, operator: Operator, given: Given, worker: Annotated[str, Form(max_length=200)]
-) -> Response:
+def drain(request: Request, operator: Operator, given: Given, worker: Annotated[Line, Form()]) -> Response:
     """Ask a worker to stop."""
     workers.drain(operator, given, worker)
     return back(request, "/workers", done="drain", n=1)

@@ -1,10 +1,9 @@
 """Who did what."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from dashboard.api.parameters import Before
 from dashboard.pages.rendering import render
 from dashboard.security.access import Viewer
 from dashboard.services import Reading
@@ -20,7 +19,7 @@ def audit(
     request: Request,
     viewer: Viewer,
     session: Reading,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Before = None,
 ) -> HTMLResponse:
     """The newest acts first."""
     rows = list_audit(session, before=before, limit=PAGE + 1)

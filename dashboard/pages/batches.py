@@ -1,12 +1,10 @@
 """Requests to migrate, and how far each has come."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from dashboard import figures
-from dashboard.api.parameters import BatchId
+from dashboard.api.parameters import BatchId, Before
 from dashboard.pages.rendering import render
 from dashboard.problems import not_found
 from dashboard.security.access import Viewer
@@ -19,9 +17,7 @@ PAGE = 25
 
 
 @router.get("/batches")
-def batches(
-    request: Request, viewer: Viewer, given: Given, before: Annotated[int | None, Query(ge=1)] = None
-) -> HTMLResponse:
+def batches(request: Request, viewer: Viewer, given: Given, before: Before = None) -> HTMLResponse:
     """The newest batches with their progress."""
     with given.reads() as session:
         page = list_batches(session, before=before, limit=PAGE)

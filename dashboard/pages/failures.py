@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from dashboard import figures
+from dashboard.api.parameters import Line
 from dashboard.pages import searching
 from dashboard.pages.advice import advice
 from dashboard.pages.rendering import render
@@ -24,8 +25,8 @@ def failures(
     viewer: Viewer,
     given: Given,
     q: Annotated[str, Query(max_length=2000)] = "",
-    jobs: Annotated[int | None, Query(ge=1)] = None,
-    behind: Annotated[str, Query(max_length=64)] = "",
+    jobs: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    behind: Annotated[Line, Query(max_length=64)] = "",
 ) -> HTMLResponse:
     """Causes, the most frequent first; `jobs` and `behind` name the last one of the page before."""
     asked = searching.asked(q)

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
+from dashboard.api.parameters import Before
 from dashboard.pages.rendering import render
 from dashboard.problems import not_found
 from dashboard.security.access import Viewer
@@ -17,9 +18,7 @@ PAGE = 50
 
 
 @router.get("/operations")
-def every(
-    request: Request, viewer: Viewer, session: Reading, before: Annotated[int | None, Query(ge=1)] = None
-) -> HTMLResponse:
+def every(request: Request, viewer: Viewer, session: Reading, before: Before = None) -> HTMLResponse:
     """The newest first."""
     rows = queries.list_operations(session, before=before, limit=PAGE + 1)
     following = rows[PAGE - 1].id if len(rows) > PAGE else None

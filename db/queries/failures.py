@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import BigInteger, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.models import Job, Source
@@ -56,7 +56,8 @@ def list_failures(
     session: Session, wanted: Search | None = None, *, behind: Behind | None = None, limit: int = 50
 ) -> FailurePage:
     """The causes for which jobs are failed or quarantined now, of those jobs that `wanted` means."""
-    jobs = func.count().label("jobs")
+    # As PostgreSQL counts, so that it compares with any place that an address may hold.
+    jobs = func.count(type_=BigInteger()).label("jobs")
     grouped = (
         select(
             Job.error_fingerprint.label("fingerprint"),

@@ -140,6 +140,11 @@ def test_a_schedule_is_paused_resumed_run_and_edited(
     assert 'value="never at two"' in answer.text
 
 
+def test_a_worker_whose_name_no_database_can_hold_is_refused(client: TestClient) -> None:
+    answer = client.post("/workers/drain", data={"worker": "a\x00b"}, headers=PAGE)
+    assert answer.status_code == 422
+
+
 @pytest.fixture
 def viewer(services: Services) -> Iterator[TestClient]:
     people.add(services, "vera", Role.VIEWER)

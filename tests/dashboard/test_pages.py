@@ -169,6 +169,22 @@ def test_a_filter_that_means_nothing_says_so(client: TestClient) -> None:
     ).items()
 
 
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        (f"/audit?before={10**30}", 422),
+        (f"/batches?before={10**30}", 422),
+        (f"/operations?before={10**30}", 422),
+        (f"/failures?behind=x&jobs={10**30}", 422),
+        (f"/failures?behind=x&jobs={10**17}", 200),
+        ("/failures?behind=%00&jobs=3", 422),
+        (f"/failures?behind={'x' * 65}&jobs=3", 422),
+    ],
+)
+def test_a_place_that_no_database_can_hold_is_refused(client: TestClient, address: str, status: int) -> None:
+    see(client, address, status)
+
+
 def test_pages_below_a_proxys_path_link_below_it(services: Services, jobs: dict[str, int]) -> None:
     with TestClient(create_app(services), base_url="http://127.0.0.1:8080", root_path="/fleet") as client:
         for address in ("/jobs", f"/jobs/{jobs['custom/gate.h5']}", "/batches"):
