@@ -70,13 +70,6 @@ _BY_KIND: dict[str, str] = {
         "The process that converted it was killed each time. Its last words are on the page Log. Try again "
         "once the cause is known; the job waits for that."
     ),
-    "exited": (
-        "The process that converted it was killed each time. Its last words are on the page Log. Try again "
-        "once the cause is known; the job waits for that."
-    ),
-    "disk-full": (
-        "The machine that ran it has no room left, or its disk fails. Free the scratch folder and try again."
-    ),
     "store-missing": (
         "The bucket or folder is not there. Check its name and bin/fleet doctor, then try again."
     ),
@@ -85,6 +78,8 @@ _BY_KIND: dict[str, str] = {
     ),
     "device-failed": ("The GPU failed. Drain the worker that ran it, then try again."),
 }
+_BY_KIND["exited"] = _BY_KIND["crashed"]
+_BY_KIND["disk-full"] = _BY_KIND["local-disk"]
 
 _BY_PREFIX: tuple[tuple[str, str], ...] = (
     ("store-", _BY_KIND["store-unavailable"]),
