@@ -41,6 +41,7 @@ def jobs(
     """Jobs that a search means, a page at a time."""
     asked = searching.asked(q)
     page, total = JobPage([], None, None), Total(0, exact=True)
+    is_first = after is None and before is None
     views: list[saved_views.ViewRow] = []
     if asked.is_usable:
         with given.reads() as session:
@@ -53,7 +54,6 @@ def jobs(
                 before=None if after else place_of(before, by_end=sort.by_end),
                 limit=PAGE,
             )
-        is_first = after is None and before is None
         total = figures.total_beside(given, asked.text, page, is_first=is_first, sort=sort)
     shown = columns.chosen(col or [])
     return render(
@@ -66,18 +66,21 @@ def jobs(
         total=total,
         earlier=cursor_of(page.before),
         later=cursor_of(page.after),
-        is_first=after is None and before is None,
-        sort=None if sort is Sort.NEWEST else sort.value,
-        sorts=[(None if each is Sort.NEWEST else each.value, name) for each, name in _SORTS.items()],
+        is_first=is_first,
+        sort=_in_address(sort),
+        sorts=[(_in_address(each), name) for each, name in _SORTS.items()],
         columns=shown,
         all_columns=columns.COLUMNS,
         col=",".join(column.name for column in shown) if col else None,
         views=views,
-        this_view=address(
-            q=asked.text, sort=None if sort is Sort.NEWEST else sort.value, col=",".join(col or [])
-        )[1:],
+        this_view=address(q=asked.text, sort=_in_address(sort), col=",".join(col or []))[1:],
         counts=figures.states_of(given),
         states=[None, *JobState],
         only_state=searching.only_state(asked.text),
         with_state=searching.with_state,
     )
+
+
+def _in_address(sort: Sort) -> str | None:
+    """The word for an order; None: the usual one needs none."""
+    return None if sort is Sort.NEWEST else sort.value
