@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from dashboard.pages.rendering import render
+from dashboard.paths import path_within
 
 _MACHINES = ("/api/", "/metrics", "/healthz", "/readyz", "/live", "/static/")
 
@@ -24,7 +25,7 @@ def page_of(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None
 ) -> HTMLResponse | None:
     """The refusal, said to a person; None where a program asks, or for what is no page."""
-    path = request.url.path.removeprefix(str(request.scope.get("root_path", "")))
+    path = path_within(request.scope)
     if "text/html" not in request.headers.get("accept", "") or path.startswith(_MACHINES):
         return None
     return render(

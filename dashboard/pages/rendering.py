@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from dashboard import services
 from dashboard.pages import assets, formats, navigation, options_text, searching, tones
 from dashboard.pages.said import said
+from dashboard.paths import path_within
 from dashboard.security import csrf
 from dashboard.security.roles import Principal, Role
 from db.states import TERMINAL
@@ -75,6 +76,7 @@ def render(
     def url(path: str, **query: Any) -> str:
         return root + path + address(**query)
 
+    here = path_within(request.scope)
     given = services.of(request)
     text = _ENVIRONMENT.get_template(template).render(
         request=request,
@@ -85,8 +87,8 @@ def render(
         url=url,
         static=lambda name: f"{root}/static/{name}?v={assets.version_of(name)}",
         has_scripts=assets.vendored(),
-        here=request.url.path.removeprefix(root),
-        here_with_query=_again(request, root),
+        here=here,
+        here_with_query=root + here + _again(request),
         said=said(request.query_params),
         **context,
     )
@@ -99,10 +101,10 @@ def address(**query: Any) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def _again(request: Request, root: str) -> str:
-    """The address of this page, without what it says was just done."""
+def _again(request: Request) -> str:
+    """The query of this page's address, without what it says was just done."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"done", "n"}]
-    return root + request.url.path.removeprefix(root) + (f"?{urlencode(kept)}" if kept else "")
+    return f"?{urlencode(kept)}" if kept else ""
 
 
 def _part(value: Any) -> str:
