@@ -3,6 +3,9 @@
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin
 
+PAGE = {"Accept": "text/html"}
+"""The header by which a browser asks for a page."""
+
 
 class Seen(HTMLParser):
     """What stands in one page."""

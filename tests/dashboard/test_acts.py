@@ -15,10 +15,8 @@ from db.queries.schedules import list_schedules
 from db.roles import Role
 from db.states import BatchState, JobState
 from tests.dashboard import people, seed
-from tests.dashboard.browsing import Seen
+from tests.dashboard.browsing import PAGE, Seen
 from tests.db import zoo
-
-PAGE = {"Accept": "text/html"}
 
 
 @pytest.fixture

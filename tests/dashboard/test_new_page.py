@@ -12,9 +12,7 @@ from db.roles import Role
 from scheduler.recurring import Planner
 from storage import open_store
 from tests.dashboard import people
-from tests.dashboard.browsing import Seen
-
-PAGE = {"Accept": "text/html"}
+from tests.dashboard.browsing import PAGE, Seen
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from dashboard.app import create_app
 from dashboard.pages.navigation import ENTRIES
 from dashboard.services import Services
 from tests.dashboard import seed
-from tests.dashboard.browsing import Seen
+from tests.dashboard.browsing import PAGE, Seen
 
-PAGE = {"Accept": "text/html"}
 PARTS = ("", "/parity", "/code", "/weights", "/files", "/log")
 
 

@@ -10,9 +10,8 @@ from dashboard.services import Services
 from db.queries import accounts, api_tokens
 from db.roles import Role
 from tests.dashboard import people
-from tests.dashboard.browsing import Seen
+from tests.dashboard.browsing import PAGE, Seen
 
-PAGE = {"Accept": "text/html"}
 MARKUP = "<b>mal\u202elory"
 
 
