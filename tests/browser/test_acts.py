@@ -92,6 +92,18 @@ def test_more_jobs_than_were_agreed_to_are_asked_about_again(open_tab: Open, sit
     done(page, "2 jobs queued again")
 
 
+def test_all_rows_are_marked_at_once_after_new_ones_came_too(open_tab: Open) -> None:
+    page = open_tab().page
+    page.goto("/jobs?q=key:classifier")
+    every = page.get_by_role("checkbox", name="Mark all on this page")
+    expect(every).to_be_visible()
+    page.evaluate("document.querySelector('#rows').dataset.old = ''; htmx.trigger(document.body, 'live')")
+    expect(page.locator("#rows[data-old]")).to_have_count(0)
+    every.check()
+    rows = page.locator("tbody input[name=job]")
+    expect(page.locator("tbody input[name=job]:checked")).to_have_count(rows.count())
+
+
 def test_marked_jobs_alone_are_acted_on(open_tab: Open, site: Site) -> None:
     page = open_tab().page
     page.goto("/jobs?q=key:later")

@@ -21,9 +21,13 @@ function markAll(box) {
   box.addEventListener("change", () => boxes().forEach((each) => (each.checked = box.checked)));
 }
 
+/** The boxes that mark all rows; those that came with new rows as well. */
+export function startMarks() {
+  document.querySelectorAll("input[data-marks][hidden]").forEach(markAll);
+}
+
 export function startForms() {
   document.querySelectorAll(".drop").forEach(dropZone);
-  document.querySelectorAll("input[data-marks]").forEach(markAll);
   // A second click must not act twice.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;

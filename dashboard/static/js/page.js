@@ -1,6 +1,6 @@
 // What every page does beyond being read. Each part works alone, and no page needs any of them.
 import { startCharts } from "./charts.js";
-import { startForms } from "./forms.js";
+import { startForms, startMarks } from "./forms.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { showPlace, startTheme } from "./look.js";
@@ -14,6 +14,7 @@ startLive();
 const draw = () => {
   showTimes();
   startCharts();
+  startMarks();
 };
 draw();
 // After htmx has put new parts into the page.
