@@ -22,7 +22,8 @@ from benchmarks.pages import write_between
 from tests.faults import scenarios
 from tests.faults.arena import Row
 from tests.faults.checker import Counts
-from tests.faults.scenarios import CONTROL, Scenario, Size
+from tests.faults.installation import Size, own_folder, own_servers
+from tests.faults.scenarios import CONTROL, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 _BEGIN, _END = "<!-- table: made by make chaos -->", "<!-- end of table -->"
@@ -69,7 +70,7 @@ def main() -> int:
 
 
 def _run_one(scenario: Scenario, share: float, seed: int, path: Path) -> None:
-    with scenarios.own_servers() as on, scenarios.own_folder() as folder:
+    with own_servers() as on, own_folder() as folder:
         folder.mkdir()
         row = scenario.run(on, folder / scenario.name, _scaled(scenario.full, share), seed)
     path.write_text(json.dumps(asdict(row), default=str), encoding="utf-8")

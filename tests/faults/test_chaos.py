@@ -8,13 +8,13 @@ import pytest
 from tests.faults import scenarios
 from tests.faults.arena import Row
 from tests.faults.crash_points import POINTS, Fuse
-from tests.faults.scenarios import Servers
+from tests.faults.installation import Servers, own_servers
 
 
 @pytest.fixture(scope="module")
 def on() -> Iterator[Servers]:
     """Not the session's servers: these are killed."""
-    with scenarios.own_servers() as opened:
+    with own_servers() as opened:
         yield opened
 
 

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from storage import open_store
-from tests.faults import checker, scenarios
+from tests.faults import checker
 from tests.faults.arena import Arena, schedulers, workers
 from tests.faults.checker import Counts
-from tests.faults.scenarios import Servers
+from tests.faults.installation import Servers, Size, installation, own_servers
 
 _JOBS = {
     "FIRST": "SELECT min(id) FROM job WHERE state = 'succeeded'",
@@ -46,8 +46,8 @@ Damage = Callable[[Result], None]
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     """Twelve jobs done, by one worker, with nothing broken."""
     folder = tmp_path_factory.mktemp("checker")
-    size = scenarios.Size(jobs=12, times=0, seconds=60)
-    with scenarios.own_servers() as on, scenarios.installation(on, folder, size, seed=1) as arena:
+    size = Size(jobs=12, times=0, seconds=60)
+    with own_servers() as on, installation(on, folder, size, seed=1) as arena:
         with workers(arena, 1) as crew, schedulers(arena) as planning:
             arena.finish([crew, planning], size.seconds)
         assert ended(arena, "succeeded") >= 10

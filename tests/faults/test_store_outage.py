@@ -11,7 +11,7 @@ from storage import StoreSettings, open_store
 from tests import servers
 from tests.faults import arena as arenas
 from tests.faults.conftest import FleetOf
-from tests.faults.scenarios import Servers, Size, installation
+from tests.faults.installation import Servers, Size, installation
 from tests.faults.tcp_proxy import proxy
 from tests.faults.test_outages import count
 from tests.fleet import models
