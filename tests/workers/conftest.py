@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
 from db.queries import inventory
+from db.queries.job_detail import JobDetail, job_detail
 from db.states import AttemptOutcome
 from keras2torch.options import ConversionOptions
 from scheduler.plan import plan
@@ -61,6 +62,16 @@ class Workshop:
 
     def do(self, job_id: int) -> AttemptOutcome | None:
         return convert_job(self.shop, job_id)
+
+
+Make = Callable[..., Workshop]
+
+
+def detail(workshop: Workshop, job_id: int) -> JobDetail:
+    with workshop.sessions() as session:
+        found = job_detail(session, job_id)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
