@@ -22,13 +22,16 @@ EVERYBODYS = {"/login", "/views/save", "/views/forget"}
 
 
 def overflow(page: Page) -> list[str]:
-    """What sticks out at the right, if the page can be scrolled to it."""
+    """What sticks out at the right, if the page can be scrolled to it; a page whose width changed has 5 s to settle."""
     found: list[str] = page.evaluate(
-        """() => {
-          const width = document.documentElement.clientWidth;
-          if (document.documentElement.scrollWidth <= width) return [];
+        """async () => {
+          const root = document.documentElement;
+          const deadline = performance.now() + 5000;
+          while (root.scrollWidth > root.clientWidth && performance.now() < deadline)
+            await new Promise((next) => setTimeout(next, 50));
+          if (root.scrollWidth <= root.clientWidth) return [];
           return [...document.querySelectorAll("main *, header *, nav *")]
-            .filter((each) => each.getBoundingClientRect().right > width + 1)
+            .filter((each) => each.getBoundingClientRect().right > root.clientWidth + 1)
             .map((each) => `${each.tagName}.${each.className}: ${each.textContent.trim().slice(0, 40)}`);
         }"""
     )
