@@ -1,9 +1,7 @@
 """Models that somebody brings: checked by name, kept in the destination, planned as a batch of their own."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
@@ -12,12 +10,11 @@ from typing import Any, BinaryIO
 from dashboard.problems import Problem
 from dashboard.security.roles import Principal
 from dashboard.services import Services
+from dashboard.uploads import FOLDER, new_folder
 from db.queries import audit, inventory
 from scheduler.discover import SUFFIXES
 from storage import ObjectStore
 
-FOLDER = "uploads"
-"""In the destination, where what was brought is kept: a source like any other."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _LONGEST = 150
 _BLOCK = 4 << 20
@@ -38,7 +35,7 @@ def take(
     """
     names = _names([name for name, _ in files])
     source = services.open_store(f"{dest.url}/{FOLDER}")
-    folder = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    folder = new_folder()
     kept: list[str] = []
     try:
         for name, (_, file) in zip(names, files, strict=True):

@@ -1,4 +1,4 @@
-"""`fleet gc`: removes from destinations what nothing names any more."""
+"""`fleet gc`: removes from destinations what nothing needs any more."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -23,13 +23,15 @@ def gc(
             metavar="[DEST]...", help="Destinations to clean; default: all that the database knows."
         ),
     ] = None,
-    grace_hours: Annotated[float, typer.Option(min=0, help="Leave what is younger.")] = 168,
+    grace_hours: Annotated[float, typer.Option(min=0, help="Leave what is younger, but for uploads.")] = 168,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and do nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dest: Dest = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove results and contents that no job names, temporary objects, and uploads nobody completed.
+    """Remove results and contents that no job names, temporary objects, and what people brought and no job needs.
+
+    What was brought to the dashboard is kept for FLEET_KEEP_UPLOADS_DAYS after it came and its jobs ended.
 
     A destination must belong to one database alone: what another one names, this one does not know.
     """
@@ -41,7 +43,8 @@ def gc(
     for store in stores:
         if store.url not in known:
             raise UsageError(f"{store.url}: no job of this database publishes there")
-    found = [collect.find(sessions, store, grace=timedelta(hours=grace_hours)) for store in stores]
+    grace, keep = timedelta(hours=grace_hours), timedelta(days=settings.keep_uploads_days)
+    found = [collect.find(sessions, store, grace=grace, keep_uploads=keep) for store in stores]
     count = sum(each.count for each in found)
     if count and not dry_run:
         if not yes:
@@ -62,6 +65,7 @@ def gc(
 def _figures(found: Garbage) -> dict[str, Any]:
     return {
         "dest": found.dest,
+        "uploads": len(found.uploads),
         "results": len(found.results),
         "contents": len(found.contents),
         "leftovers": len(found.leftovers),
@@ -74,8 +78,9 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for each in found["destinations"]:
         console.print(
             plain(
-                f"{each['dest']}: {each['results']} results, {each['contents']} contents,"
-                f" {each['leftovers']} temporary objects and uploads {verb} ({each['bytes'] / 1e6:.1f} MB)"
+                f"{each['dest']}: {each['uploads']} uploads, {each['results']} results,"
+                f" {each['contents']} contents, {each['leftovers']} temporary objects {verb}"
+                f" ({each['bytes'] / 1e6:.1f} MB)"
             ),
             soft_wrap=True,
         )

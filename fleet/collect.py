@@ -1,14 +1,14 @@
-"""Finding and removing what interrupted work left in a destination.
+"""Finding and removing what a destination need not keep.
 
-Three kinds: results that no job which succeeded has, contents that nothing names, what writers left half done. A result
-goes before its contents, so that no manifest ever names what is gone. And nothing goes while a job of the destination
-runs or begins: it may be about to rely on a content that nothing names yet. What was found is looked up again right
-before it goes, since jobs may have come to their end meanwhile.
+Four kinds: uploads that no job needs any more, results that no job which succeeded has, contents that nothing names,
+what writers left half done. A result goes before its contents, so that no manifest ever names what is gone. And but for
+uploads nothing goes while a job of the destination runs or begins: it may be about to rely on a content that nothing
+names yet. What was found is looked up again right before it goes, since jobs may have begun or ended meanwhile.
 """
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from dashboard import uploads
 from db.queries import destination_lock, garbage
 from db.queries.predicates import chunks
 from fleet.errors import FleetError
@@ -23,6 +24,7 @@ from scheduler.discover import pages
 from storage.leftovers import Leftover
 from storage.store import ObjectInfo, ObjectStore
 
+_UPLOADS = f"{uploads.FOLDER}/"
 _CONTENTS = "cas/sha256/"
 _RESULTS = "results/"
 _MANIFEST = "/manifest.json"
@@ -35,6 +37,9 @@ class Garbage:
     """What there is to remove from one destination."""
 
     dest: str
+    kept: timedelta
+    """How long uploads are kept after they came and after their jobs ended."""
+    uploads: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     """Keys of manifests."""
     contents: list[str] = field(default_factory=list)
@@ -44,12 +49,22 @@ class Garbage:
     @property
     def count(self) -> int:
         """How many things."""
-        return len(self.results) + len(self.contents) + len(self.leftovers)
+        return len(self.uploads) + len(self.results) + len(self.contents) + len(self.leftovers)
 
 
-def find(sessions: sessionmaker[Session], store: ObjectStore, *, grace: timedelta) -> Garbage:
-    """Everything to be removed that is older than `grace`; memory grows with what is found, not with what is there."""
-    found = Garbage(dest=store.url)
+def find(
+    sessions: sessionmaker[Session], store: ObjectStore, *, grace: timedelta, keep_uploads: timedelta
+) -> Garbage:
+    """Uploads older than `keep_uploads`, and all else to be removed that is older than `grace`.
+
+    Memory grows with what is found, not with what is there.
+    """
+    found = Garbage(dest=store.url, kept=keep_uploads)
+    came_before = datetime.now(UTC) - keep_uploads
+    for page in pages(store.list(_UPLOADS)):
+        old = {each.key: each for each in page if each.last_modified < came_before and _is_upload(each.key)}
+        for key in _unneeded(sessions, found, old):
+            _note(found, found.uploads, old[key])
     before = datetime.now(UTC) - grace
     still_named: set[str] = set()
     for page in pages(store.list(_RESULTS)):
@@ -80,6 +95,9 @@ def remove(sessions: sessionmaker[Session], store: ObjectStore, found: Garbage) 
     Raises:
         FleetError: a job of the destination runs; what is left may be removed another time.
     """
+    for keys in chunks(found.uploads, _AT_ONCE):
+        for key in _unneeded(sessions, found, keys):
+            store.delete(key)
     for results in chunks(found.results, _AT_ONCE):
         with _nobody_at_work(sessions, store) as session:
             unnamed = garbage.unnamed_results(session, store.url, {_content_key(key) for key in results})
@@ -110,6 +128,21 @@ def _remove(session: Session, take_away: Callable[[Any], None], things: Sequence
         take_away(thing)
         # So that the server does not take this transaction for abandoned; if it did, this fails, and nothing more goes.
         session.execute(select(1))
+
+
+def _unneeded(sessions: sessionmaker[Session], found: Garbage, keys: Collection[str]) -> list[str]:
+    """Those of the uploads that no job needs."""
+    within = [key.removeprefix(_UPLOADS) for key in keys]
+    kept = max(found.kept.total_seconds(), 0.0)
+    with sessions() as session:
+        unneeded = garbage.unneeded_sources(
+            session, f"{found.dest}/{uploads.FOLDER}", within, ended_before_s=kept
+        )
+    return sorted(_UPLOADS + key for key in unneeded)
+
+
+def _is_upload(key: str) -> bool:
+    return uploads.is_upload(key.removeprefix(_UPLOADS))
 
 
 def _note(found: Garbage, kind: list[str], what: ObjectInfo) -> None:

@@ -131,6 +131,11 @@ class Settings(DashboardSettings):
     keep_logs_days: float | None = Field(
         default=None, gt=0, description="logs of attempts older than this go; unset: with their attempts"
     )
+    keep_uploads_days: float = Field(
+        default=30,
+        gt=0,
+        description="how long `fleet gc` leaves what people brought to the dashboard, after it came and its jobs ended",
+    )
     retention_seconds: float = Field(default=3600, gt=0, description="how often old rows are looked for")
 
     @property

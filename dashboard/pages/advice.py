@@ -61,7 +61,10 @@ _BY_KIND: dict[str, str] = {
     "store-refused": (
         "The store refused: check credentials and permissions with bin/fleet doctor, then try again."
     ),
-    "object-missing": ("The file is no longer there. Put it back, or leave the job be."),
+    "object-missing": (
+        "The file is no longer there. Put it back, or leave the job be. Files that were brought here are kept for a "
+        "time after their jobs end: bring the file again."
+    ),
     "database-unavailable": ("The database was away for too long. Try again."),
     "local-disk": (
         "The machine that ran it has no room left, or its disk fails. Free the scratch folder and try again."

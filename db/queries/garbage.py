@@ -1,13 +1,14 @@
-"""Which of the contents in a destination nothing in the database names."""
+"""What lies in a destination and nothing in the database names, or needs, any more."""
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import Job, JobArtifact, Recipe
+from db.clock import now
+from db.models import Job, JobArtifact, Recipe, Source
 from db.queries.predicates import in_state
-from db.states import JobState
+from db.states import TERMINAL, JobState
 
 
 def destinations(session: Session) -> list[str]:
@@ -40,6 +41,22 @@ def unnamed_results(session: Session, dest_url: str, content_keys: Collection[st
         )
     )
     return set(content_keys) - {key for key in named if key is not None}
+
+
+def unneeded_sources(
+    session: Session, store_url: str, keys: Collection[str], *, ended_before_s: float
+) -> set[str]:
+    """Objects, by key, that no job reads which is unfinished or ended within so many seconds, whatever its recipe."""
+    needed = session.scalars(
+        select(Source.key)
+        .join(Job, Job.source_id == Source.id)
+        .where(
+            Source.store_url == store_url,
+            Source.key.in_(keys),
+            or_(Job.state.not_in(TERMINAL), Job.finished_at > now(-ended_before_s)),
+        )
+    )
+    return set(keys) - set(needed)
 
 
 def _recipes(dest_url: str) -> Select[int]:

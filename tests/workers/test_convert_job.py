@@ -235,6 +235,18 @@ def test_an_architecture_that_is_not_the_one_asked_for_converts_nothing(
     assert detail(shop, job_id).error_kind == "object-missing"
 
 
+def test_a_source_that_was_removed_is_said_to_be_missing(workshop: Make) -> None:
+    shop = workshop()
+    models.dense(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    (shop.source / "a.h5").unlink()
+    assert shop.do(job_id) is AttemptOutcome.FAILED
+    assert (detail(shop, job_id).error_kind, detail(shop, job_id).error_message) == (
+        "object-missing",
+        f"{shop.source}/a.h5: No such file or directory",
+    )
+
+
 def test_an_application_needs_no_file(workshop: Make) -> None:
     shop = workshop()
     models.dense(shop.source / "a.h5")
