@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from db import outage
 from db.search import BadSearch
 from storage.errors import ObjectMissing, StorageError, StoreMissing
 
@@ -70,8 +71,10 @@ def install(app: FastAPI, page_of: PageOf) -> None:
         status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.BAD_GATEWAY
         return answer(request, status, str(error), None, {})
 
-    @app.exception_handler(OperationalError)
-    async def refuse_database(request: Request, error: OperationalError) -> Response:
+    @app.exception_handler(SQLAlchemyError)
+    async def refuse_database(request: Request, error: SQLAlchemyError) -> Response:
+        if not outage.is_outage(error):
+            raise error
         log.warning("database: %s", error)
         return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", None, {})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import redis
 from pydantic import SecretStr
 from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import storage
@@ -54,7 +54,7 @@ def sessions_of(engine: Engine, *, read_only: bool = False) -> sessionmaker[Sess
 
 def database_problem(error: SQLAlchemyError) -> str:
     """What the database's driver said, without SQLAlchemy's wrapping or the statement."""
-    original = getattr(error, "orig", None) if isinstance(error, OperationalError) else None
+    original = getattr(error, "orig", None) if isinstance(error, DBAPIError) else None
     return _first_line(original or error)
 
 

@@ -15,10 +15,11 @@ from types import FrameType
 from typing import Any, Self
 
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
+from db import outage
 from db.queries import inventory, jobs, reap, reports
 from db.queries import workers as worker_queries
 from fleet import connect, places
@@ -205,7 +206,7 @@ class _Run:
                 counts = reports.count_states(session, self._batch_id)
                 busy = jobs.running(session)[:_SLOTS_SHOWN]
                 put_off = None if busy else reports.latest_outage(session, within_s=_RECENT_SECONDS)
-        except OperationalError as error:
+        except SQLAlchemyError as error:
             self._endure(error)
         else:
             self._outage_since = None
@@ -222,9 +223,12 @@ class _Run:
         self._pause = max(_LOOK_SECONDS, _LOOK_SHARE * (time.monotonic() - started))
         return self._snapshot
 
-    def _endure(self, error: OperationalError) -> None:
+    def _endure(self, error: SQLAlchemyError) -> None:
+        """Wait for a database that is away, though not for ever; what waiting does not mend is said at once."""
         now = time.monotonic()
         problem = connect.database_problem(error)
+        if not outage.is_outage(error):
+            raise FleetError(f"database: {problem}") from error
         if self._outage_since is None:
             self._outage_since = now
             self._display.say(f"database: {problem}; waiting for it")

@@ -3,11 +3,12 @@
 import logging
 import time
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from db import outage
 from db.queries import queue
 from db.queries.queue import Claim
-from workers import verdict
 from workers.drain import Leases
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ def claimed(
     try:
         with sessions.begin() as session:
             claim = queue.claim(session, job_id, worker_id, lease_seconds)
-    except verdict.DATABASE_DOWN:
-        if claim is None:
+    except SQLAlchemyError as error:
+        if claim is None or not outage.is_outage(error):
             raise
     else:
         return claim
@@ -37,7 +38,9 @@ def claimed(
         try:
             with sessions.begin() as session:
                 return claim if queue.confirm(session, claim, worker_id, lease_seconds) else None
-        except verdict.DATABASE_DOWN as error:
+        except SQLAlchemyError as error:
+            if not outage.is_outage(error):
+                raise
             log.warning("job %d: claimed or not? %s", job_id, str(error).splitlines()[0])
             time.sleep(_RETRY_SECONDS)
     return None

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
-from db import identity
+from db import identity, outage
 from db.errors import LeaseLost
 from db.queries import inventory, queue, waiting
 from db.queries.queue import Claim
@@ -307,7 +308,9 @@ class _Attempt:
                 with self.shop.sessions.begin() as session:
                     recorded = write(session, self.claim.job_id, self.claim.fence, outcome=outcome, **values)
                 return outcome if recorded else None
-            except verdict.DATABASE_DOWN as error:
+            except SQLAlchemyError as error:
+                if not outage.is_outage(error):
+                    raise
                 log.warning("job %d: end not recorded: %s", self.claim.job_id, str(error).splitlines()[0])
                 time.sleep(_RECORD_RETRY_SECONDS)
                 # Not its reason: a worker that drains while the database is away would never end.

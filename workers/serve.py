@@ -18,12 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import keras2torch
+from db import outage
 from db.queries import workers as rows
 from db.states import WorkerState
 from keras2torch.parity.steps import target
 from keras2torch.sandbox import SandboxError
 from storage.store import ObjectStore
-from workers import errors, isolation, machine, tasks, verdict
+from workers import errors, isolation, machine, tasks
 from workers import slots as slot_finder
 from workers.admission import Admission
 from workers.convert_job import Shop
@@ -174,8 +175,8 @@ def _register(
                     device=str(slots),
                     versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
                 )
-        except verdict.DATABASE_DOWN as error:
-            if time.monotonic() > until:
+        except SQLAlchemyError as error:
+            if not outage.is_outage(error) or time.monotonic() > until:
                 raise
             log.warning("not registered: %s", str(error).splitlines()[0])
             time.sleep(_REGISTER_RETRY_SECONDS)

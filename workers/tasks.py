@@ -4,8 +4,10 @@ import logging
 import time
 
 from celery import Celery
+from sqlalchemy.exc import SQLAlchemyError
 
-from workers import inbox, verdict
+from db import outage
+from workers import inbox
 from workers.convert_job import Shop, convert_job
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,9 @@ def register(app: Celery, shop: Shop) -> None:
                 convert_job(shop, job_id)
                 while (large := shop.admission.next_large()) is not None:
                     convert_job(shop, large)
-            except verdict.DATABASE_DOWN as error:
+            except SQLAlchemyError as error:
+                if not outage.is_outage(error):
+                    raise
                 log.warning("job %d not claimed: %s", job_id, str(error).splitlines()[0])
                 time.sleep(_RETRY_SECONDS)
             else:

@@ -10,8 +10,7 @@ import random
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from sqlalchemy import exc
-
+from db import outage
 from db.queries.queue import Claim
 from db.records import ErrorInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
@@ -42,10 +41,8 @@ class Class(Enum):
 #: These kill the process, and will do so again.
 _DEADLY = frozenset({Class.DIED, Class.RESOURCE})
 
-#: What SQLAlchemy raises when the database is away, as against when it is asked nonsense.
-DATABASE_DOWN = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
-
-#: The first row whose class the error is an instance of.
+#: The first row whose class the error is an instance of; what is in none is permanent. Which errors of the database are
+#: an outage says another table, by their codes: `db.outage`.
 TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (errors.Refused, Class.PERMANENT),
     (errors.ParityFailed, Class.PERMANENT),
@@ -62,7 +59,6 @@ TABLE: tuple[tuple[type[BaseException], Class], ...] = (
     (StoreUnavailable, Class.OUTAGE),
     (StorageError, Class.PERMANENT),
     (SandboxError, Class.TRANSIENT),
-    *((kind, Class.OUTAGE) for kind in DATABASE_DOWN),
     # A full or failing disk under the scratch folder, a file table that is full: the machine's trouble, not
     # the job's.
     (OSError, Class.TRANSIENT),
@@ -98,7 +94,7 @@ class Verdict:
 
 def judge(error: Exception, claim: Claim, *, patience_s: float = WorkerSettings.outage_seconds) -> Verdict:
     """The verdict on an attempt of `claim` that ended with `error`; `patience_s` is how long it waits out an outage."""
-    counts_as = next((row for kind, row in TABLE if isinstance(error, kind)), Class.PERMANENT)
+    counts_as = _class_of(error)
     info = ErrorInfo(kind=_kind(error), message=_message(error, claim), reasons=_reasons(error))
     final = Verdict(again=False, counts_as=counts_as, error=info, usage=_usage(error))
     if counts_as is Class.PERMANENT:
@@ -115,6 +111,12 @@ def judge(error: Exception, claim: Claim, *, patience_s: float = WorkerSettings.
         delay_s=backoff(claim.lost_count),
         queue=larger,
     )
+
+
+def _class_of(error: Exception) -> Class:
+    if outage.is_outage(error):
+        return Class.OUTAGE
+    return next((row for kind, row in TABLE if isinstance(error, kind)), Class.PERMANENT)
 
 
 def backoff(tries: int) -> float:
@@ -140,7 +142,7 @@ def _usage(error: Exception) -> Usage:
 def _kind(error: Exception) -> str:
     if isinstance(error, OSError) and not hasattr(error, "kind"):
         return "local-disk"
-    if isinstance(error, DATABASE_DOWN):
+    if outage.is_outage(error):
         return "database-unavailable"
     return str(getattr(error, "kind", "internal-error"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event, text, update
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.models import Job
@@ -65,6 +65,26 @@ def test_a_claim_whose_commit_was_not_heard_is_left_to_whoever_has_it(
         assert shop.do(job_id) is None
     job = detail(shop, job_id)
     assert (job.state, [attempt.worker_id for attempt in job.attempts]) == (JobState.RUNNING, ["w2"])
+
+
+def test_a_missing_table_is_said_at_once_and_not_waited_for(workshop: Make) -> None:
+    shop = workshop()
+    models.unsupported(shop.source / "a.h5")
+    job_id = shop.plan()["a.h5"]
+    with renamed(shop.sessions, "job_reason"), pytest.raises(DBAPIError, match="job_reason"):
+        shop.do(job_id)
+
+
+@contextmanager
+def renamed(sessions: sessionmaker[Session], table: str) -> Iterator[None]:
+    """A database without this table."""
+    with sessions.begin() as session:
+        session.execute(text(f"ALTER TABLE {table} RENAME TO elsewhere"))
+    try:
+        yield
+    finally:
+        with sessions.begin() as session:
+            session.execute(text(f"ALTER TABLE elsewhere RENAME TO {table}"))
 
 
 @contextmanager

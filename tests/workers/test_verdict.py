@@ -1,6 +1,7 @@
 import errno
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from db.queries.queue import Claim
@@ -59,6 +60,14 @@ def death(kind: str, *, signal: int | None = None) -> errors.ChildDied:
     return errors.ChildDied("convert", gone)
 
 
+def no_such_table() -> Exception:
+    """What SQLite says of it, as of a database that is locked, by an `OperationalError`."""
+    engine = create_engine("sqlite://")
+    with pytest.raises(OperationalError) as caught, engine.connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM job")
+    return caught.value
+
+
 PERMANENT = [
     (errors.Refused("not-hdf5", "a/b.h5: Not an HDF5 file."), "not-hdf5"),
     (
@@ -85,6 +94,7 @@ PERMANENT = [
     (ObjectMissing("/in", "a/b.h5", "gone"), "object-missing"),
     (ObjectChanged("/in", "a/b.h5", "changed"), "object-changed"),
     (ProgrammingError("select", {}, Exception("no such column")), "internal-error"),
+    (no_such_table(), "internal-error"),
     (KeyError("x"), "internal-error"),
 ]
 
