@@ -20,6 +20,7 @@ from scheduler.plan import plan
 from storage import ObjectStore, StoreSettings, open_store
 from tests.faults import checker, crash_points, processes
 from tests.faults.checker import Counts
+from tests.faults.crash_points import Note
 from tests.faults.fake_child import source
 from tests.faults.processes import Part, Place
 
@@ -277,6 +278,11 @@ def schedulers(arena: Arena, number: int = 1) -> Crew:
     return Crew([lambda: processes.scheduler(arena.place)] * number)
 
 
-def noted(arena: Arena, what: str) -> list[str]:
+def notes(arena: Arena, what: str) -> list[Note]:
     """What processes wrote down under this word."""
     return crash_points.noted(arena.place.record, what)
+
+
+def noted(arena: Arena, what: str) -> list[str]:
+    """The names of that."""
+    return [note.name for note in notes(arena, what)]

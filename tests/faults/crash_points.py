@@ -5,8 +5,8 @@ harness, by ones that stop at their points first; a function that was renamed fa
 switch that a normal run could find turned on.
 """
 
-import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+
+from db.errors import LeaseLost
 
 BUNDLE = ("README.md", "manifest.json", "model.py", "model.safetensors", "parity.json")
 
@@ -70,6 +72,8 @@ class Fuse:
     passing: int = 1
     how: signal.Signals = signal.SIGKILL
     """SIGSTOP: does not die, but stands still there until somebody wakes it."""
+    in_hand: str = "-"
+    """The attempt that this process is at, as `job/fence`."""
     _passed: dict[str, int] = field(default_factory=dict)
 
     def point(self, name: str) -> None:
@@ -80,20 +84,31 @@ class Fuse:
         self._passed[name] = self._passed.get(name, 0) + 1
         hit = name == self.armed and self._passed[name] == self.passing
         if first or hit:
-            self.note("hit" if hit else "passed", name)
+            self.note("hit" if hit else "passed", name, self.in_hand)
         if hit:
-            os.kill(os.getpid(), self.how)
+            # To this thread, which so takes it here. The kernel may give one for the process to any other thread, and
+            # this one would go on for a while, into its next statement.
+            signal.pthread_kill(threading.get_ident(), self.how)
 
-    def note(self, what: str, name: str) -> None:
-        """Write down that something happened."""
+    def note(self, what: str, name: str, attempt: str = "-") -> None:
+        """Write down that something happened, and to which attempt."""
         with self.record.open("a") as record:
-            record.write(f"{what} {name}\n")
+            record.write(f"{what} {name} {attempt}\n")
 
 
-def noted(record: Path, what: str) -> list[str]:
-    """What was written down under this word, by all processes, in order: `passed`, `hit`, `refused`."""
+@dataclass(frozen=True)
+class Note:
+    """What a process wrote down."""
+
+    name: str
+    attempt: str
+    """As `job/fence`, or `-`."""
+
+
+def noted(record: Path, what: str) -> list[Note]:
+    """What all processes wrote down under this word, in order: `passed`, `hit`, `refused`, `fenced`."""
     lines = [line.split() for line in record.read_text().splitlines()] if record.exists() else []
-    return [name for found, name in lines if found == what]
+    return [Note(name, attempt) for found, name, attempt in lines if found == what]
 
 
 def around(owner: Any, name: str, before: Callable[..., object], after: Callable[..., object]) -> None:
@@ -115,10 +130,12 @@ def install_in_worker(fuse: Fuse) -> None:
     from celery.worker.request import Request
 
     from db.queries import attempts, queue
-    from workers import publish, tasks
+    from workers import lease, publish, tasks
 
-    for query in ("finish", "release"):
+    _note_claims(fuse, queue)
+    for query in ("set_content", "finish", "release"):
         _note_refusals(fuse, queue, query)
+    around(lease.Lease, "end", lambda held, reason: _note_fencing(fuse, held, reason), _nothing)
     for query in _QUERIES:
         _around_query(fuse, queue, query, query)
     _watch_commits(fuse)
@@ -202,17 +219,42 @@ def _around_query(fuse: Fuse, owner: Any, query: str, name: str) -> None:
     around(owner, query, before, _nothing)
 
 
+def _note_claims(fuse: Fuse, queue: Any) -> None:
+    inner = queue.claim
+
+    @wraps(inner)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        claim = inner(*args, **kwargs)
+        if claim is not None:
+            fuse.in_hand = f"{claim.job_id}/{claim.fence}"
+        return claim
+
+    queue.claim = call
+
+
 def _note_refusals(fuse: Fuse, owner: Any, query: str) -> None:
+    """Whether a write was refused by the fence: the query says so by False, or by an error."""
     inner = getattr(owner, query)
 
     @wraps(inner)
-    def call(*args: Any, **kwargs: Any) -> bool:
-        written: bool = inner(*args, **kwargs)
-        if not written:
-            fuse.note("refused", query)
+    def call(session: Session, job_id: int, fence: int, *args: Any, **kwargs: Any) -> Any:
+        attempt = f"{job_id}/{fence}"
+        try:
+            written = inner(session, job_id, fence, *args, **kwargs)
+        except LeaseLost:
+            fuse.note("refused", query, attempt)
+            raise
+        if written is False:
+            fuse.note("refused", query, attempt)
         return written
 
     setattr(owner, query, call)
+
+
+def _note_fencing(fuse: Fuse, held: Any, reason: Any) -> None:
+    """That a worker told its own job to stop, since its lease is lost."""
+    if reason.value == "lost":
+        fuse.note("fenced", "lease", f"{held.job_id}/{held.fence}")
 
 
 def _watch_commits(fuse: Fuse) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.faults import arena as arenas
 from tests.faults import clocks, processes
-from tests.faults.arena import Arena, Crew, Repeated, Row, noted
+from tests.faults.arena import Arena, Crew, Repeated, Row, noted, notes
 from tests.faults.crash_points import SCHEDULER_POINTS, WORKER_POINTS
 from tests.faults.processes import Part
 
@@ -106,19 +106,37 @@ def zombie_schedulers(arena: Arena, *, schedulers: int, stops: int, seconds: flo
     )
 
 
+#: Where nothing asks any more whether the lease stands: what was found is on its way to the database.
+_PAST_THE_FENCE = "finish.before"
+_WITHIN_AN_ATTEMPT = (
+    "download.after",
+    "convert.half-written",
+    "verify.before",
+    "put.manifest.before",
+    "finish.before-commit",
+)
+
+
 def zombie_workers(arena: Arena, *, stops: int, seconds: float) -> Row:
-    """T16: workers stand still as they are about to record a success, past their lease, and then record it."""
+    """T16: workers stand still past their lease, every second one as it is about to record a success; then they go on.
+
+    Each of them must be refused by the fence, or have fenced itself before it wrote anything.
+    """
     began = time.monotonic()
-    left = stops
+    points = [
+        _PAST_THE_FENCE if number % 2 == 0 else arena.random.choice(_WITHIN_AN_ATTEMPT)
+        for number in range(stops)
+    ]
 
     def next_zombie() -> Part:
-        nonlocal left
-        left -= 1
-        return processes.worker(arena.place, armed="finish.before" if left >= 0 else None, how=signal.SIGSTOP)
+        return processes.worker(arena.place, armed=points.pop() if points else None, how=signal.SIGSTOP)
 
     sleepers = _Sleepers(arena)
     with Crew([next_zombie] * 4) as crew, arenas.workers(arena, 1) as steady, arenas.schedulers(arena) as one:
         arena.finish([crew, steady, one], seconds, lambda: sleepers.wake(crew.parts))
+        while len(noted(arena, "hit")) < stops and time.monotonic() - began < seconds:
+            arena.more(10)
+            arena.finish([crew, steady, one], seconds, lambda: sleepers.wake(crew.parts))
         # Whoever still stands has lost its job to another, for every job has ended; it may try its write.
         while any(part.stands_still() for part in crew.parts) and time.monotonic() - began < 2 * seconds:
             sleepers.wake(crew.parts)
@@ -127,15 +145,32 @@ def zombie_workers(arena: Arena, *, stops: int, seconds: float) -> Row:
             if part not in sleepers.woken:
                 part.signal(signal.SIGTERM)
             part.wait(10)
-    refused = len(noted(arena, "refused"))
+    return _every_stop_accounted_for(arena, stops, time.monotonic() - began)
+
+
+def _every_stop_accounted_for(arena: Arena, stops: int, wall_s: float) -> Row:
+    stopped = notes(arena, "hit")
+    refused = {note.attempt for note in notes(arena, "refused")}
+    fenced = {note.attempt for note in notes(arena, "fenced")}
+    late = [note for note in stopped if note.attempt in refused]
+    alone = [note for note in stopped if note.attempt in fenced - refused]
     row = arena.row(
         "T16 workers stopped past their lease",
-        injected=len(noted(arena, "hit")),
-        unit=f"stops, {refused} late writes refused",
-        wall_s=time.monotonic() - began,
+        injected=len(stopped),
+        unit=f"stops: {len(late)} late writes refused, {len(alone)} fenced themselves",
+        wall_s=wall_s,
     )
-    # One that is told to end as it wakes may do so without a word; that none of their words counts is for the checker.
-    row.promise(refused > 0, "no late write was refused")
+    row.promise(len(stopped) == stops, f"{len(stopped)} of {stops} stops came")
+    silent = [note for note in stopped if note not in late and note not in alone]
+    row.promise(not silent, f"neither refused nor fenced: {silent}")
+    written = [note for note in stopped if note.name == _PAST_THE_FENCE and note not in late]
+    row.promise(not written, f"a late write was not refused: {written}")
+    ended = {
+        f"{job_id}/{fence}": outcome
+        for job_id, fence, outcome in arena.query("SELECT job_id, fence, outcome FROM attempt")
+    }
+    kept = [note for note in stopped if ended[note.attempt] != "lost"]
+    row.promise(not kept, f"an attempt that was given up has another end: {kept}")
     return row
 
 

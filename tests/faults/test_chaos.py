@@ -105,6 +105,7 @@ def test_schedulers_that_wake_late_do_no_harm(on: Servers, tmp_path: Path) -> No
 def test_a_worker_that_wakes_past_its_lease_writes_nothing(on: Servers, tmp_path: Path) -> None:
     row = run(on, tmp_path, "T16")
     assert row.injected == 2
+    assert "0 late writes" not in row.unit
 
 
 def test_drained_jobs_are_handed_back_and_count_nothing(on: Servers, tmp_path: Path) -> None:
