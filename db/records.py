@@ -58,6 +58,19 @@ class Usage:
     log_key: str | None = None
 
 
+@dataclass(frozen=True)
+class LogTail:
+    """The end of a log that is still being written."""
+
+    text: str
+    said: int
+    """Characters of the whole so far: `text` is the last of them."""
+
+    def since(self, said: int) -> str:
+        """What came after the first `said` characters, or as much of it as is here."""
+        return self.text[-(self.said - said) :] if said < self.said else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArtifactInfo:
     """One published file of a bundle: its name there, its content, and where the store keeps it."""

@@ -41,6 +41,7 @@ class Retention:
         given = [days for days in (keep.logs_days, keep.attempts_days) if days is not None]
         if given:
             gone += self._in_pieces(self._logs, min(given))
+            gone += self._in_pieces(self._rows(retention.forget_tails), min(given))
         if keep.attempts_days is not None:
             gone += self._in_pieces(self._rows(retention.delete_attempts), keep.attempts_days)
         if keep.events_days is not None:

@@ -336,6 +336,7 @@ class _Attempt:
         step = target.rpartition(":")[2]
         begun, ended = proof.SHARES.get(step, (0.0, 1.0))
         self.lease.progress(begun)
+        self.lease.log.begin(self.lease.stage or "start", step)
 
         def advance(told: dict[str, Any]) -> None:
             # The child may have been taken over by what it works on, and say anything.
@@ -356,6 +357,7 @@ class _Attempt:
                 env=self.slot.environment if server == isolation.TORCH else None,
                 memory_bytes=self.memory_bytes,
                 on_progress=advance,
+                on_log=self.lease.log.hear,
             )
         except (errors.ChildDied, errors.ChildFailed) as error:
             self.log.add(self.lease.stage or "start", step, error.outcome.log_tail)

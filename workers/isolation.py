@@ -74,6 +74,7 @@ class Sandboxes:
         env: Mapping[str, str] | None = None,
         memory_bytes: int | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
+        on_log: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         """Run `target` in a fresh child of `server`, for `seconds` at most; the outcome is that of a success.
 
@@ -101,6 +102,7 @@ class Sandboxes:
             limits=limits,
             cancel=stop,
             on_progress=on_progress,
+            on_log=on_log,
         )
         if outcome.cancelled:
             raise errors.Stopped(f"{stage}: stopped")

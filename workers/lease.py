@@ -14,7 +14,9 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.queries import queue
+from db.queries import live_log, queue
+from db.records import LogTail
+from workers.live_log import LiveLog
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
 #: The least time between two renewals that only tell of a new stage, in seconds.
 _STAGE_SECONDS = 0.5
+#: How often it is looked whether the job's children said anything, in seconds. What they said is a write of one row, so
+#: this bounds what a talkative job costs; one that says nothing, or is done sooner, costs none.
+LOG_SECONDS = 2.0
 
 
 class Stop(enum.Enum):
@@ -54,12 +59,15 @@ class Lease:
         #: Whether this attempt counts no more, whatever the job was told to stop for before.
         self.lost = False
         self.stage: str | None = None
+        self.log = LiveLog()
+        """What the job's children say; the end of it is written while they run."""
         self._stage_seconds: dict[str, float] = {}
         self._sessions = sessions
         self._lease_seconds = lease_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._fence_seconds = lease_seconds - heartbeat_seconds
         self._progress: float | None = None
+        self._untold: LogTail | None = None
         self._stage_started = time.monotonic()
         self._wake = threading.Condition()
         self._news = False
@@ -119,8 +127,9 @@ class Lease:
         self._fencing.start()
 
     def _beat_until_closed(self) -> None:
-        pause = self._heartbeat_seconds
+        beat_at = time.monotonic() + self._heartbeat_seconds
         while True:
+            pause = min(max(0.0, beat_at - time.monotonic()), LOG_SECONDS)
             with self._wake:
                 self._wake.wait_for(lambda: self._closed or self._news, timeout=pause)
                 if not self._closed and self._news:
@@ -129,8 +138,22 @@ class Lease:
                     self._wake.wait_for(lambda: self._closed, timeout=_STAGE_SECONDS)
                 if self._closed or self.stop.is_set():
                     return
+                due = self._news or time.monotonic() >= beat_at
                 self._news = False
-            pause = self._heartbeat_seconds if self._beat() else _RETRY_SECONDS
+            self._untold = self.log.look() or self._untold
+            if due:
+                beat_at = time.monotonic() + (self._heartbeat_seconds if self._beat() else _RETRY_SECONDS)
+            elif self._untold is not None:
+                self._tell_log(self._untold)
+
+    def _tell_log(self, tail: LogTail) -> None:
+        try:
+            with self._sessions.begin() as session:
+                live_log.tell(session, self.job_id, self.fence, tail)
+        except SQLAlchemyError as error:
+            log.warning("job %d: log not told: %s", self.job_id, str(error).splitlines()[0])
+        else:
+            self._untold = None
 
     def _beat(self) -> bool:
         """Renew once; False when it should be tried again soon."""
@@ -144,10 +167,12 @@ class Lease:
                     self._lease_seconds,
                     stage=self.stage,
                     progress=self._progress,
+                    log=self._untold,
                 )
         except SQLAlchemyError as error:
             log.warning("job %d: lease not renewed: %s", self.job_id, str(error).splitlines()[0])
             return False
+        self._untold = None
         if not beat.alive:
             self.end(Stop.LOST)
         elif beat.cancel:

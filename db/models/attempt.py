@@ -38,3 +38,7 @@ class Attempt(Base):
     error_fingerprint: Mapped[str | None] = mapped_column(Text)
     log_key: Mapped[str | None] = mapped_column(Text)
     """Where in the destination store its log is."""
+    log_tail: Mapped[str | None] = mapped_column(StrangersText)
+    """The end of its log, while that is not stored: as the worker last told it."""
+    log_said: Mapped[int | None] = mapped_column(BigInteger)
+    """How many characters the log had by then."""

@@ -63,7 +63,10 @@ def end(
     error: ErrorInfo | None = None,
     usage: Usage | None = None,
 ) -> None:
-    """Closes the attempt and replaces the job's reasons with those of this error."""
+    """Closes the attempt and replaces the job's reasons with those of this error.
+
+    Where its log was stored, the end of it that was told meanwhile goes; where not, that is all there will be.
+    """
     usage = usage or Usage()
     session.execute(
         update(Attempt)
@@ -77,6 +80,7 @@ def end(
             stage_seconds=dict(usage.stage_seconds),
             environment=dict(usage.environment),
             log_key=usage.log_key,
+            **({"log_tail": None, "log_said": None} if usage.log_key else {}),
             **error_values(error),
         )
         .execution_options(synchronize_session=False)

@@ -47,6 +47,8 @@ class AttemptRow:
     error_kind: str | None
     error_message: str | None
     log_key: str | None
+    log_said: int | None = None
+    """Characters of its log so far, while that is not stored; None: it said nothing, or it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

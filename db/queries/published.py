@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Artifact, Attempt, Job, JobArtifact, Recipe, Source
+from db.records import LogTail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +55,21 @@ class Log:
 
     dest_url: str
     key: str | None
-    """Null: they said nothing, or it was forgotten."""
+    """Null: they said nothing, it was forgotten, or it is not stored yet."""
+    tail: LogTail | None
+    """The end of what is not stored."""
+    ended: bool
 
 
 def log_of(session: Session, job_id: int, fence: int) -> Log | None:
     """Of this attempt; None: there is no such attempt."""
     row = session.execute(
-        select(Recipe.dest_url, Attempt.log_key.label("key"))
+        select(Recipe.dest_url, Attempt.log_key, Attempt.log_tail, Attempt.log_said, Attempt.ended_at)
         .join(Job, Job.id == Attempt.job_id)
         .join(Recipe, Recipe.id == Job.recipe_id)
         .where(Attempt.job_id == job_id, Attempt.fence == fence)
     ).one_or_none()
-    return None if row is None else Log(**row._mapping)
+    if row is None:
+        return None
+    tail = None if row.log_said is None else LogTail(row.log_tail or "", row.log_said)
+    return Log(dest_url=row.dest_url, key=row.log_key, tail=tail, ended=row.ended_at is not None)

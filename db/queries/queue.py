@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session, aliased
 from db.clock import now
 from db.errors import LeaseLost
 from db.models import Attempt, Job, Recipe, Source
-from db.queries import attempts, destination_lock, outbox
+from db.queries import attempts, destination_lock, live_log, outbox
 from db.queries.predicates import held_by, in_state
 from db.queries.transition import move
-from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Usage
+from db.records import ArtifactInfo, ErrorInfo, LogTail, ParityInfo, Usage
 from db.states import TERMINAL, AttemptOutcome, JobState
 
 
@@ -135,8 +135,11 @@ def heartbeat(
     *,
     stage: str | None = None,
     progress: float | None = None,
+    log: LogTail | None = None,
 ) -> Beat:
-    """Extends the lease and says what the attempt is doing (`progress`: share of the stage, 0 to 1)."""
+    """Extends the lease and says what the attempt is doing (`progress`: share of the stage, 0 to 1; `log`: the end of
+    its log, where that has grown).
+    """
     renewed = session.execute(
         update(Job)
         .where(*held_by(job_id, fence))
@@ -149,7 +152,7 @@ def heartbeat(
     session.execute(
         update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.fence == fence)
-        .values(heartbeat_at=now(), stage=stage, progress=progress)
+        .values(heartbeat_at=now(), stage=stage, progress=progress, **live_log.values(log))
         .execution_options(synchronize_session=False)
     )
     return Beat(alive=True, cancel=renewed.cancel_requested_at is not None)

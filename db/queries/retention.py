@@ -85,6 +85,26 @@ def forget_logs(session: Session, logs: Sequence[OldLog]) -> None:
     )
 
 
+def forget_tails(session: Session, *, older_than_s: float, limit: int) -> int:
+    """Forgets what was told of logs that were never stored, of attempts that ended so long ago; returns how many."""
+    old = [
+        (row.job_id, row.fence)
+        for row in session.execute(
+            select(Attempt.job_id, Attempt.fence)
+            .where(Attempt.ended_at < now(-older_than_s), Attempt.log_said.is_not(None))
+            .order_by(Attempt.ended_at)
+            .limit(limit)
+        )
+    ]
+    session.execute(
+        update(Attempt)
+        .where(tuple_(Attempt.job_id, Attempt.fence).in_(old))
+        .values(log_tail=None, log_said=None)
+        .execution_options(synchronize_session=False)
+    )
+    return len(old)
+
+
 def _delete(session: Session, table: type[Event | Outbox], old: Select[int]) -> int:
     """Deletes the rows with these numbers; returns how many there were."""
     gone = session.scalars(

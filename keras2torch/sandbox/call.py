@@ -35,12 +35,17 @@ class Call:
         self._unread = bytearray()
         self._received = 0
         self._on_progress: Callable[[dict[str, Any]], None] | None = None
+        self._on_log: Callable[[bytes], None] | None = None
 
     def follow(
-        self, cancel: threading.Event | None, on_progress: Callable[[dict[str, Any]], None] | None
+        self,
+        cancel: threading.Event | None,
+        on_progress: Callable[[dict[str, Any]], None] | None,
+        on_log: Callable[[bytes], None] | None,
     ) -> None:
         """Return when the child and all it started have ended."""
         self._on_progress = on_progress
+        self._on_log = on_log
         stop_at = time.monotonic() + self.limits.wall_s
         stopping = False
         with selectors.DefaultSelector() as selector:
@@ -132,6 +137,8 @@ class Call:
         except BlockingIOError:
             return False
         if fd == self.log:
+            if self._on_log is not None:
+                self._on_log(chunk)
             self._log_tail.append(chunk)
             self._log_bytes += len(chunk)
             # Whole chunks only: a child may write gigabytes, and none of them may be copied for it.

@@ -95,13 +95,14 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
+        on_log: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         """Call `target` ("package.module:function") with `payload` (a JSON object) in a fresh child.
 
         The child may write beneath `workdir`, its current directory, and read `readable` besides; `env` is set for it
         alone, after the server's imports. `cancel`, once set, kills it. `on_progress` receives what the function gives
-        to `progress`, in the calling thread. Failures of the function or its process are told by the Outcome;
-        SandboxError is raised when there is no server to ask.
+        to `progress`, `on_log` what it writes to stdout and stderr; as it comes, and in the calling thread. Failures of
+        the function or its process are told by the Outcome; SandboxError is raised when there is no server to ask.
         """
         limits = limits or Limits()
         request = {
@@ -123,7 +124,7 @@ class Sandbox:
             self._send(request, [their_watch.fileno(), argument.fileno(), their_events, their_log])
             theirs.close()  # or the ends of the pipes would never come
             call = Call(watch, events, log, limits)
-            call.follow(cancel, on_progress)
+            call.follow(cancel, on_progress, on_log)
             return call.outcome(time.monotonic() - started)
 
     def _send(self, request: dict[str, Any], fds: list[int]) -> None:

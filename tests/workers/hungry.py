@@ -1,7 +1,9 @@
-"""Children that end for want of memory, as libraries do."""
+"""Children that end for want of memory, as libraries do, and such as talk."""
 
 import importlib
 import os
+import time
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +19,17 @@ def abort_as_cpp_does(payload: dict[str, Any]) -> None:
         2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n"
     )
     os.abort()
+
+
+def talk(payload: dict[str, Any]) -> str:
+    """Say the first of `lines`, wait until the file `go` is there, say the others."""
+    first, *others = payload["lines"]
+    print(first)
+    while not Path(payload["go"]).exists():
+        time.sleep(0.01)
+    for line in others:
+        print(line)
+    return "done"
 
 
 def flood(payload: dict[str, Any]) -> str:
