@@ -5,7 +5,7 @@ Memory holds a block, whatever is sent.
 
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -45,8 +45,9 @@ def send(
     asked: str | None = None,
     media_type: str = "application/octet-stream",
     inline: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An object, or the one range of it that the header `asked` names.
+    """An object, or the one range of it that the header `asked` names; with `headers` besides those it needs.
 
     Raises:
         Problem: the range is not within it.
@@ -54,7 +55,8 @@ def send(
     """
     size = store.stat(key).size
     start, stop = _range_of(asked, size)
-    headers = {
+    sent = {
+        **(headers or {}),
         "Accept-Ranges": "bytes",
         "Content-Length": str(stop - start),
         "Content-Disposition": disposition(name, inline=inline),
@@ -62,8 +64,8 @@ def send(
     status = HTTPStatus.OK
     if (start, stop) != (0, size):
         status = HTTPStatus.PARTIAL_CONTENT
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return StreamingResponse(blocks_of(store, key, start, stop), status, headers, media_type)
+        sent["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return StreamingResponse(blocks_of(store, key, start, stop), status, sent, media_type)
 
 
 def send_or_link(store: ObjectStore, file: PublishedFile, *, asked: str | None, seconds: int) -> Response:

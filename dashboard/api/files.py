@@ -16,6 +16,7 @@ from dashboard.services import Given, Services
 from db.queries import batch_pages, published
 from db.queries.job_pages import page_of_jobs
 from db.queries.published import PublishedFile
+from db.records import LogTail
 from db.search import Field, Search, Term
 from db.states import JobState
 
@@ -24,6 +25,7 @@ router = APIRouter(responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEW
 _MOST_TEXT = 32 << 20
 _JOBS_IN_ARCHIVE = 200
 _LOG_END = 4 << 20
+_STATE = "Fleet-Log"
 
 Name = Annotated[str, Path(max_length=500, pattern=NO_ZERO, description="Path in the bundle: `model.py`.")]
 Range = Annotated[str | None, Header(alias="Range", max_length=100, description="`bytes=0-1023`")]
@@ -95,13 +97,21 @@ def log(
     asked: Range = None,
     tail: Annotated[int | None, Query(ge=1, le=100_000, description="Only so many lines at its end.")] = None,
 ) -> Response:
-    """Kept when the attempt ends; 404 where nothing was said."""
+    """While the attempt runs, the end of it so far, a few seconds old; else as it was stored. 404: nothing was said.
+
+    The header `Fleet-Log` is `live`, `stored`, or `partial`: the attempt has ended, and no more than this end was kept.
+    Where it is not stored, `Fleet-Log-Said` is how many characters there were; those here are the last of them.
+    """
     with services.reads() as session:
         found = published.log_of(session, job, fence)
     if found is None:
         raise not_found(f"attempt {fence} at job {job}")
     if found.key is None:
-        raise not_found(f"log of attempt {fence} at job {job}")
+        if found.tail is None and found.ended:
+            raise not_found(f"log of attempt {fence} at job {job}")
+        so_far = found.tail or LogTail("", 0)
+        told = {_STATE: "partial" if found.ended else "live", "Fleet-Log-Said": str(so_far.said)}
+        return PlainTextResponse(_last(so_far.text, tail), headers={**told, "Cache-Control": "no-store"})
     store = services.open_store(found.dest_url)
     if tail is None:
         return sending.send(
@@ -111,10 +121,11 @@ def log(
             asked=asked,
             media_type="text/plain; charset=utf-8",
             inline=True,
+            headers={_STATE: "stored"},
         )
     size = store.stat(found.key).size
     content = b"".join(sending.blocks_of(store, found.key, max(0, size - _LOG_END), size))
-    return PlainTextResponse(b"".join(content.splitlines(keepends=True)[-tail:]))
+    return PlainTextResponse(_last(content.decode(errors="replace"), tail), headers={_STATE: "stored"})
 
 
 @router.get(
@@ -182,6 +193,11 @@ def manifest_of(services: Services, job: int) -> dict[str, Any]:
         services.open_store(file.dest_url).read_bytes(file.key, max_bytes=_MOST_TEXT)
     )
     return found
+
+
+def _last(text: str, lines: int | None) -> str:
+    """So many lines at its end; None: all of it."""
+    return text if lines is None else "".join(text.splitlines(keepends=True)[-lines:])
 
 
 def _archive(files: list[sending.Member], name: str) -> StreamingResponse:

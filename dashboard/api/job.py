@@ -54,7 +54,9 @@ class Attempt(ApiModel):
     error_kind: str | None
     error_message: str | None
     log_key: str | None
-    """Null: there is no log."""
+    """Null: there is no log, or it is not stored yet."""
+    log_said: int | None
+    """Characters of a log that is not stored: of one that grows yet, or whose end alone was kept."""
 
 
 class Parity(ApiModel):

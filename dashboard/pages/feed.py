@@ -1,21 +1,24 @@
 """What happens, told to every open tab: one reader of the events for all of them.
 
 Events are read from the database once a second, however many tabs there are, and each tab gets the same bytes. A tab
-is told which jobs changed, not how: it asks for what it shows.
+is told which jobs changed, not how: it asks for what it shows. Only of the log of a running attempt, which changes all
+the time and by a few lines, a tab that shows it is told what is new.
 """
 
 import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.pages.watched import Watched, news
 from db.models import Event
+from db.records import LogTail
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +38,19 @@ class Feed:
 
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
-        self._tabs: set[asyncio.Queue[bytes]] = set()
+        self._tabs: dict[asyncio.Queue[bytes], Watched | None] = {}
         self._task: asyncio.Task[None] | None = None
         self._last = 0
 
-    async def follow(self, after: int | None) -> AsyncGenerator[bytes, None]:
-        """Server-sent events; `after`: the last one that this tab has seen.
+    async def follow(self, after: int | None, watched: Watched | None = None) -> AsyncGenerator[bytes, None]:
+        """Server-sent events; `after`: the last one that this tab has seen; `watched`: the log that it shows.
 
         Raises: TooManyTabs.
         """
         if len(self._tabs) >= MOST_TABS:
             raise TooManyTabs
         queue: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
-        self._tabs.add(queue)
+        self._tabs[queue] = watched
         try:
             if self._task is None or self._task.done():
                 self._last = await run_in_threadpool(self._newest)
@@ -63,31 +66,32 @@ class Feed:
                 except TimeoutError:
                     yield b": nothing new\n\n"
         finally:
-            self._tabs.discard(queue)
+            del self._tabs[queue]
 
     async def _read(self) -> None:
         while self._tabs:
             await asyncio.sleep(SECONDS)
+            shown = {watched: queue for queue, watched in self._tabs.items() if watched is not None}
             try:
                 message = await run_in_threadpool(self._look)
+                grown = await run_in_threadpool(self._look_at, shown) if shown else []
             except SQLAlchemyError as error:
                 # The database is away; the tabs stay, and hear what was missed when it is back.
                 log.warning("events cannot be read: %s", type(error).__name__)
                 continue
             if message is not None:
-                self._tell(message)
-
-    def _tell(self, message: bytes) -> None:
-        for queue in self._tabs:
-            if queue.full():
-                # A tab that does not read: what it missed it learns from the next page it asks for.
-                with contextlib.suppress(asyncio.QueueEmpty):
-                    queue.get_nowait()
-            queue.put_nowait(message)
+                for queue in self._tabs:
+                    _tell(queue, message)
+            for watched, tail in grown:
+                _tell(shown[watched], watched.message(tail))
 
     def _newest(self) -> int:
         with self._sessions() as session:
             return _newest(session)
+
+    def _look_at(self, logs: Collection[Watched]) -> list[tuple[Watched, LogTail]]:
+        with self._sessions() as session:
+            return news(session, logs)
 
     def _look(self) -> bytes | None:
         with self._sessions() as session:
@@ -103,6 +107,14 @@ class Feed:
             self._last = _newest(session) if many else rows[-1].id
         jobs = set() if many else {row.job_id for row in rows if row.job_id is not None}
         return _message(self._last, jobs, many=many)
+
+
+def _tell(queue: asyncio.Queue[bytes], message: bytes) -> None:
+    if queue.full():
+        # A tab that does not read: what it missed it learns from the next page it asks for.
+        with contextlib.suppress(asyncio.QueueEmpty):
+            queue.get_nowait()
+    queue.put_nowait(message)
 
 
 def _newest(session: Session) -> int:

@@ -1,10 +1,10 @@
-"""What a job published, read from its store: model.py with its colours, the way of every weight, the log."""
+"""What a job published, read from its store: model.py with its colours, the way of every weight."""
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from pygments import highlight
@@ -24,7 +24,6 @@ router = APIRouter()
 _MODEL, _MANIFEST = "model.py", "manifest.json"
 _MOST_SOURCE = 2 << 20
 _MOST_JSON = 16 << 20
-_LOG_END = 64 << 10
 
 
 @router.get("/jobs/{number}/code")
@@ -65,44 +64,6 @@ def weights(request: Request, viewer: Viewer, session: Reading, given: Given, nu
 def files(request: Request, viewer: Viewer, session: Reading, number: JobId) -> HTMLResponse:
     """The published files."""
     return render(request, viewer, "job_files.html", job=found(session, number), tab="files")
-
-
-@router.get("/jobs/{number}/log")
-def log(
-    request: Request,
-    viewer: Viewer,
-    session: Reading,
-    given: Given,
-    number: JobId,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
-) -> HTMLResponse:
-    """The end of what an attempt's processes said; of the newest that said anything, unless told which."""
-    job = found(session, number)
-    spoke = [row for row in job.attempts if row.log_key]
-    chosen = next((row for row in reversed(spoke) if attempt in {None, row.fence}), None)
-    lines: list[str] = []
-    cut, problem = False, None
-    if chosen is not None and chosen.log_key is not None:
-        try:
-            store = given.open_store(job.dest_url)
-            size = store.stat(chosen.log_key).size
-            cut = size > _LOG_END
-            content = store.read_range(chosen.log_key, max(size - _LOG_END, 0), size)
-            lines = [visible(line) for line in content.decode("utf-8", "replace").split("\n")]
-        except StorageError as error:
-            problem = str(error)
-    return render(
-        request,
-        viewer,
-        "job_log.html",
-        job=job,
-        tab="log",
-        spoke=spoke,
-        chosen=chosen,
-        lines=lines[1:] if cut else lines,
-        cut=cut,
-        problem=problem,
-    )
 
 
 def _read(given: Services, job: JobDetail, name: str, most: int) -> tuple[bytes | None, str | None]:

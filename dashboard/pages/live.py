@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard import services
 from dashboard.pages.feed import MOST_TABS, Feed, TooManyTabs
+from dashboard.pages.watched import Watched
 from dashboard.problems import Problem
 from dashboard.security.access import Viewer
 from dashboard.security.authenticate import authenticate
@@ -19,6 +20,7 @@ from dashboard.security.authenticate import authenticate
 router = APIRouter()
 
 SECONDS = 60.0
+_LARGEST = 2**63 - 1
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -28,15 +30,21 @@ async def live(
     viewer: Viewer,
     after: Annotated[int | None, Query(ge=0)] = None,
     last_event_id: Annotated[str | None, Header()] = None,
+    job: Annotated[int | None, Query(ge=1, le=_LARGEST)] = None,
+    attempt: Annotated[int, Query(ge=1, le=_LARGEST)] = 1,
+    said: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
 ) -> StreamingResponse:
-    """Which jobs change, as it happens, at most once a second."""
+    """Which jobs change, as it happens, at most once a second; and what the `attempt` at `job` says after the first
+    `said` characters of its log.
+    """
     del viewer  # Whoever may look may listen.
     state = request.app.state
     if not hasattr(state, "feed"):
         state.feed = Feed(services.of(request).reads)
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    watched = None if job is None else Watched(job, attempt, said)
     return StreamingResponse(
-        while_known(request, await _begun(state.feed.follow(seen))),
+        while_known(request, await _begun(state.feed.follow(seen, watched))),
         media_type="text/event-stream",
         headers=_HEADERS,
     )

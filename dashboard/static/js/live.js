@@ -1,11 +1,14 @@
-// One stream a tab. It says that something happened; htmx then asks for the live parts of this page anew.
+// One stream a tab. It says that something happened; htmx then asks for the live parts of this page anew. Of a log that
+// grows it tells what is new.
+import { grow, keepPlace, startTail, watching, whose } from "./tail.js";
+
 const OFTEN = 3000; // A page is asked for at most so often, however much happens (ms).
 const LATE = 6000; // Once more after the last event: events are numbered before they are committed.
 
 const root = document.body;
 const button = document.getElementById("live");
 const word = document.getElementById("live-word");
-let stream, after, asked = 0, waiting, paused = sessionStorage.getItem("paused") === "yes";
+let stream, after, following, asked = 0, waiting, paused = sessionStorage.getItem("paused") === "yes";
 
 function show(state, text) {
   button.dataset.is = state;
@@ -31,7 +34,8 @@ function refresh() {
 
 function open() {
   if (stream || paused || document.hidden) return;
-  stream = new EventSource(`${root.dataset.root}/live${after ? `?after=${after}` : ""}`);
+  following = whose();
+  stream = new EventSource(`${root.dataset.root}/live?${[after && `after=${after}`, watching()].filter(Boolean).join("&")}`);
   stream.onopen = () => show("live", "Live");
   stream.onerror = () => show("lost", "Reconnecting");
   stream.addEventListener("change", (event) => {
@@ -41,11 +45,19 @@ function open() {
     refresh();
     setTimeout(refresh, LATE);
   });
+  stream.addEventListener("log", (event) => grow(JSON.parse(event.data)));
 }
 
 function close() {
   stream?.close();
   stream = undefined;
+}
+
+// Another attempt has begun, or this one has ended.
+function followAnother() {
+  if (!stream || following === whose()) return;
+  close();
+  open();
 }
 
 // What the reader has opened stays open in what takes its place.
@@ -58,6 +70,8 @@ function keepOpen({ detail }) {
 export function startLive() {
   if (!root.hasAttribute("hx-get") || !window.htmx) return;
   root.addEventListener("htmx:oobBeforeSwap", keepOpen);
+  root.addEventListener("htmx:oobBeforeSwap", keepPlace);
+  root.addEventListener("htmx:oobAfterSwap", followAnother);
   button.hidden = false;
   button.addEventListener("click", () => {
     paused = !paused;
@@ -74,5 +88,6 @@ export function startLive() {
   // Of running work only its stage changes, and workers come and go: neither is an event.
   setInterval(() => document.querySelector("[data-runs]") && refresh(), 5000);
   show(paused ? "paused" : "live", paused ? "Paused" : "Live");
+  startTail();
   open();
 }
