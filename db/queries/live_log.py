@@ -1,7 +1,6 @@
 """What the processes of an attempt say while it runs, until its whole log is stored."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, tuple_, update
@@ -9,15 +8,6 @@ from sqlalchemy.orm import Session
 
 from db.models import Attempt
 from db.records import LogTail
-
-
-@dataclass(frozen=True)
-class Said:
-    """How far a log has come, and the end of it."""
-
-    job_id: int
-    fence: int
-    tail: LogTail
 
 
 def values(tail: LogTail | None) -> dict[str, Any]:
