@@ -165,6 +165,10 @@ def show_job(job: JobDetail, console: Console) -> None:
     for attempt in job.attempts:
         if attempt.log_key:
             console.print(plain(f"log      of try {attempt.fence}: {attempt.log_key}"), soft_wrap=True)
+        elif attempt.log_said:
+            console.print(
+                f"log      of try {attempt.fence}: {attempt.log_said} characters, not stored (--log)"
+            )
     for event in job.events:
         data = json.dumps(event.data) if event.data else ""
         console.print(plain(f"event    {_moment(event.at)} {event.type} {data}"), soft_wrap=True)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import jobs as job_queries
 from db.search import Field, Search, Term, joined
 from db.states import JobState
-from fleet import browse, clean, connect, diagnose, operate, remote, schedules, users
+from fleet import browse, clean, connect, diagnose, logs, operate, remote, schedules, users
 from fleet.answering import (
     SERVER,
     AsJson,
@@ -158,9 +158,25 @@ def jobs(
 
 @app.command()
 def job(
-    job_id: Annotated[int, typer.Argument(metavar="ID")], dest: Dest = None, as_json: AsJson = False
+    job_id: Annotated[int, typer.Argument(metavar="ID")],
+    log: Annotated[
+        bool, typer.Option("--log", help="What its processes said, or say, and nothing else.")
+    ] = False,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="With --log: of which; default: the newest that runs or spoke.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="With --log: go on until the attempt has ended.")
+    ] = False,
+    dest: Dest = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Everything known of one job: attempts, reasons, parity, files, events."""
+    """Everything known of one job: attempts, reasons, parity, files, events; or a log."""
+    if log:
+        logs.show(job_id, dest, attempt=attempt, follow=follow, as_json=as_json)
+        return
+    if follow or attempt is not None:
+        raise UsageError("--attempt and --follow are about --log")
     if server := server_of(dest):
         found = remote.job(server, job_id)
     else:

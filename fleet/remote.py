@@ -59,7 +59,21 @@ class Server:
         """What it answers to another method."""
         return self._send(method, path, body or {}, {})
 
+    def read(self, path: str) -> tuple[str, Mapping[str, str]]:
+        """Text that the API gives, and the headers it came with."""
+        content, headers = self._ask("GET", path, None, {})
+        return content.decode(errors="replace"), headers
+
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any]) -> Any:
+        content, _ = self._ask(method, path, body, query)
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            raise FleetError(f"{self._url}: {error}") from error
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any]
+    ) -> tuple[bytes, Mapping[str, str]]:
         text = urlencode({name: value for name, value in query.items() if value is not None})
         request = Request(  # noqa: S310  # the scheme is checked above
             f"{self._url}/api/v1{path}" + (f"?{text}" if text else ""),
@@ -71,8 +85,7 @@ class Server:
             request.add_header("Content-Type", "application/json")
         try:
             with self._opener.open(request, timeout=_SECONDS) as answer:
-                content = answer.read()
-            return json.loads(content) if content else None
+                return answer.read(), answer.headers
         except HTTPError as error:
             raise self._refusal(error) from error
         except (URLError, HTTPException, TimeoutError, ValueError, OSError) as error:
@@ -144,6 +157,13 @@ def job(server: Server, job_id: int) -> JobDetail:
     """As `browse.detail`."""
     found: JobDetail = server.row(JobDetail, server.get(f"/jobs/{job_id}"))
     return found
+
+
+def log(server: Server, job_id: int, fence: int) -> tuple[str, str, int | None]:
+    """The text of an attempt's log, whether it is `live`, `partial` or `stored`, and how many characters there were."""
+    text, headers = server.read(f"/jobs/{job_id}/attempts/{fence}/log")
+    said = headers.get("Fleet-Log-Said")
+    return text, headers.get("Fleet-Log", "stored"), int(said) if said and said.isdecimal() else None
 
 
 def act(

@@ -106,12 +106,12 @@ def log(
         found = published.log_of(session, job, fence)
     if found is None:
         raise not_found(f"attempt {fence} at job {job}")
+    if found.state is None:
+        raise not_found(f"log of attempt {fence} at job {job}")
     if found.key is None:
-        if found.tail is None and found.ended:
-            raise not_found(f"log of attempt {fence} at job {job}")
         so_far = found.tail or LogTail("", 0)
-        told = {_STATE: "partial" if found.ended else "live", "Fleet-Log-Said": str(so_far.said)}
-        return PlainTextResponse(_last(so_far.text, tail), headers={**told, "Cache-Control": "no-store"})
+        told = {_STATE: found.state, "Fleet-Log-Said": str(so_far.said), "Cache-Control": "no-store"}
+        return PlainTextResponse(_last(so_far.text, tail), headers=told)
     store = services.open_store(found.dest_url)
     if tail is None:
         return sending.send(

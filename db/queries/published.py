@@ -60,6 +60,15 @@ class Log:
     """The end of what is not stored."""
     ended: bool
 
+    @property
+    def state(self) -> str | None:
+        """`live`: it grows; `stored`: all of it is; `partial`: the tail is all there will be; None: there is none."""
+        if self.key is not None:
+            return "stored"
+        if self.ended:
+            return None if self.tail is None else "partial"
+        return "live"
+
 
 def log_of(session: Session, job_id: int, fence: int) -> Log | None:
     """Of this attempt; None: there is no such attempt."""

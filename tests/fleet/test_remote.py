@@ -18,9 +18,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from dashboard.app import create_app
 from dashboard.config import Config
 from dashboard.services import Services
+from db.queries import live_log, queue
+from db.records import LogTail, Usage
 from db.roles import Role
 from db.session import make_engine, session_factory
-from db.states import JobState
+from db.states import AttemptOutcome, JobState
 from fleet.cli import app
 from fleet.errors import FleetError
 from fleet.web import _recipe
@@ -156,3 +158,44 @@ def test_refusals_are_one_line_and_a_code(reached: Reached) -> None:
         done = reached.run(*words, server=True, token=token)
         assert (done.code, done.stdout, said in done.said) == (code, "", True), done
         assert len(done.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_log_is_read_while_it_grows_and_afterwards(
+    reached: Reached, sessions: sessionmaker[Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.logs._LOOK_SECONDS", 0.01)
+    dest = open_store(str(tmp_path / "out"))
+    zoo.new_batch(sessions, ["talks.h5"], dest=dest.url)
+    claim = zoo.claim(sessions, zoo.job_ids(sessions)["talks.h5"])
+    words, whole = ("job", str(claim.job_id), "--log"), "one\n<two> \N{ROCKET}\nthree\n"
+
+    def tell(said: int) -> None:
+        with sessions.begin() as session:
+            assert live_log.tell(session, claim.job_id, 1, LogTail(whole[:said], said))
+
+    tell(9)
+    assert [reached.json(*words, server=server) for server in (True, False)] == 2 * [
+        {"job": claim.job_id, "attempt": 1, "log": "live", "said": 9, "text": whole[:9]}
+    ]
+    assert reached.run(*words, server=True).stdout == whole[:9] + "\n"
+
+    def end() -> None:
+        tell(12)
+        dest.put_bytes("logs/a.log", whole.encode())
+        with sessions.begin() as session:
+            queue.finish(
+                session, claim.job_id, 1, AttemptOutcome.CANCELLED, state=JobState.CANCELLED,
+                usage=Usage(log_key="logs/a.log"),
+            )  # fmt: skip
+
+    ending = threading.Timer(0.2, end)
+    ending.start()
+    assert reached.run(*words, "--follow", server=True).stdout == whole
+    ending.join()
+    for server in (True, False):
+        assert reached.run(*words, "--attempt", "1", "--follow", server=server).stdout == whole
+        assert reached.json(*words, server=server)["log"] == "stored"
+        assert reached.run(*words, "--attempt", "2", server=server).code == 1
+        assert reached.run(*words, "--follow", "--json", server=server).code == 2
+    assert reached.run("job", str(claim.job_id), "--follow", server=True).code == 2
