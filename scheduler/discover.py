@@ -8,6 +8,9 @@ from storage.store import ObjectInfo
 
 #: What Keras has called its files; compared without regard to case.
 SUFFIXES = (".h5", ".hdf5", ".keras")
+#: Objects in a page. Each page is a transaction, of which what a page costs however long it is (making the statements,
+#: asking and answering) is a third at 1,000 objects.
+PAGE = 2500
 #: The fleet's own folder in a destination. A destination may lie in its source, and models at work lie in
 #: there.
 STATE_FOLDER = ".fleet"
@@ -22,7 +25,7 @@ def _may_be_a_model(key: str) -> bool:
     return key.lower().endswith(SUFFIXES) and STATE_FOLDER not in key.split("/")
 
 
-def pages(listing: Iterable[ObjectInfo], size: int = 1000) -> Iterator[list[ObjectInfo]]:
+def pages(listing: Iterable[ObjectInfo], size: int = PAGE) -> Iterator[list[ObjectInfo]]:
     """The listing in lists of at most `size`, none empty; if it fails, what came before comes first."""
     page: list[ObjectInfo] = []
     try:

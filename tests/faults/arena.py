@@ -260,7 +260,11 @@ def arena(
         path.mkdir()
     opened = Arena(place, seed, source_url, dest_url, mixed=mixed, seconds=seconds)
     others = [(does, frozenset({ends})) for does, (times, ends) in among.items() for _ in range(times)]
-    opened.add(others + [("convert", _SUCCESS)] * (jobs - len(others)))
+    sources = others + [("convert", _SUCCESS)] * (jobs - len(others))
+    if others:
+        # All through the run, so that what happens beside them is like the rest of it in all else.
+        opened.random.shuffle(sources)
+    opened.add(sources)
     opened.plan()
     try:
         yield opened

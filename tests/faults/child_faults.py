@@ -1,5 +1,6 @@
 """Faults of what runs beneath a worker: its disk and memory, children that die, never end, or never stop talking."""
 
+import statistics
 import time
 
 from tests.faults import arena as arenas
@@ -7,6 +8,17 @@ from tests.faults.arena import Arena, Row, noted
 
 _DISK_KINDS = ("local-disk", "disk-full", "cannot-write")
 _DEATHS = 3
+#: Seconds of jobs that nothing was wrong with, from claim to commit, and whether on the same worker a child was at work
+#: as they began that died of its want of memory. As they began: long jobs meet more.
+_COMPANY = """
+    SELECT extract(epoch FROM ended_at - started_at)::float, EXISTS (
+        SELECT FROM attempt AS doomed WHERE doomed.outcome = 'crashed' AND doomed.worker_id = attempt.worker_id
+        AND attempt.started_at BETWEEN doomed.started_at AND doomed.ended_at)
+    FROM attempt WHERE outcome = 'succeeded'
+"""
+#: So many of each kind make a median.
+_ENOUGH = 20
+_MOST_SLOWER = 1.5
 
 
 def full_disk(arena: Arena, *, seconds: float) -> Row:
@@ -43,10 +55,15 @@ def out_of_memory(arena: Arena, *, seconds: float) -> Row:
         "SELECT count(*), count(*) FILTER (WHERE signal = 9), count(*) FILTER (WHERE error_kind = 'out-of-memory'),"
         " count(max_rss_bytes) FROM attempt WHERE outcome = 'crashed'"
     )[0]
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for its_seconds, beside in arena.query(_COMPANY):
+        took[beside].append(its_seconds)
+    enough = min(map(len, took.values())) >= _ENOUGH
+    slower = statistics.median(took[True]) / statistics.median(took[False]) if enough else None
     row = arena.row(
         "T12 children out of memory, by their own limit and by SIGKILL",
         injected=deaths[0],
-        unit="deaths",
+        unit="deaths" + (f"; jobs beside them took {slower:.2f} times as long as others" if slower else ""),
         kills=deaths[0],
         wall_s=time.monotonic() - began,
         notes={"signal 9": deaths[1], "out of memory": deaths[2]},
@@ -56,6 +73,9 @@ def out_of_memory(arena: Arena, *, seconds: float) -> Row:
     # Once beside others, once with all the memory there is.
     row.promise(deaths[2] == 2 * doomed, f"{deaths[2]} attempts out of memory")
     row.promise(deaths[3] == deaths[0], "an attempt without its peak of memory")
+    row.promise(
+        slower is None or slower <= _MOST_SLOWER, f"jobs beside them took {slower} times as long as others"
+    )
     _promise_company(arena, row, crew.deaths + schedulers.deaths)
     return row
 

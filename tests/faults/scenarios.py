@@ -253,7 +253,7 @@ SCENARIOS = (
         name="T12",
         run=out_of_memory,
         quick=Size(jobs=8, times=1, seconds=60),
-        full=Size(jobs=80, times=10, seconds=180),
+        full=Size(jobs=300, times=20, seconds=180),
     ),
     Scenario(
         name="T13",
