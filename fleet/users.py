@@ -1,14 +1,16 @@
 """`fleet users` and `fleet tokens`: who may sign in to the dashboard, and what programs show in place of a password."""
 
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.orm import Session
 
-from dashboard.security import passwords, secrets
+from dashboard.security import passwords, people, secrets
 from db.queries import accounts, api_tokens, audit
 from db.queries.accounts import LastAdmin, UserRow
 from db.queries.api_tokens import TokenRow
@@ -20,12 +22,13 @@ from fleet.errors import FleetError, UsageError
 users = typer.Typer(no_args_is_help=True, help="Who may sign in to the dashboard.")
 tokens = typer.Typer(no_args_is_help=True, help="Tokens with which programs use the API.")
 
-_NAME_LENGTH = 200
-
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 AsRole = Annotated[Role, typer.Option(help="What they may do: look; act; or manage users, too.")]
 Elsewhere = Annotated[
     bool, typer.Option("--no-password", help="A program: it does not sign in, and has only tokens.")
+]
+ByLink = Annotated[
+    bool, typer.Option("--link", help="Show a link by which they set a password of their own.")
 ]
 
 
@@ -42,57 +45,75 @@ def add(
     name: Name,
     role: AsRole = Role.VIEWER,
     no_password: Elsewhere = False,
+    by_link: ByLink = False,
     dest: Dest = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a user; the password is asked for, or read from stdin where that is no terminal."""
-    if not name.strip() or len(name) > _NAME_LENGTH or not name.isprintable():
-        raise UsageError(f"a name has 1 to {_NAME_LENGTH} printable characters")
-    kept = None if no_password else _new_password()
-    with sessions_of(dest, read_only=False).begin() as session:
-        if not accounts.add(session, name, role, kept):
-            raise FleetError(f"there is a user {name} already")
-        audit.write(session, actor(), "add-user", name, data={"role": role})
-    _done("added", name, as_json)
+    kept = None if no_password or by_link else _new_password()
+    with _changing(dest) as session:
+        people.add(session, actor(), name, role, kept)
+        secret = people.link(session, actor(), name) if by_link else None
+    if secret is None:
+        _done("added", name, as_json)
+    else:
+        _show_link(name, secret, as_json)
+
+
+@users.command()
+def link(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
+    """Show a link by which a user sets a password, once; until then the old one is good."""
+    with _changing(dest) as session:
+        secret = people.link(session, actor(), name)
+    _show_link(name, secret, as_json)
 
 
 @users.command()
 def password(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
     """Change a password, which signs the user out everywhere; tokens stay."""
     kept = _new_password()
-    with sessions_of(dest, read_only=False).begin() as session:
-        _known(accounts.set_password(session, name, kept), name)
-        audit.write(session, actor(), "change-password", name)
+    with _changing(dest) as session:
+        people.set_password(session, actor(), name, kept)
     _done("changed the password of", name, as_json)
 
 
 @users.command("role")
 def set_role(name: Name, role: Role, dest: Dest = None, as_json: AsJson = False) -> None:
     """Change what a user may do."""
-    with sessions_of(dest, read_only=False).begin() as session:
-        _known(_unless_last(lambda: accounts.set_role(session, name, role)), name)
-        audit.write(session, actor(), "change-role", name, data={"role": role})
+    with _changing(dest) as session:
+        people.set_role(session, actor(), name, role)
     _done(f"{role} is now", name, as_json)
 
 
 @users.command()
 def disable(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
     """Shut a user out at once, tokens included; what they did stays on record."""
-    _set_disabled(name, True, dest, as_json)
+    with _changing(dest) as session:
+        people.set_disabled(session, actor(), name, True)
+    _done("disabled", name, as_json)
 
 
 @users.command()
 def enable(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
     """Let a disabled user in again."""
-    _set_disabled(name, False, dest, as_json)
+    with _changing(dest) as session:
+        people.set_disabled(session, actor(), name, False)
+    _done("enabled", name, as_json)
+
+
+@users.command()
+def sign_out(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
+    """Sign a user out everywhere, and end a link that was not used; tokens stay."""
+    with _changing(dest) as session:
+        ended = people.sign_out(session, actor(), name)
+    _done(f"signed out of {ended} browsers:", name, as_json)
 
 
 @users.command()
 def remove(name: Name, dest: Dest = None, as_json: AsJson = False) -> None:
     """Remove a user and their tokens; the audit keeps the name."""
-    with sessions_of(dest, read_only=False).begin() as session:
-        _known(_unless_last(lambda: accounts.remove(session, name)), name)
-        audit.write(session, actor(), "remove-user", name)
+    with _changing(dest) as session:
+        people.remove(session, actor(), name)
     _done("removed", name, as_json)
 
 
@@ -140,19 +161,33 @@ def revoke(
     token: Annotated[int, typer.Argument(metavar="ID")], dest: Dest = None, as_json: AsJson = False
 ) -> None:
     """End a token at once."""
-    with sessions_of(dest, read_only=False).begin() as session:
-        owner = api_tokens.revoke(session, token)
-        if owner is None:
-            raise FleetError(f"no token {token} is good")
-        audit.write(session, actor(), "revoke-token", owner, data={"token": token})
+    with _changing(dest) as session:
+        people.revoke(session, actor(), token)
     _done("revoked token", str(token), as_json)
 
 
-def _set_disabled(name: str, disabled: bool, dest: str | None, as_json: bool) -> None:
-    with sessions_of(dest, read_only=False).begin() as session:
-        _known(_unless_last(lambda: accounts.set_disabled(session, name, disabled)), name)
-        audit.write(session, actor(), "disable-user" if disabled else "enable-user", name)
-    _done("disabled" if disabled else "enabled", name, as_json)
+@tokens.command()
+def revoke_all(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Whose they are.")],
+    dest: Dest = None,
+    as_json: AsJson = False,
+) -> None:
+    """End all tokens of a user at once."""
+    with _changing(dest) as session:
+        ended = people.revoke_tokens(session, actor(), user)
+    _done(f"revoked {ended} tokens of", user, as_json)
+
+
+@contextmanager
+def _changing(dest: str | None) -> Iterator[Session]:
+    """A transaction, whose refusals are told in a line."""
+    try:
+        with sessions_of(dest, read_only=False).begin() as session:
+            yield session
+    except people.BadName as error:
+        raise UsageError(str(error)) from error
+    except (people.NoSuch, people.Taken, LastAdmin) as error:
+        raise FleetError(str(error)) from error
 
 
 def _new_password() -> str:
@@ -167,20 +202,18 @@ def _new_password() -> str:
         raise UsageError(str(error)) from error
 
 
-def _known(changed: bool, name: str) -> None:
-    if not changed:
-        raise FleetError(f"no user {name}")
-
-
-def _unless_last(change: Callable[[], bool]) -> bool:
-    try:
-        return change()
-    except LastAdmin as error:
-        raise FleetError(f"{error}: make somebody else one first") from error
-
-
 def _done(what: str, name: str, as_json: bool) -> None:
     answer({"done": f"{what} {name}"}, lambda found, out: out.print(plain(found["done"])), as_json)
+
+
+def _show_link(name: str, secret: str, as_json: bool) -> None:
+    path = f"/welcome?key={secret}"
+
+    def show(_found: dict[str, Any], out: Console) -> None:
+        out.print(f"good once, for {people.LINK_HOURS} hours, below the dashboard's address:")
+        out.print(path, soft_wrap=True)
+
+    answer({"name": name, "path": path, "hours": people.LINK_HOURS}, show, as_json)
 
 
 def _show_users(found: list[UserRow], out: Console) -> None:
@@ -189,9 +222,9 @@ def _show_users(found: list[UserRow], out: Console) -> None:
             "no users: on loopback, the dashboard lets in whoever reaches it; elsewhere it does not start"
         )
         return
-    table = Table("name", "role", "signs in", "tokens")
+    table = Table("name", "role", "signs in", "browsers", "tokens")
     for each in found:
-        table.add_row(plain(each.name), each.role, _how(each), str(each.tokens))
+        table.add_row(plain(each.name), each.role, _how(each), str(each.sessions), str(each.tokens))
     out.print(table)
 
 
@@ -200,6 +233,7 @@ def _how(user: UserRow) -> str:
         return "not: disabled"
     ways = ["with a password"] if user.has_password else []
     ways += [f"at {plain(user.issuer)}"] if user.issuer else []
+    ways += [f"by a link until {user.link_until:%Y-%m-%d %H:%M}"] if user.link_until else []
     return ", or ".join(ways) or "not: has tokens"
 
 

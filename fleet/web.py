@@ -1,5 +1,7 @@
 """The dashboard as a process: the application with the database and stores of this installation."""
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,18 @@ from fleet.asked import conversion_options
 from fleet.errors import UsageError
 from fleet.settings import Settings
 from workers import recipe
+
+
+class _WithoutKeys(logging.Filter):
+    """Keeps out of the log of requests what opens something until it was used."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                re.sub(r"([?&](?:key|code)=)[^&\s]*", r"\1...", each) if isinstance(each, str) else each
+                for each in record.args
+            )
+        return True
 
 
 def application(settings: Settings, database_url: str, config: Config) -> FastAPI:
@@ -41,6 +55,7 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
 def run(settings: Settings, database_url: str, config: Config) -> None:
     """Serve until told to stop."""
     app = application(settings, database_url, config)
+    logging.getLogger("uvicorn.access").addFilter(_WithoutKeys())
     uvicorn.run(
         app,
         host=config.host,

@@ -13,6 +13,7 @@ from dashboard.api import (
     overview,
     schedules,
     submissions,
+    users,
     views,
     workers,
 )
@@ -21,5 +22,6 @@ router = APIRouter(prefix="/api/v1")
 for each in (
     *(overview, jobs, job, files, operations, batches, failures, schedules, submissions, workers, views),
     history,
+    users,
 ):
     router.include_router(each.router)

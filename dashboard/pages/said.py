@@ -23,6 +23,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "role": ("The role is changed.",) * 2,
     "disable": ("Shut out, tokens included.",) * 2,
     "enable": ("Let in again.",) * 2,
+    "end-sessions": ("Signed out of 1 browser.", "Signed out of {n} browsers."),
+    "end-tokens": ("1 token opens nothing any more.", "{n} tokens open nothing any more."),
     "revoke": ("The token opens nothing any more.",) * 2,
     "view": ("The view is saved.",) * 2,
     "view-gone": ("The view is forgotten.",) * 2,

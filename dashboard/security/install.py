@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from dashboard.problems import problem_response
-from dashboard.security import login
+from dashboard.security import login, welcome
 from dashboard.security.access import Unknown
 from dashboard.security.body_limit import BodyLimit
 from dashboard.security.csrf import SAFE
@@ -24,6 +24,7 @@ def install(app: FastAPI, *, unlimited: tuple[str, ...] = ()) -> None:
         return problem_response(error.status_code, str(error.detail), error.headers)
 
     app.include_router(login.router)
+    app.include_router(welcome.router)
     given: Services = app.state.services
     if given.config.oidc is not None:
         # Its libraries take a quarter of a second to load.

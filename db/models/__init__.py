@@ -1,6 +1,6 @@
 """The tables, one noun a file."""
 
-from db.models.account import ApiToken, LoginFailure, ProviderIdentity, User, WebSession
+from db.models.account import ApiToken, LoginFailure, PasswordLink, ProviderIdentity, User, WebSession
 from db.models.artifact import Artifact, JobArtifact
 from db.models.attempt import Attempt
 from db.models.audit import Audit
@@ -33,6 +33,7 @@ __all__ = [
     "Operation",
     "Outbox",
     "Parity",
+    "PasswordLink",
     "ProviderIdentity",
     "Recipe",
     "SavedView",

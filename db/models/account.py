@@ -61,6 +61,18 @@ class WebSession(Base):
     """Whatever is seen of it until then."""
 
 
+class PasswordLink(Base):
+    """A link by which somebody sets a password of their own, good once."""
+
+    __tablename__ = "password_link"
+    __table_args__ = (Index("uq_password_link_digest", "digest", unique=True),)
+
+    user_name: Mapped[str] = mapped_column(ForeignKey("account.name", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[str] = mapped_column(Text)
+    """SHA-256 of the secret in it."""
+    expires_at: Mapped[datetime]
+
+
 class ProviderIdentity(Base):
     """Whom a provider of identities knows a user as."""
 

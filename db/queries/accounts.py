@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.models import ApiToken, ProviderIdentity, User, WebSession
+from db.clock import now
+from db.models import ApiToken, PasswordLink, ProviderIdentity, User, WebSession
+from db.queries.insert_new import insert_unless_there
 from db.roles import Role
 
 
@@ -27,6 +29,10 @@ class UserRow:
     created_at: datetime
     tokens: int
     """Of programs, that are good now."""
+    sessions: int
+    """Browsers that have signed in; some may have been idle for too long."""
+    link_until: datetime | None
+    """Until when a link is good by which they set a password."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,30 @@ def any_user(session: Session) -> bool:
     return bool(session.scalar(select(exists().select_from(User))))
 
 
+def is_user(session: Session, name: str) -> bool:
+    """Whether there is one of that name, disabled ones too."""
+    return bool(session.scalar(select(exists().where(User.name == name))))
+
+
 def list_users(session: Session) -> list[UserRow]:
     """All, by name."""
     tokens = (
         select(func.count())
-        .where(ApiToken.user_name == User.name, ApiToken.revoked_at.is_(None))
+        .where(
+            ApiToken.user_name == User.name,
+            ApiToken.revoked_at.is_(None),
+            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now()),
+        )
+        .scalar_subquery()
+    )
+    sessions = (
+        select(func.count())
+        .where(WebSession.user_name == User.name, WebSession.expires_at > now())
+        .scalar_subquery()
+    )
+    link_until = (
+        select(PasswordLink.expires_at)
+        .where(PasswordLink.user_name == User.name, PasswordLink.expires_at > now())
         .scalar_subquery()
     )
     issuer = (
@@ -58,9 +83,9 @@ def list_users(session: Session) -> list[UserRow]:
         .scalar_subquery()
     )
     columns = (User.name, User.role, User.password_hash, User.disabled, User.created_at)
-    rows = session.execute(
-        select(*columns, issuer.label("issuer"), tokens.label("tokens")).order_by(User.name)
-    )
+    found = {"issuer": issuer, "tokens": tokens, "sessions": sessions, "link_until": link_until}
+    named = (query.label(name) for name, query in found.items())
+    rows = session.execute(select(*columns, *named).order_by(User.name))
     return [
         UserRow(
             name=row.name,
@@ -70,6 +95,8 @@ def list_users(session: Session) -> list[UserRow]:
             disabled=row.disabled,
             created_at=row.created_at,
             tokens=row.tokens,
+            sessions=row.sessions,
+            link_until=row.link_until,
         )
         for row in rows
     ]
@@ -77,10 +104,9 @@ def list_users(session: Session) -> list[UserRow]:
 
 def add(session: Session, name: str, role: Role, password_hash: str | None) -> bool:
     """Add a user; False: there is one of that name."""
-    if session.get(User, name) is not None:
-        return False
-    session.execute(insert(User).values(name=name, role=role, password_hash=password_hash, disabled=False))
-    return True
+    new = {"name": name, "role": role, "password_hash": password_hash, "disabled": False}
+    added = session.execute(insert_unless_there(session, User).values(**new).returning(User.name))
+    return added.first() is not None
 
 
 def password_hash(session: Session, name: str) -> str | None:
@@ -99,8 +125,17 @@ def set_password(session: Session, name: str, password_hash: str) -> bool:
     """Change a password, which ends all that was signed in with the old one; False: no such user."""
     if not _change(session, name, password_hash=password_hash):
         return False
-    _sign_out(session, name)
+    sign_out(session, name)
     return True
+
+
+def sign_out(session: Session, name: str) -> int:
+    """End all browsers that have signed in, and a link that was not used; how many browsers."""
+    session.execute(delete(PasswordLink).where(PasswordLink.user_name == name))
+    gone = session.scalars(
+        delete(WebSession).where(WebSession.user_name == name).returning(WebSession.digest)
+    )
+    return len(gone.all())
 
 
 def rehash(session: Session, name: str, password_hash: str) -> None:
@@ -127,7 +162,7 @@ def set_disabled(session: Session, name: str, disabled: bool) -> bool:
     """
     if disabled:
         _keep_an_admin(session, name)
-        _sign_out(session, name)
+        sign_out(session, name)
     return _change(session, name, disabled=disabled)
 
 
@@ -146,14 +181,19 @@ def _change(session: Session, name: str, **values: object) -> bool:
     return changed.first() is not None
 
 
-def _sign_out(session: Session, name: str) -> None:
-    session.execute(delete(WebSession).where(WebSession.user_name == name))
-
-
 def _keep_an_admin(session: Session, name: str) -> None:
-    # Locked, so that two admins who remove one another at once do not both succeed.
+    # Locked, so that two admins who remove one another at once do not both succeed. Who was sent a link and has not
+    # used it may never come.
+    known = exists().where(ProviderIdentity.user_name == User.name)
     admins = session.scalars(
-        select(User.name).where(User.role == Role.ADMIN, User.disabled.is_(False)).with_for_update()
+        select(User.name)
+        .where(
+            User.role == Role.ADMIN,
+            User.disabled.is_(False),
+            or_(User.password_hash.is_not(None), known),
+        )
+        .order_by(User.name)  # in one order, so that neither waits for the other
+        .with_for_update()
     ).all()
     if list(admins) == [name]:
-        raise LastAdmin(f"{name} is the only admin")
+        raise LastAdmin(f"{name} is the only admin: make somebody else one first")

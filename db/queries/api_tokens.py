@@ -85,3 +85,14 @@ def revoke(session: Session, token_id: int, user_name: str | None = None) -> str
     if user_name is not None:
         query = query.where(ApiToken.user_name == user_name)
     return session.scalars(query.values(revoked_at=now()).returning(ApiToken.user_name)).first()
+
+
+def revoke_all(session: Session, user_name: str) -> int:
+    """End all tokens of a user for good; how many were good."""
+    ended = session.scalars(
+        update(ApiToken)
+        .where(ApiToken.user_name == user_name, ApiToken.revoked_at.is_(None))
+        .values(revoked_at=now())
+        .returning(ApiToken.id)
+    )
+    return len(ended.all())

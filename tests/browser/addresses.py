@@ -17,6 +17,8 @@ _NO_PAGES = ("/api/", "/healthz", "/readyz", "/metrics", "/live", "/static")
 FOR_OPERATORS = ("/new",)
 """Pages that are of no use to whoever may only look."""
 _DOWNLOADS = ("/jobs/{number}/files/{name}",)
+_ELSEWHERE = ("/people", "/welcome")
+"""Of administrators, and of who has a link: see `test_people`."""
 _JOBS = (
     *(
         "vision/classifier_003.h5",
@@ -51,7 +53,6 @@ def _paths() -> Iterator[str]:
     nothing = Services(reads=sessionmaker(), writes=sessionmaker(), open_store=open_store, version="0")
     for route in iter_route_contexts(create_app(nothing).routes):
         path = str(route.path)
-        # Whom a browser of these tests signs in is no administrator.
-        is_page = not path.startswith(_NO_PAGES) and path not in {*_DOWNLOADS, "/people"}
+        is_page = not path.startswith(_NO_PAGES) and path not in {*_DOWNLOADS, *_ELSEWHERE}
         if is_page and not isinstance(route.original_route, Mount) and "GET" in (route.methods or ()):
             yield path

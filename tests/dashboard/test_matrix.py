@@ -27,21 +27,34 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/login"),
     ("GET", "/readyz"),
+    ("GET", "/welcome"),
     ("POST", "/login"),
+    ("POST", "/welcome"),
 }
 OPEN = {"/static"}
 """Folders of files that everybody may have."""
 NEEDED = {
     ("GET", "/new"): Role.OPERATOR,
     ("GET", "/people"): Role.ADMIN,
+    ("POST", "/people/add"): Role.ADMIN,
+    ("POST", "/people/link"): Role.ADMIN,
     ("POST", "/people/role"): Role.ADMIN,
     ("POST", "/people/{what}"): Role.ADMIN,
+    ("POST", "/people/end/{what}"): Role.ADMIN,
     ("POST", "/tokens/revoke"): Role.ADMIN,
     ("POST", "/views/save"): Role.VIEWER,
     ("POST", "/views/forget"): Role.VIEWER,
     ("POST", "/logout"): Role.VIEWER,
     ("PUT", "/api/v1/views/{name}"): Role.VIEWER,
     ("DELETE", "/api/v1/views/{name}"): Role.VIEWER,
+    ("GET", "/api/v1/users"): Role.ADMIN,
+    ("POST", "/api/v1/users"): Role.ADMIN,
+    ("PATCH", "/api/v1/users/{name:path}"): Role.ADMIN,
+    ("POST", "/api/v1/users/{name:path}/link"): Role.ADMIN,
+    ("POST", "/api/v1/users/{name:path}/sign-out"): Role.ADMIN,
+    ("POST", "/api/v1/users/{name:path}/revoke-tokens"): Role.ADMIN,
+    ("GET", "/api/v1/tokens"): Role.ADMIN,
+    ("DELETE", "/api/v1/tokens/{token}"): Role.ADMIN,
 }
 """Of routes, the role that they need, where that is another than their method tells."""
 STREAMS = {"/live"}
@@ -88,6 +101,7 @@ def test_every_route_says_whom_it_needs(services: Services) -> None:
 def test_nobody_and_each_role_get_what_they_may_and_no_more(
     services: Services, app_client: TestClient
 ) -> None:
+    token_of(services, "1", Role.VIEWER)  # which the addresses below name, and end
     tokens = {role: token_of(services, role, role) for role in ROLES}
     for method, path, route in routes(services):
         if (method, path) in PUBLIC:

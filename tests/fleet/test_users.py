@@ -1,6 +1,7 @@
 """Users and tokens on the command line, and when the dashboard does not start."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from db import session as db_session
 from db.queries import audit
 from fleet import cli
+from fleet.web import _WithoutKeys
 
 PASSWORD = "a long enough password"
 
@@ -42,7 +44,13 @@ def test_a_user_is_added_listed_changed_and_removed_and_each_is_on_record(url: s
     )
     assert "password_hash" not in found["anna"]
     run("users", "enable", "anna")
+    assert run("users", "link", "anna")["path"].startswith("/welcome?key=")
+    assert {each["name"]: each for each in run("users", "list")}["anna"]["link_until"]
+    run("users", "sign-out", "anna")
+    run("tokens", "revoke-all", "anna")
     run("users", "remove", "anna")
+    assert run("users", "add", "nora", "--link")["path"].startswith("/welcome?key=")
+    run("users", "remove", "nora")
     assert [each["name"] for each in run("users", "list")] == ["root"]
     engine = db_session.make_engine(url)
     with db_session.session_factory(engine)() as session:
@@ -55,7 +63,13 @@ def test_a_user_is_added_listed_changed_and_removed_and_each_is_on_record(url: s
         ("change-password", "anna"),
         ("disable-user", "anna"),
         ("enable-user", "anna"),
+        ("make-password-link", "anna"),
+        ("sign-out-user", "anna"),
+        ("revoke-tokens", "anna"),
         ("remove-user", "anna"),
+        ("add-user", "nora"),
+        ("make-password-link", "nora"),
+        ("remove-user", "nora"),
     ]
 
 
@@ -88,6 +102,13 @@ def test_a_token_is_shown_once(url: str) -> None:
     assert made["token"] not in json.dumps(kept)
     run("tokens", "revoke", str(made["id"]))
     assert run("tokens", "list")[0]["revoked_at"]
+
+
+def test_the_log_of_requests_has_no_link_in_it() -> None:
+    arguments = ("127.0.0.1:1", "GET", "/welcome?key=secret&x=1", "1.1", 200)
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "%s %s %s %s %s", arguments, None)
+    assert _WithoutKeys().filter(record)
+    assert record.getMessage() == "127.0.0.1:1 GET /welcome?key=...&x=1 1.1 200"
 
 
 @pytest.mark.usefixtures("url")
