@@ -1,4 +1,4 @@
-"""INSERT .. ON CONFLICT DO NOTHING, which both stores have and neither spells portably."""
+"""INSERT .. ON CONFLICT, which both stores have and neither spells portably."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +17,18 @@ def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, 
 
 def insert_unless_there(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """The statement alone, to add `from_select` or `returning` to."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return _insert(session, table).on_conflict_do_nothing()
+
+
+def insert_or_change(
+    session: Session, table: type[Base], key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Inserts a row, or has the one whose unique `key` is there take these values, as one step."""
+    statement = _insert(session, table).values(**key, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def _insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    return (
+        postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
+    )

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db.models import SavedView
+from db.queries.insert_new import insert_or_change
 
 MOST = 200
 """So many views somebody may keep."""
@@ -31,20 +32,11 @@ def list_views(session: Session, owner: str) -> list[ViewRow]:
 
 
 def save(session: Session, owner: str, name: str, query: str) -> bool:
-    """Keeps a view, in place of that of the same name; False: there are too many."""
-    replaced = session.scalars(
-        update(SavedView)
-        .where(SavedView.owner == owner, SavedView.name == name)
-        .values(query=query)
-        .returning(SavedView.id)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if replaced is not None:
-        return True
-    count = session.scalars(select(func.count()).select_from(SavedView).where(SavedView.owner == owner)).one()
-    if count >= MOST:
+    """Keeps a view, in place of that of the same name; False: there are too many others."""
+    others = select(func.count()).where(SavedView.owner == owner, SavedView.name != name)
+    if session.scalars(others).one() >= MOST:
         return False
-    session.execute(insert(SavedView).values(owner=owner, name=name, query=query))
+    insert_or_change(session, SavedView, {"owner": owner, "name": name}, {"query": query})
     return True
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
 from db.models import Attempt, BatchJob, Job, Recipe, Source
-from db.queries import control, inventory, queue, reap
+from db.queries import control, inventory, queue, reap, saved_views
 from db.states import AttemptOutcome, JobState
 from tests.db import zoo
 
@@ -173,3 +173,17 @@ def test_interrupted_planning_goes_on_where_it_was(sessions: sessionmaker[Sessio
     with sessions() as session:
         assert inventory.listed_after(session, batch_id) == "b.h5"
     assert set(zoo.job_ids(sessions)) == {"a.h5", "b.h5"}
+
+
+def test_a_view_that_all_tabs_keep_at_once_is_kept_once(sessions: sessionmaker[Session]) -> None:
+    def keep(number: int) -> bool:
+        kept = []
+        for name in range(20):
+            with sessions.begin() as session:
+                kept.append(saved_views.save(session, "anna", f"view {name}", f"q={number}"))
+        return all(kept)
+
+    assert all(at_once(keep))
+    with sessions() as session:
+        names = [view.name for view in saved_views.list_views(session, "anna")]
+    assert sorted(names) == sorted({f"view {name}" for name in range(20)})
