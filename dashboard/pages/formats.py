@@ -28,7 +28,7 @@ def ago(value: datetime | None) -> Markup:
 
 
 def duration(value: float | timedelta | None) -> str:
-    """`310 ms`, `3.1 s`, `12 s`, `3:05 min`, `2 h 05 min`, `3 d 4 h`."""
+    """`310 ms`, `3.1 s`, `12 s`, `3 min 05 s`, `2 h 05 min`, `3 d 4 h`; of two units, the second not where it is 0."""
     if value is None:
         return ""
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
@@ -40,15 +40,20 @@ def duration(value: float | timedelta | None) -> str:
         return f"{seconds:.0f} s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
+        return _both(f"{whole // 60} min", f"{whole % 60:02} s")
     if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+        return _both(f"{whole // 3600} h", f"{whole % 3600 // 60:02} min")
+    return _both(f"{whole // 86400} d", f"{whole % 86400 // 3600} h")
+
+
+def _both(whole: str, rest: str) -> str:
+    return whole if rest.startswith(("0 ", "00 ")) else f"{whole} {rest}"
 
 
 def since(value: datetime) -> str:
-    """How long ago, in words, for where no `<time>` can stand."""
-    return f"{duration(datetime.now(UTC) - value)} ago"
+    """How long ago, as roughly as the script says it, for where no `<time>` can stand."""
+    number, unit, *_ = duration(datetime.now(UTC) - value).split()
+    return f"{number} {unit} ago"
 
 
 def rate(value: float) -> str:
@@ -70,6 +75,11 @@ def size(value: float | None) -> str:
 def count(value: int | None) -> str:
     """`1,234,567`."""
     return "" if value is None else f"{value:,}"
+
+
+def many(value: int, one: str) -> str:
+    """`1 job`, `1,234 jobs`."""
+    return f"{value:,} {one}" if value == 1 else f"{value:,} {one}s"
 
 
 def figure(value: float | None) -> str:
@@ -96,6 +106,7 @@ FILTERS: dict[str, Any] = {
     "since": since,
     "rate": rate,
     "count": count,
+    "many": many,
     "figure": figure,
     "percent": percent,
 }

@@ -42,6 +42,7 @@ def job(request: Request, viewer: Viewer, session: Reading, number: JobId) -> HT
         "job.html",
         job=job,
         tab="summary",
+        at=at,
         rows=rows,
         stages=timeline.stages(rows),
         advice=advice(job.error_kind),
@@ -78,7 +79,7 @@ def compare(
     job = found(session, number)
     left, right = _attempt(job, a), _attempt(job, b)
     measured = {row.fence: row for row in job.parity}
-    stages = list(dict.fromkeys([*(left.stage_seconds or {}), *(right.stage_seconds or {})]))
+    stages = timeline.in_order({**(left.stage_seconds or {}), **(right.stage_seconds or {})})
     return render(
         request,
         viewer,

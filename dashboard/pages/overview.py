@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from dashboard import figures
 from dashboard.pages.rendering import render
+from dashboard.pages.timeline import in_order
 from dashboard.security.access import Viewer
 from dashboard.services import Given
 from db.queries import reports
@@ -27,6 +28,7 @@ def overview(
     over = over if over in figures.RANGES else _DEFAULT
     now = figures.now(given)
     series = figures.series(given, over)
+    durations = figures.durations(given)
     with given.reads() as session:
         outage = reports.latest_outage(session, within_s=_RECENT_SECONDS)
     return render(
@@ -46,7 +48,8 @@ def overview(
         failed=[bucket.outcomes.get(AttemptOutcome.FAILED, 0) for bucket in series],
         unlucky=[sum(bucket.outcomes.get(outcome, 0) for outcome in _UNLUCKY) for bucket in series],
         decades=figures.parity_histogram(given),
-        durations=figures.durations(given),
+        durations=durations,
+        stages=in_order(durations.stages),
         causes=figures.failure_page(given, "", None, _CAUSES).groups,
     )
 

@@ -1,12 +1,13 @@
 """Attempts as bars: one row a try, one piece a stage, all on one scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from db.queries.job_detail import AttemptRow, JobDetail
 
-_FILLS = {"download": 7, "convert": 3, "verify": 4, "export": 6, "publish": 5}
+_FILLS = {"download": 7, "convert": 3, "export": 6, "verify": 4, "publish": 5}
+"""Of the stages, in the order in which they run."""
 _OTHER = 2
 _WIDTH = 1000.0
 #: What is too short to be seen is drawn so wide.
@@ -47,9 +48,16 @@ def timeline(job: JobDetail, now: datetime) -> list[Row]:
     return rows
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Stages in the order in which they run, as which a database may not keep them; those not known come last."""
+    known = list(_FILLS)
+    return sorted(names, key=lambda name: known.index(name) if name in _FILLS else len(known))
+
+
 def stages(rows: Sequence[Row]) -> list[tuple[str, int]]:
-    """The stages that occur, with their fills, in the order in which they first do."""
-    return list(dict.fromkeys((piece.stage, piece.fill) for row in rows for piece in row.pieces))
+    """The stages that occur, with their fills, in the order in which they run."""
+    occur = {piece.stage: piece.fill for row in rows for piece in row.pieces}
+    return [(stage, occur[stage]) for stage in in_order(occur)]
 
 
 def _seconds(attempt: AttemptRow, now: datetime) -> float:
@@ -67,8 +75,9 @@ def _pieces(attempt: AttemptRow, longest: float, now: datetime) -> tuple[Piece, 
         # One that still runs, or that nobody lived to measure: all of it is the stage it was last seen in.
         took = {attempt.stage or "starting": _seconds(attempt, now)}
     pieces, x = [], 0.0
-    for stage, seconds in took.items():
-        width = max(float(seconds) / longest * _WIDTH, _LEAST)
-        pieces.append(Piece(stage, float(seconds), round(x, 1), round(width, 1), _FILLS.get(stage, _OTHER)))
+    for stage in in_order(took):
+        seconds = float(took[stage])
+        width = max(seconds / longest * _WIDTH, _LEAST)
+        pieces.append(Piece(stage, seconds, round(x, 1), round(width, 1), _FILLS.get(stage, _OTHER)))
         x += width
     return tuple(pieces)

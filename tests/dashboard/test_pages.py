@@ -116,6 +116,33 @@ def test_a_job_says_why_and_what_to_do(client: TestClient, jobs: dict[str, int])
     assert "signal 11" in text
 
 
+def test_a_job_says_what_it_waits_for_and_whose_result_it_took(
+    client: TestClient, jobs: dict[str, int]
+) -> None:
+    waits = see(client, f"/jobs/{jobs['wait/first.h5']}").text
+    assert "The job is waiting for a worker." in waits, "a moment that is past says nothing"
+    reused = " ".join(see(client, f"/jobs/{jobs['vision/classifier_011.h5']}").text.split())
+    assert "in float32 on cpu. The same content had been converted before, as job 1;" in reused
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("", ["all"]),
+        ("key:gate", ["all"]),
+        ("state:failed", ["failed"]),
+        ("state:failed key:gate", ["failed"]),
+        ("state:failed,quarantined", []),
+    ],
+)
+def test_a_list_marks_its_state_and_counts_states_only_where_nothing_else_is_asked(
+    client: TestClient, jobs: dict[str, int], query: str, marked: list[str]
+) -> None:
+    page = client.get("/jobs", params={"q": query}, headers=PAGE).text
+    assert re.findall(r'aria-current="true">(\w+)', page) == marked
+    assert ("succeeded <span>12</span>" in page) == ("key:" not in query)
+
+
 def test_the_first_page_says_what_is_away(client: TestClient, jobs: dict[str, int]) -> None:
     text = see(client, "/").text
     assert "Jobs wait for what does not answer." in text
