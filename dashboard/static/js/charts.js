@@ -8,6 +8,9 @@ const tone = (name) => {
   return color;
 };
 
+// What is counted, and places in a row, are whole.
+const WHOLE = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+
 // In the reader's zone, as all moments are; midnight as the day that begins.
 function hour(seconds) {
   const moment = new Date(seconds * 1000);
@@ -15,6 +18,10 @@ function hour(seconds) {
   const parts = isMidnight ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return moment.toLocaleString(undefined, parts);
 }
+
+// As the pages write errors: 8.3e-14.
+const scientific = (value, digits) =>
+  value.toExponential(digits).replace(/e([+-])(\d)$/, (_, sign, power) => `e${sign}0${power}`);
 
 // The first column is where, those with a tone are how much; others are words.
 const drawn = (table) => [...table.tHead.rows[0].cells].filter((head, index) => index === 0 || head.dataset.tone);
@@ -29,38 +36,43 @@ function numbers(table) {
   );
 }
 
-function options(figure, table, width) {
+function options({ dataset }, table, width) {
   const heads = drawn(table);
-  const log = figure.dataset.scale === "log";
-  const named = figure.dataset.x === "names";
-  const timed = figure.dataset.x === "time";
-  const bars = figure.dataset.chart === "bars";
+  const log = dataset.scale === "log";
+  const named = dataset.x === "names";
+  const timed = dataset.x === "time";
+  const bars = dataset.chart === "bars";
+  const place = named ? (at) => names(table)[at] ?? "" : timed ? hour : String;
+  const amount = log ? (value) => scientific(value, 1) : (value) => value.toLocaleString();
+  // Where the pointer is not, the legend has names alone.
+  const said = (words) => (_, value) => (value === null || value === undefined ? "" : words(value));
   const decades = (_, ticks) => (log ? ticks.map((tick) => (/^1e/.test(tick.toExponential()) ? tick : null)) : ticks);
   const axis = { stroke: tone("muted"), grid: { stroke: tone("line"), width: 1 }, ticks: { stroke: tone("line") }, font: "11px system-ui" };
   return {
     width,
-    height: Number(figure.dataset.height || 220),
+    height: Number(dataset.height || 220),
     cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     legend: { live: true },
     scales: { x: { time: timed, range: bars ? (_, min, max) => [min - 0.7, max + 0.7] : undefined }, y: log ? { distr: 3, log: 10 } : { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] } },
     axes: [
       {
         ...axis,
-        incrs: timed ? undefined : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
-        values: named ? (_, ticks) => ticks.map((tick) => names(table)[tick] ?? "") : timed ? (_, ticks) => ticks.map(hour) : undefined,
+        incrs: timed ? undefined : WHOLE,
+        values: (_, ticks) => ticks.map(place),
       },
       {
         ...axis,
         size: 64,
+        incrs: log ? undefined : WHOLE,
         filter: decades,
         grid: { ...axis.grid, filter: decades },
         ticks: { ...axis.ticks, filter: decades },
-        values: log ? (_, ticks) => ticks.map((tick) => (tick === null ? "" : tick.toExponential(0))) : undefined,
+        values: log ? (_, ticks) => ticks.map((tick) => (tick === null ? "" : scientific(tick, 0))) : undefined,
       },
     ],
     series: heads.map((head, index) =>
       index === 0
-        ? { label: head.textContent, value: named ? (_, value) => (value === null ? "–" : names(table)[value]) : timed ? (_, value) => (value === null ? "–" : hour(value)) : undefined }
+        ? { label: head.textContent, value: said(place) }
         : {
             label: head.textContent,
             stroke: tone(head.dataset.tone || "accent"),
@@ -68,10 +80,10 @@ function options(figure, table, width) {
             dash: head.dataset.dash ? [5, 4] : undefined,
             // Two to a place, side by side.
             paths: bars ? uPlot.paths.bars({ size: [0.4, 40], align: index === 1 ? -1 : 1 }) : undefined,
-            points: { show: !bars && figure.dataset.points !== "no" && !head.dataset.dash, size: 5 },
+            points: { show: !bars && dataset.points !== "no" && !head.dataset.dash, size: 5 },
             fill: bars ? tone(head.dataset.tone) : head.dataset.wash ? tone(head.dataset.wash) : undefined,
             spanGaps: true,
-            value: (_, value) => (value === null ? "–" : log ? value.toExponential(1) : value.toLocaleString()),
+            value: said(amount),
           },
     ),
   };
