@@ -13,6 +13,7 @@ from db.estimate import Estimate, time_left
 from db.queries import coverage, failures, jobs, overview, reports, workers
 from db.queries.batch_pages import BatchRow
 from db.queries.job_pages import JobPage, Sort, Total, total_of
+from db.queries.workers import WorkerRow
 from db.states import TERMINAL, AttemptOutcome, JobState, WorkerState
 
 _T = TypeVar("_T")
@@ -46,13 +47,18 @@ class Now:
     left: int
     """Jobs that wait or run; those that are held are not among them."""
     eta: Estimate | None
-    workers: list[workers.WorkerRow]
+    workers: list[WorkerRow]
     running: list[jobs.Running]
+
+    @property
+    def here(self) -> list[WorkerRow]:
+        """Workers that are heard of."""
+        return [row for row in self.workers if row.state is not WorkerState.LOST]
 
     @property
     def gpus(self) -> int:
         """Slots of workers that are not on processors alone."""
-        return sum(row.slots for row in self.workers if row.device != "cpu")
+        return sum(row.slots for row in self.here if row.device != "cpu")
 
     @property
     def slots(self) -> int:
@@ -83,7 +89,7 @@ def now(services: Services) -> Now:
     )
 
 
-def _now(session: Session) -> tuple[datetime | None, list[workers.WorkerRow], list[jobs.Running]]:
+def _now(session: Session) -> tuple[datetime | None, list[WorkerRow], list[jobs.Running]]:
     return overview.waiting_since(session), workers.list_workers(session), jobs.running(session)
 
 

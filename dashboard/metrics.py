@@ -93,7 +93,7 @@ class Metrics:
         now = figures.now(services)
         for state, count in now.states.items():
             self._jobs.labels(state).set(count)
-        for worker_state in (WorkerState.ACTIVE, WorkerState.DRAINING):
+        for worker_state in (WorkerState.ACTIVE, WorkerState.DRAINING, WorkerState.LOST):
             here = sum(row.state is worker_state for row in now.workers)
             self._workers.labels(worker_state).set(here)
         self._slots.set(now.slots)

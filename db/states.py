@@ -81,14 +81,16 @@ class AttemptOutcome(StrEnum):
 
 
 class WorkerState(StrEnum):
-    """What a worker process last said of itself."""
+    """What a worker process last said of itself, but for `lost`, which others say of it."""
 
     ACTIVE = "active"
     """Takes jobs."""
     DRAINING = "draining"
     """Finishes or gives back what it holds and takes nothing new."""
+    LOST = "lost"
+    """Has missed six of its heartbeats and never said that it stops. One that is heard again is not lost."""
     GONE = "gone"
-    """Has stopped, or has not been heard of for too long."""
+    """Has stopped."""
 
 
 class OperationState(StrEnum):

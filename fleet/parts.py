@@ -205,6 +205,7 @@ def _keep(settings: Settings) -> Keep:
         events_days=settings.keep_events_days,
         attempts_days=settings.keep_attempts_days,
         logs_days=settings.keep_logs_days,
+        workers_days=settings.keep_workers_days,
     )
 
 

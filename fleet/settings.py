@@ -131,6 +131,9 @@ class Settings(DashboardSettings):
     keep_logs_days: float | None = Field(
         default=None, gt=0, description="logs of attempts older than this go; unset: with their attempts"
     )
+    keep_workers_days: float = Field(
+        default=30, gt=0, description="rows of workers that were last heard of longer ago go"
+    )
     keep_uploads_days: float = Field(
         default=30,
         gt=0,

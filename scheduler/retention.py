@@ -23,6 +23,8 @@ class Keep:
     attempts_days: float | None = None
     """All attempts but the newest of each job; their logs go before them."""
     logs_days: float | None = None
+    workers_days: float | None = None
+    """Since they were last heard of."""
 
 
 class Retention:
@@ -47,6 +49,8 @@ class Retention:
         if keep.events_days is not None:
             gone += self._in_pieces(self._rows(retention.delete_events), keep.events_days)
             gone += self._in_pieces(self._rows(retention.delete_notifications), keep.events_days)
+        if keep.workers_days is not None:
+            gone += self._in_pieces(self._rows(retention.delete_workers), keep.workers_days)
         return gone
 
     def _in_pieces(self, delete: Callable[[float], int], days: float) -> int:

@@ -174,6 +174,7 @@ def _register(
                     slots=len(slots),
                     device=str(slots),
                     versions={"keras2torch": keras2torch.__version__, "python": platform.python_version()},
+                    heartbeat_seconds=settings.heartbeat_seconds,
                 )
         except SQLAlchemyError as error:
             if not outage.is_outage(error) or time.monotonic() > until:

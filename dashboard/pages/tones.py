@@ -22,6 +22,7 @@ _TONES: dict[str, str] = {
     AttemptOutcome.POSTPONED: WARN,
     WorkerState.ACTIVE: GOOD,
     WorkerState.DRAINING: WARN,
+    WorkerState.LOST: BAD,
     WorkerState.GONE: IDLE,
     RunOutcome.STARTED: GOOD,
     RunOutcome.WAITING: WARN,

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Text
+from sqlalchemy import Float, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.clock import now
@@ -27,3 +27,5 @@ class Worker(Base):
     """When somebody asked it to take nothing more, finish or hand back what it has, and stop."""
     started_at: Mapped[datetime] = mapped_column(default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(default=now())
+    heartbeat_seconds: Mapped[float] = mapped_column(Float, default=15.0)
+    """How often it means to be heard."""

@@ -5,12 +5,13 @@ Jobs stay for ever: they are what makes asking again cost nothing. Of each, the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
-from db.models import Attempt, Event, Job, Outbox, Parity, Recipe
+from db.models import Attempt, Event, Job, Outbox, Parity, Recipe, Worker
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ def delete_notifications(session: Session, *, older_than_s: float, limit: int) -
     """Deletes notifications that are done with; the same cause of failure is then told again."""
     old = select(Outbox.id).where(Outbox.sent_at < now(-older_than_s)).order_by(Outbox.id).limit(limit)
     return _delete(session, Outbox, old)
+
+
+def delete_workers(session: Session, *, older_than_s: float, limit: int) -> int:
+    """Deletes workers that were last heard of so long ago; what they did stays with its jobs."""
+    old = select(Worker.id).where(Worker.heartbeat_at < now(-older_than_s)).limit(limit)
+    return _delete(session, Worker, old)
 
 
 def delete_attempts(session: Session, *, older_than_s: float, limit: int) -> int:
@@ -105,8 +112,8 @@ def forget_tails(session: Session, *, older_than_s: float, limit: int) -> int:
     return len(old)
 
 
-def _delete(session: Session, table: type[Event | Outbox], old: Select[int]) -> int:
-    """Deletes the rows with these numbers; returns how many there were."""
+def _delete(session: Session, table: type[Event | Outbox | Worker], old: Select[Any]) -> int:
+    """Deletes the rows with these ids; returns how many there were."""
     gone = session.scalars(
         delete(table)
         .where(table.id.in_(old))

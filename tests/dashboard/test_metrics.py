@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
-from db.models import Attempt, Job
+from db.models import Attempt, Job, Worker
 from db.queries import reap
 from tests.dashboard import fleet
 from tests.db import zoo
@@ -44,6 +44,19 @@ def test_gauges_are_what_the_database_says(client: TestClient, jobs: dict[str, i
     assert found['fleet_jobs{state="held"}'] == 0
     assert found['fleet_workers{state="active"}'] == 1
     assert (found["fleet_slots"], 0 <= found["fleet_queue_oldest_seconds"] < 60) == (2, True)
+
+
+def test_a_lost_worker_has_no_slots(
+    client: TestClient, sessions: sessionmaker[Session], jobs: dict[str, int]
+) -> None:
+    with sessions.begin() as session:
+        session.execute(update(Worker).values(heartbeat_at=now(-1000)))
+    found = scrape(client)
+    assert (found['fleet_workers{state="active"}'], found['fleet_workers{state="lost"}']) == (0, 1)
+    assert found["fleet_slots"] == 0
+    page = client.get("/").text
+    assert "left, and no worker is there" in page
+    assert "no GPU, 1 lost" in page
 
 
 def test_counters_grow_by_what_ended_since(

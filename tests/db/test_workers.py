@@ -69,3 +69,52 @@ def test_silent_workers_are_marked_once(sessions: sessionmaker[Session]) -> None
         assert workers.mark_gone(session, silent_for_s=90) == []
         assert [row.id for row in workers.list_workers(session)] == ["talks"]
         assert len(workers.list_workers(session, gone=True)) == 2
+
+
+def test_a_worker_that_missed_six_heartbeats_is_lost_until_it_is_heard_again(
+    sessions: sessionmaker[Session],
+) -> None:
+    for worker_id, seconds in (("often", 0.5), ("seldom", 100)):
+        with sessions.begin() as session:
+            workers.register(
+                session,
+                worker_id,
+                host="h",
+                pid=1,
+                slots=2,
+                device="cpu",
+                versions={},
+                heartbeat_seconds=seconds,
+            )
+        silence(sessions, worker_id, 60)
+    with sessions.begin() as session:
+        assert states(session) == {"often": WorkerState.LOST, "seldom": WorkerState.ACTIVE}
+        assert not workers.request_drain(session, "often"), "nobody would hear it"
+        workers.beat(session, "often")
+        assert states(session)["often"] is WorkerState.ACTIVE
+
+
+def test_a_lost_worker_is_shown_for_a_day(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    with sessions.begin() as session:
+        workers.beat(session, "w1", WorkerState.DRAINING)
+    silence(sessions, "w1", 80_000)
+    with sessions() as session:
+        assert states(session) == {"w1": WorkerState.LOST}
+    silence(sessions, "w1", 90_000)
+    with sessions() as session:
+        assert states(session) == {}
+        assert states(session, gone=True) == {"w1": WorkerState.LOST}
+
+
+def test_who_said_that_it_stops_is_gone_and_not_lost(sessions: sessionmaker[Session]) -> None:
+    register(sessions, "w1")
+    with sessions.begin() as session:
+        workers.beat(session, "w1", WorkerState.GONE)
+    silence(sessions, "w1", 80_000)
+    with sessions() as session:
+        assert states(session, gone=True) == {"w1": WorkerState.GONE}
+
+
+def states(session: Session, *, gone: bool = False) -> dict[str, WorkerState]:
+    return {row.id: row.state for row in workers.list_workers(session, gone=gone)}

@@ -8,8 +8,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
-from db.models import Attempt, Base, Event, Job, Outbox, Parity
-from db.queries import control, queue, retention
+from db.models import Attempt, Base, Event, Job, Outbox, Parity, Worker
+from db.queries import control, queue, retention, workers
 from db.records import ErrorInfo, Usage
 from db.states import AttemptOutcome, JobState
 from scheduler.retention import Keep, Retention
@@ -118,3 +118,17 @@ def test_it_goes_in_pieces(sessions: sessionmaker[Session], jobs: dict[str, int]
     with sessions.begin() as session:
         assert retention.delete_events(session, older_than_s=DAY, limit=3) == 3
     assert count(sessions, Event) == before - 3
+
+
+def test_workers_that_were_not_heard_of_for_long_are_forgotten(sessions: sessionmaker[Session]) -> None:
+    for name, days in (("old", 40), ("lost", 2), ("here", 0)):
+        with sessions.begin() as session:
+            workers.register(session, name, host="h", pid=1, slots=1, device="cpu", versions={})
+            session.execute(
+                update(Worker)
+                .where(Worker.id == name)
+                .values(heartbeat_at=now(-days * DAY), started_at=now(-50 * DAY))
+            )
+    assert run(sessions, Keep(workers_days=30)) == 1
+    with sessions() as session:
+        assert {row.id for row in workers.list_workers(session, gone=True)} == {"lost", "here"}
