@@ -15,7 +15,7 @@ def _kebab(name: str) -> str:
 
 def one_line(text: str, limit: int = 500) -> str:
     """Make any text from a file safe for one line of a terminal or a log: no control characters, bounded."""
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    safe = text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
