@@ -45,11 +45,13 @@ async def _refusal(request: Request) -> tuple[HTTPStatus, str] | None:
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     if config.hosts and host not in config.hosts:
         return HTTPStatus.MISDIRECTED_REQUEST, f"FLEET_DASHBOARD_HOSTS does not name {host!r}"
-    if config.on_loopback and await run_in_threadpool(is_open, services.of(request)):
-        if host not in LOOPBACK and not config.hosts:
+    is_renamed = host not in LOOPBACK and not config.hosts
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    # The database is asked only where the answer matters: this stands in front of every request.
+    if (is_renamed or is_forwarded) and await run_in_threadpool(is_open, services.of(request)):
+        if is_renamed:
             return HTTPStatus.MISDIRECTED_REQUEST, "without users, this is for who sits at this machine"
-        if any(name in request.headers for name in _FORWARDED):
-            return HTTPStatus.FORBIDDEN, "behind a proxy there must be users: bin/fleet users add"
+        return HTTPStatus.FORBIDDEN, "behind a proxy there must be users: bin/fleet users add"
     if request.method not in SAFE and _is_foreign(request):
         return HTTPStatus.FORBIDDEN, "this came from a page of another site"
     return None
