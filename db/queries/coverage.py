@@ -35,43 +35,43 @@ class Coverage:
 
 def coverage(session: Session, wanted: Search | None = None) -> Coverage:
     """Of the jobs that have failed, as far as `wanted` means them."""
-    what = _class(session)
-    failed = (
-        select(JobReason.job_id, what.label("subject"), JobReason.kind)
+    reasons = (
+        select(JobReason.job_id, _class(session).label("subject"), JobReason.kind)
         .join(Job, Job.id == JobReason.job_id)
         .where(Job.state.in_(FAILING), *matching(wanted or Search()))
         .subquery()
     )
-    per_job = (
-        select(
-            failed.c.job_id,
-            func.min(failed.c.subject).label("only"),
-            func.count(failed.c.subject.distinct()).label("subjects"),
-        )
-        .group_by(failed.c.job_id)
-        .subquery()
-    )
-    alone: dict[str, int] = dict(
-        session.execute(
-            select(per_job.c.only, func.count()).where(per_job.c.subjects == 1).group_by(per_job.c.only)
-        ).all()
-    )
-    kinds: dict[str, list[str]] = {}
-    for subject, kind in session.execute(select(failed.c.subject, failed.c.kind).distinct()):
-        kinds.setdefault(subject, []).append(kind)
+    # Each job's classes once, beside how many it has and the first of them: all counts in one walk.
+    classes = select(reasons.c.job_id, reasons.c.subject).distinct().subquery()
+    counted = select(
+        classes,
+        func.count().over(partition_by=classes.c.job_id).label("classes"),
+        func.min(classes.c.subject).over(partition_by=classes.c.job_id).label("first"),
+    ).subquery()
     rows = session.execute(
         select(
-            failed.c.subject,
-            func.count(failed.c.job_id.distinct()).label("jobs"),
-            func.max(failed.c.job_id).label("example_job"),
-        ).group_by(failed.c.subject)
+            counted.c.subject,
+            func.count().label("jobs"),
+            func.count().filter(counted.c.classes == 1).label("alone"),
+            func.max(counted.c.job_id).label("example_job"),
+            func.count().filter(counted.c.subject == counted.c.first).label("firsts"),
+        ).group_by(counted.c.subject)
     ).all()
-    blocked = session.scalars(select(func.count(failed.c.job_id.distinct()))).one()
+    kinds: dict[str, list[str]] = {}
+    for subject, kind in session.execute(select(reasons.c.subject, reasons.c.kind).distinct()):
+        kinds.setdefault(subject, []).append(kind)
     blockers = [
-        Blocker(**row._mapping, kinds=tuple(sorted(kinds[row.subject])), alone=alone.get(row.subject, 0))
+        Blocker(
+            subject=row.subject,
+            kinds=tuple(sorted(kinds.get(row.subject, ()))),
+            jobs=row.jobs,
+            alone=row.alone,
+            example_job=row.example_job,
+        )
         for row in rows
     ]
-    return Coverage(sorted(blockers, key=lambda each: (-each.jobs, -each.alone, each.subject)), blocked)
+    blockers.sort(key=lambda each: (-each.jobs, -each.alone, each.subject))
+    return Coverage(blockers, sum(row.firsts for row in rows))
 
 
 def _class(session: Session) -> ColumnElement[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import Select, and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.clock import now
 from db.models import Attempt, Batch, BatchJob, Job, JobReason, Parity, Recipe, Source
@@ -89,18 +89,18 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary | None:
     ).one_or_none()
     if batch is None:
         return None
+    members = _members(session, batch_id)
     worst = session.execute(
-        _within(select(func.max(Parity.structure_error), func.max(Parity.deployment_error)), batch_id)
+        members.of(select(func.max(Parity.structure_error), func.max(Parity.deployment_error)))
         .join(Parity, and_(Parity.job_id == Job.id, Parity.fence == Job.fence))
-        .where(in_state(JobState.SUCCEEDED))
+        .where(in_state(JobState.SUCCEEDED), members.may_be(Parity.job_id))
     ).one()
     # One walk through the batch for both: of a million jobs, each takes a second.
     counts = {
         row.state: row
         for row in session.execute(
-            _within(
-                select(Job.state, func.count().label("jobs"), func.count(Job.reused_from).label("reused")),
-                batch_id,
+            members.of(
+                select(Job.state, func.count().label("jobs"), func.count(Job.reused_from).label("reused"))
             ).group_by(Job.state)
         )
     }
@@ -109,8 +109,8 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary | None:
         **batch._mapping,
         states={state: counts[state].jobs if state in counts else 0 for state in JobState},
         reused=succeeded.reused if succeeded is not None else 0,
-        errors=_errors(session, batch_id),
-        reasons=_reasons(session, batch_id),
+        errors=_errors(session, members),
+        reasons=_reasons(session, members),
         worst_structure_error=worst[0],
         worst_deployment_error=worst[1],
     )
@@ -120,7 +120,7 @@ def count_states(session: Session, batch_id: int | None = None) -> dict[JobState
     """Jobs by state, of one batch or of all; states without jobs count 0."""
     query = select(Job.state, func.count()).group_by(Job.state)
     if batch_id is not None:
-        query = query.join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == batch_id)
+        query = _members(session, batch_id).of(query)
     counted = dict(session.execute(query).all())
     return {state: counted.get(state, 0) for state in JobState}
 
@@ -151,34 +151,65 @@ def latest_batches(session: Session, limit: int = 20) -> list[int]:
     return list(session.scalars(select(Batch.id).order_by(Batch.id.desc()).limit(limit)))
 
 
-def _errors(session: Session, batch_id: int) -> tuple[ErrorCount, ...]:
+def _errors(session: Session, members: "_Members") -> tuple[ErrorCount, ...]:
     jobs = func.count().label("jobs")
-    rows = session.execute(
-        _within(
-            select(Job.state, Job.error_kind.label("kind"), jobs, func.min(Source.key).label("example_key")),
-            batch_id,
-        )
-        .join(Source, Source.id == Job.source_id)
+    # Keys are looked up for the examples alone: there are a handful of kinds, and perhaps a million jobs.
+    kinds = (
+        members.of(select(Job.state, Job.error_kind.label("kind"), jobs, func.min(Job.id).label("example")))
         .where(Job.state.in_(TERMINAL), Job.error_kind.is_not(None))
         .group_by(Job.state, Job.error_kind)
-        .order_by(jobs.desc(), Job.error_kind)
+        .subquery()
+    )
+    rows = session.execute(
+        select(kinds.c.state, kinds.c.kind, kinds.c.jobs, Source.key.label("example_key"))
+        .join(Job, Job.id == kinds.c.example)
+        .join(Source, Source.id == Job.source_id)
+        .order_by(kinds.c.jobs.desc(), kinds.c.kind)
     )
     return tuple(ErrorCount(**row._mapping) for row in rows)
 
 
-def _reasons(session: Session, batch_id: int) -> tuple[ReasonCount, ...]:
+def _reasons(session: Session, members: "_Members") -> tuple[ReasonCount, ...]:
     jobs = func.count(JobReason.job_id.distinct()).label("jobs")
     rows = session.execute(
-        _within(select(JobReason.kind, JobReason.subject, jobs), batch_id)
+        members.of(select(JobReason.kind, JobReason.subject, jobs))
         .join(JobReason, JobReason.job_id == Job.id)
-        .where(Job.state.in_(TERMINAL))
+        .where(Job.state.in_(TERMINAL), members.may_be(JobReason.job_id))
         .group_by(JobReason.kind, JobReason.subject)
         .order_by(jobs.desc(), JobReason.kind, JobReason.subject)
     )
     return tuple(ReasonCount(**row._mapping) for row in rows)
 
 
-def _within(query: Select[*_Columns], batch_id: int) -> Select[*_Columns]:
-    return (
-        query.select_from(Job).join(BatchJob, BatchJob.job_id == Job.id).where(BatchJob.batch_id == batch_id)
-    )
+@dataclass(frozen=True)
+class _Members:
+    """The jobs of a batch, and the numbers of the first and the last of them.
+
+    A batch's jobs are mostly numbered one after the other: told so, the database reads that stretch of its indexes in
+    order, where it would look up job by job, or read all jobs that there are.
+    """
+
+    batch_id: int
+    first: int
+    last: int
+
+    def of(self, query: Select[*_Columns]) -> Select[*_Columns]:
+        """`query` over `job`, for these jobs alone."""
+        return (
+            query.select_from(Job)
+            .join(BatchJob, BatchJob.job_id == Job.id)
+            .where(BatchJob.batch_id == self.batch_id, self.may_be(Job.id))
+        )
+
+    def may_be(self, job_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+        """That a job's number is one of that stretch; in the SQL's text, so that its length is known to the planner."""
+        first, last = (
+            literal(end, job_id.type, literal_execute=True) for end in (self.first, self.last)
+        )
+        return job_id.between(first, last)
+
+
+def _members(session: Session, batch_id: int) -> _Members:
+    ends = select(func.min(BatchJob.job_id), func.max(BatchJob.job_id)).where(BatchJob.batch_id == batch_id)
+    first, last = session.execute(ends).one()
+    return _Members(batch_id, first or 0, last or 0)
