@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from dashboard import api, health, metrics, problems
+from dashboard.ahead import Ahead
 from dashboard.api import submissions
 from dashboard.pages import new
 from dashboard.pages.errors import page_of
@@ -20,8 +21,11 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
+        ahead = Ahead(services)
         services.runner.start()
+        ahead.start()
         yield
+        await run_in_threadpool(ahead.stop)
         await run_in_threadpool(services.runner.stop)
 
     app = FastAPI(

@@ -1,8 +1,9 @@
 """The counts and rates that pages and API show alike, a moment old at most: a million rows are counted once for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from dashboard.services import Services
 from db import search
 from db.estimate import Estimate, time_left
 from db.queries import coverage, failures, jobs, overview, reports, workers
-from db.queries.batch_pages import BatchRow
+from db.queries.batch_pages import BatchRow, list_batches
 from db.queries.job_pages import JobPage, Sort, Total, total_of
 from db.queries.workers import WorkerRow
 from db.states import TERMINAL, AttemptOutcome, JobState, WorkerState
@@ -20,6 +21,14 @@ _T = TypeVar("_T")
 
 _RATE_MINUTES = 30
 """What is left is reckoned from so many minutes."""
+_FINISHED_SECONDS = 3600.0
+"""Whatever changes a job of a finished batch makes the batch an unfinished one."""
+CAUSES = 5
+"""Of failure, on the first page."""
+FAILURES = 50
+"""Causes of failure, on their own page."""
+BATCHES = 25
+"""On a page."""
 
 RANGES: dict[str, tuple[int, int]] = {
     "1h": (60, 60),
@@ -140,8 +149,8 @@ def progress(services: Services, batch: BatchRow) -> Progress:
     """Counts of a batch, which take half a second for a million jobs; and when the rest will be done."""
     return _kept(
         services,
-        ("batch", batch.id, batch.state),
-        2 if batch.finished_at is None else 60,
+        ("batch", batch.id, batch.state, batch.finished_at),
+        2 if batch.finished_at is None else _FINISHED_SECONDS,
         lambda session: _progress(session, batch.id),
     )
 
@@ -159,8 +168,8 @@ def summary(services: Services, batch: BatchRow) -> reports.BatchSummary | None:
     """A batch with what went wrong in it, which takes seconds for a million jobs."""
     return _kept(
         services,
-        ("summary", batch.id, batch.state),
-        5 if batch.finished_at is None else 60,
+        ("summary", batch.id, batch.state, batch.finished_at),
+        5 if batch.finished_at is None else _FINISHED_SECONDS,
         lambda session: reports.batch_summary(session, batch.id),
     )
 
@@ -195,6 +204,24 @@ def layer_coverage(services: Services, q: str) -> coverage.Coverage:
     return _kept(services, ("coverage", q), 10, lambda session: coverage.coverage(session, wanted))
 
 
+def standing(services: Services) -> Iterator[Callable[[], object]]:
+    """What finds, when called, the figures that the pages show to whoever asks for nothing in particular."""
+    yield partial(now, services)
+    for name in RANGES:
+        yield partial(series, services, name)
+    yield partial(parity_histogram, services)
+    yield partial(durations, services)
+    yield partial(lately, services)
+    for limit in (CAUSES, FAILURES):
+        yield partial(failure_page, services, "", None, limit)
+    yield partial(layer_coverage, services, "")
+    with services.reads() as session:
+        batches = list_batches(session, limit=BATCHES).batches
+    for batch in batches:
+        yield partial(progress, services, batch)
+        yield partial(summary, services, batch)
+
+
 def total(services: Services, q: str) -> Total:
     """How many jobs `q` means; of a great many, only that there are more.
 
@@ -220,4 +247,4 @@ def _kept(services: Services, key: object, seconds: float, find: Callable[[Sessi
         with services.reads() as session:
             return find(session)
 
-    return services.remembered.get(key, seconds * services.config.patience, look)
+    return services.remembered.get(key, seconds * services.config.patience, look, ahead=services.ahead)

@@ -40,6 +40,8 @@ class Services:
     """Options of a conversion, by name, and formats to export, as a recipe has them. Raises `BadOptions`."""
     remembered: Remembered = field(default_factory=Remembered)
     """Counts that are a moment old."""
+    ahead: bool = False
+    """Whether it is used before anybody asks: counts that are old are then found anew at once."""
 
     @cached_property
     def runner(self) -> Runner:

@@ -28,30 +28,46 @@ _POSTGRESQL = {
     # the server ends such a transaction, so that its job is free within a lease. None here waits for anything.
     "options": "-c idle_in_transaction_session_timeout=30s",
 }
+_ALONE = "-c max_parallel_workers_per_gather=0"
+_KEPT_CONNECTIONS = 10
 _IDLE_SECONDS = 1.0
 _READ_ONLY = "fleet_read_only"
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, for_many: bool = False) -> Engine:
     """An engine for `sqlite:///file` or `postgresql://...`, with what each store needs to be safe.
 
     SQLite: write-ahead log, enforced foreign keys, 30 s of patience with other writers, and the write
     lock taken when a transaction begins (taking it later could fail at once). A killed process loses
     nothing; a power cut may undo the last commits, which the fleet then does again.
-    PostgreSQL: psycopg 3, connections that lay idle for a second checked before use.
+    PostgreSQL: psycopg 3, connections that lay idle for a second checked before use. `for_many`, in a process that many
+    people ask at once: more connections are kept, since opening one takes longer than most answers, and no statement
+    takes more than one core of the server from the others.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed.render_as_string(hide_password=False))
-    engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=_POSTGRESQL)
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    if for_many:
+        options = {**_POSTGRESQL, "options": f"{_POSTGRESQL['options']} {_ALONE}"}
+        # The one used last first: it has the statements prepared.
+        engine = create_engine(parsed, connect_args=options, pool_size=_KEPT_CONNECTIONS, pool_use_lifo=True)
+    else:
+        engine = create_engine(parsed, connect_args=_POSTGRESQL)
     _check_idle_connections(engine)
     return engine
 
 
 def session_factory(engine: Engine, *, read_only: bool = False) -> sessionmaker[Session]:
-    """Makes sessions. `read_only` ones never wait for SQLite's writer and must not write."""
-    bind = engine.execution_options(**{_READ_ONLY: True}) if read_only else engine
-    return sessionmaker(bind, expire_on_commit=False)
+    """Makes sessions. `read_only` ones never wait for SQLite's writer and must not write.
+
+    On PostgreSQL each of their statements is a transaction of its own, as it sees what is committed when it begins
+    anyway: BEGIN and ROLLBACK would be two more questions to the server.
+    """
+    if not read_only:
+        return sessionmaker(engine, expire_on_commit=False)
+    options = {_READ_ONLY: True} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+    return sessionmaker(engine.execution_options(**options), expire_on_commit=False)
 
 
 def upgrade(url: str) -> None:

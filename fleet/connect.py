@@ -22,8 +22,9 @@ from workers.settings import BrokerSettings
 _ANSWER_SECONDS = 5
 
 
-def open_database(url: str, *, create: bool) -> Engine:
-    """An engine whose database answers and has the schema of this code; with `create`, it is given one.
+def open_database(url: str, *, create: bool, for_many: bool = False) -> Engine:
+    """An engine whose database answers and has the schema of this code; with `create`, it is given one. `for_many`: as
+    `make_engine` has it.
 
     Raises:
         UsageError: not a URL, or no database this runs on.
@@ -31,7 +32,7 @@ def open_database(url: str, *, create: bool) -> Engine:
     """
     try:
         shown = make_url(url).render_as_string(hide_password=True)
-        engine = make_engine(url)
+        engine = make_engine(url, for_many=for_many)
     except (ArgumentError, ModuleNotFoundError, ImportError) as error:
         raise UsageError(f"FLEET_DATABASE_URL: {_first_line(error)}") from error
     try:

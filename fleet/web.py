@@ -38,7 +38,7 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
         FleetError: the database does not answer, or has another schema.
         UsageError: others could reach it, and nobody would have to sign in.
     """
-    engine = connect.open_database(database_url, create=False)
+    engine = connect.open_database(database_url, create=False, for_many=True)
     connect.check_access(engine, config)
     return create_app(
         Services(

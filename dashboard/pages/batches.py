@@ -13,14 +13,12 @@ from db.queries.batch_pages import batch_row, list_batches
 
 router = APIRouter()
 
-PAGE = 25
-
 
 @router.get("/batches")
 def batches(request: Request, viewer: Viewer, given: Given, before: Before = None) -> HTMLResponse:
     """The newest batches with their progress."""
     with given.reads() as session:
-        page = list_batches(session, before=before, limit=PAGE)
+        page = list_batches(session, before=before, limit=figures.BATCHES)
     rows = [(row, figures.progress(given, row)) for row in page.batches]
     return render(request, viewer, "batches.html", rows=rows, before=before, following=page.next_before)
 

@@ -16,8 +16,6 @@ from db.queries.failures import Behind, FailurePage
 
 router = APIRouter()
 
-PAGE = 50
-
 
 @router.get("/failures")
 def failures(
@@ -31,7 +29,11 @@ def failures(
     """Causes, the most frequent first; `jobs` and `behind` name the last one of the page before."""
     asked = searching.asked(q)
     place = Behind(jobs, behind) if jobs is not None and behind else None
-    page = figures.failure_page(given, asked.text, place, PAGE) if asked.is_usable else FailurePage([], None)
+    page = (
+        figures.failure_page(given, asked.text, place, figures.FAILURES)
+        if asked.is_usable
+        else FailurePage([], None)
+    )
     return render(
         request,
         viewer,

@@ -15,7 +15,6 @@ from db.states import AttemptOutcome
 
 router = APIRouter()
 
-_CAUSES = 5
 _RECENT_SECONDS = 900.0
 _DEFAULT = "6h"
 
@@ -50,7 +49,7 @@ def overview(
         decades=figures.parity_histogram(given),
         durations=durations,
         stages=in_order(durations.stages),
-        causes=figures.failure_page(given, "", None, _CAUSES).groups,
+        causes=figures.failure_page(given, "", None, figures.CAUSES).groups,
     )
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dashboard import services
+from dashboard import remembered, services
 from dashboard.pages import assets, formats, navigation, options_text, searching, tones
 from dashboard.pages.said import said
 from dashboard.paths import path_within
@@ -90,6 +90,7 @@ def render(
         here=here,
         here_with_query=root + here + _again(request),
         said=said(request.query_params),
+        figures_age=remembered.oldest_seconds,
         **context,
     )
     return HTMLResponse(text, status, {"Cache-Control": "no-store", **(headers or {})})

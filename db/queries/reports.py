@@ -203,9 +203,7 @@ class _Members:
 
     def may_be(self, job_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
         """That a job's number is one of that stretch; in the SQL's text, so that its length is known to the planner."""
-        first, last = (
-            literal(end, job_id.type, literal_execute=True) for end in (self.first, self.last)
-        )
+        first, last = (literal(end, job_id.type, literal_execute=True) for end in (self.first, self.last))
         return job_id.between(first, last)
 
 

@@ -1,9 +1,10 @@
 import threading
+from contextvars import Context
 
 import pytest
 
 from dashboard import remembered
-from dashboard.remembered import Remembered
+from dashboard.remembered import Remembered, oldest_seconds
 
 
 class Clock:
@@ -12,6 +13,9 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Nobody waits for it."""
 
 
 @pytest.fixture
@@ -30,18 +34,83 @@ def test_an_answer_is_found_once_until_it_is_old(clock: Clock) -> None:
     assert memory.get("a", 0, lambda: next(found)) == 3
 
 
-def test_an_answer_that_took_long_is_kept_longer(clock: Clock) -> None:
-    memory = Remembered()
+class Slow:
+    """Takes a second to find how often it was asked; `found` is set each time."""
 
-    def slow() -> float:
-        clock.now += 1.0
-        return clock.now
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.times, self.found = clock, 0, threading.Event()
 
-    first = memory.get("a", 2, slow)
+    def __call__(self) -> int:
+        self.clock.now += 1.0
+        self.times += 1
+        self.found.set()
+        return self.times
+
+
+def test_an_answer_that_took_long_is_kept_longer_and_shown_old_while_it_is_found_anew(clock: Clock) -> None:
+    memory, slow = Remembered(), Slow(clock)
+    assert memory.get("a", 2, slow) == 1
     clock.now += 19
-    assert memory.get("a", 2, slow) == first
+    assert memory.get("a", 2, slow) == 1
+    slow.found.clear()
     clock.now += 2
-    assert memory.get("a", 2, slow) > first
+    assert memory.get("a", 2, slow) == 1
+    assert slow.found.wait(10)
+    assert memory.get("a", 2, slow, ahead=True) == 2
+    assert slow.times == 2
+
+
+def test_an_answer_that_is_far_too_old_is_shown_to_nobody(clock: Clock) -> None:
+    memory, slow = Remembered(), Slow(clock)
+    memory.get("a", 2, slow)
+    clock.now += 201
+    assert memory.get("a", 2, slow) == 2
+
+
+def test_who_asks_ahead_waits_for_what_takes_long_and_leaves_the_rest_to_readers(clock: Clock) -> None:
+    memory, slow, quick = Remembered(), Slow(clock), iter(range(10))
+    assert memory.get("a", 2, slow, ahead=True) == 1
+    clock.now += 15
+    assert memory.get("b", 2, lambda: next(quick), ahead=True) == 0
+    clock.now += 6
+    assert memory.get("b", 2, lambda: next(quick), ahead=True) == 0
+    assert memory.get("b", 2, lambda: next(quick)) == 1
+    assert memory.get("a", 2, slow, ahead=True) == 2
+
+
+def test_how_old_it_is_what_is_shown_old(clock: Clock) -> None:
+    def asked(memory: Remembered, slow: Slow) -> float:
+        memory.get("a", 2, slow)
+        return oldest_seconds()
+
+    def in_its_own_context() -> float:
+        return Context().run(asked, memory, slow)
+
+    memory, slow = Remembered(), Slow(clock)
+    assert in_its_own_context() == 0
+    clock.now += 1
+    assert in_its_own_context() == 0
+    clock.now += 14
+    assert in_its_own_context() == 15
+
+
+def test_what_cannot_be_found_anew_is_shown_old_and_tried_again(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> int:
+        asked.set()
+        raise OSError("no database")
+
+    memory, slow, asked = Remembered(), Slow(clock), threading.Event()
+    memory.get("a", 2, slow)
+    clock.now += 25
+    assert memory.get("a", 2, refuse) == 1
+    assert asked.wait(10)
+    for thread in threading.enumerate():
+        if thread.name == "figures":
+            thread.join(10)
+    assert memory.get("a", 2, slow, ahead=True) == 2
+    assert "cannot be found anew" in caplog.text
 
 
 def test_who_asks_while_it_is_found_anew_gets_the_old_one(clock: Clock) -> None:
