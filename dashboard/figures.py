@@ -1,6 +1,6 @@
 """The counts and rates that pages and API show alike, a moment old at most: a million rows are counted once for all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,8 @@ FAILURES = 50
 """Causes of failure, on their own page."""
 BATCHES = 25
 """On a page."""
+BATCHES_IN_API = 20
+"""In an answer that is asked for without a limit."""
 
 RANGES: dict[str, tuple[int, int]] = {
     "1h": (60, 60),
@@ -155,6 +157,18 @@ def progress(services: Services, batch: BatchRow) -> Progress:
     )
 
 
+def progress_of(services: Services, batches: Sequence[BatchRow]) -> list[Progress]:
+    """The same of several. Those that change are found together: each may be found quickly, and all of them not."""
+    ended = {row.id: progress(services, row) for row in batches if row.finished_at is not None}
+    going = tuple(row.id for row in batches if row.finished_at is None)
+
+    def find(session: Session) -> dict[int, Progress]:
+        return {batch_id: _progress(session, batch_id) for batch_id in going}
+
+    found = {**ended, **(_kept(services, ("batches", going), 2, find) if going else {})}
+    return [found[row.id] for row in batches]
+
+
 def _progress(session: Session, batch_id: int) -> Progress:
     states = reports.count_states(session, batch_id)
     left = states[JobState.QUEUED] + states[JobState.RUNNING]
@@ -217,6 +231,8 @@ def standing(services: Services) -> Iterator[Callable[[], object]]:
     yield partial(layer_coverage, services, "")
     with services.reads() as session:
         batches = list_batches(session, limit=BATCHES).batches
+    for limit in (BATCHES, BATCHES_IN_API):
+        yield partial(progress_of, services, batches[:limit])
     for batch in batches:
         yield partial(progress, services, batch)
         yield partial(summary, services, batch)

@@ -22,6 +22,8 @@ _SHARE = 20
 """An answer that took long is kept so many times as long: finding it never takes more than a twentieth of a core."""
 _OLDEST = 10
 """An answer older than so many times its age limit is shown to nobody."""
+_OLDEST_SECONDS = 120.0
+"""But one that takes long may be so old."""
 _QUICK_SECONDS = 0.02
 """Who asks does not notice so much."""
 _REST = 3
@@ -94,7 +96,8 @@ class Remembered:
         found = answer.found
         age = time.monotonic() - found.at
         if age >= found.keep:
-            is_usable, is_quick = age < found.keep * _OLDEST, found.took < _QUICK_SECONDS
+            is_quick = found.took < _QUICK_SECONDS
+            is_usable = age < max(found.keep * _OLDEST, 0.0 if is_quick else _OLDEST_SECONDS)
             if not is_usable:
                 answer.find(seconds, find, wait=True)
             elif ahead != is_quick:

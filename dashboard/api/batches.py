@@ -110,23 +110,21 @@ def list_batches(
     services: Given,
     state: BatchState | None = None,
     before: Before = None,
-    limit: Limit = 20,
+    limit: Limit = figures.BATCHES_IN_API,
 ) -> BatchPage:
     """Each with how its jobs stand."""
     with services.reads() as session:
         page = batch_pages.list_batches(session, state=state, before=before, limit=limit)
-    rows = []
-    for row in page.batches:
-        progress = figures.progress(services, row)
-        rows.append(
-            {
-                **vars(row),
-                "states": progress.states,
-                "total": progress.total,
-                "done": progress.done,
-                "eta": progress.eta,
-            }
-        )
+    rows = [
+        {
+            **vars(row),
+            "states": progress.states,
+            "total": progress.total,
+            "done": progress.done,
+            "eta": progress.eta,
+        }
+        for row, progress in zip(page.batches, figures.progress_of(services, page.batches), strict=True)
+    ]
     return BatchPage.model_validate({"batches": rows, "next_before": page.next_before}, from_attributes=True)
 
 

@@ -71,7 +71,7 @@ class Total(ApiModel):
 
     count: int
     exact: bool
-    """False: more than that; ten thousand are counted."""
+    """False: more than that; a thousand are counted."""
 
 
 class JobPage(ApiModel):

@@ -19,7 +19,7 @@ def batches(request: Request, viewer: Viewer, given: Given, before: Before = Non
     """The newest batches with their progress."""
     with given.reads() as session:
         page = list_batches(session, before=before, limit=figures.BATCHES)
-    rows = [(row, figures.progress(given, row)) for row in page.batches]
+    rows = list(zip(page.batches, figures.progress_of(given, page.batches), strict=True))
     return render(request, viewer, "batches.html", rows=rows, before=before, following=page.next_before)
 
 

@@ -17,8 +17,8 @@ from db.queries.matching import matching
 from db.queries.predicates import in_state
 from db.search import Search
 
-COUNTED = 10_000
-"""So many jobs are counted exactly; beyond, a total is only known to be larger."""
+COUNTED = 1000
+"""So many jobs are counted exactly; beyond, a total is only known to be larger: whoever typed a filter waits for it."""
 
 
 class Sort(StrEnum):
@@ -100,7 +100,7 @@ class Total:
 
 
 def total_of(session: Session, wanted: Search) -> Total:
-    """How many jobs a search means, counted up to ten thousand."""
+    """How many jobs a search means, counted up to a thousand."""
     some = select(Job.id).where(*matching(wanted)).limit(COUNTED + 1).subquery()
     count = session.scalars(select(func.count()).select_from(some)).one()
     return Total(min(count, COUNTED), count <= COUNTED)
