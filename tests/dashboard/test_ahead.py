@@ -32,6 +32,7 @@ def test_what_pages_show_to_everybody_is_found_before_somebody_asks(
 ) -> None:
     with patient.reads() as session:
         batches = batch_pages.list_batches(session).batches
+    patient = replace(patient, config=Config(patience=1000))  # until everything is found
     without = replace(patient, reads=session_factory(make_engine(f"sqlite:///{tmp_path}/none/fleet.db")))
 
     def is_there() -> bool:
@@ -48,7 +49,7 @@ def test_what_pages_show_to_everybody_is_found_before_somebody_asks(
 
     assert len(batches) == 2
     assert not is_there()
-    ahead, until = Ahead(patient), time.monotonic() + 10
+    ahead, until = Ahead(patient), time.monotonic() + 30
     ahead.start()
     try:
         while not is_there() and time.monotonic() < until:
