@@ -44,6 +44,9 @@ _SAME_MODULES = (
     ("tensorflow.compat.v2.", "tensorflow."),
 )
 
+_IMAGE1 = "tensorflow.compat.v1.image"
+"""TensorFlow 1's, whose `resize` lays the pixels on another grid than its successor."""
+
 CONSTANTS: Mapping[str, Any] = {
     "math.pi": math.pi,
     "math.e": math.e,
@@ -89,7 +92,7 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     **_under("tensorflow.nn", NN),
     **_under("tensorflow.image", IMAGE),
-    **_under("tensorflow.compat.v1.image", {**IMAGE, "resize": IMAGE["resize_images"]}),
+    **_under(_IMAGE1, {**IMAGE, "resize": IMAGE["resize_images"]}),
     "tensorflow.depth_to_space": NN["depth_to_space"],
     "tensorflow.space_to_depth": NN["space_to_depth"],
     "tensorflow.div": MATHS["truediv"],
@@ -106,7 +109,8 @@ def full_name(module: str, attribute: str) -> str:
     for alias, same in _SAME_MODULES:
         if f"{name}.".startswith(alias):
             name = (same + f"{name}."[len(alias) :]).rstrip(".")
-    if name.startswith("tensorflow.compat.v1.") and not name.startswith("tensorflow.compat.v1.image.resize"):
+    own = name == _IMAGE1 or name.startswith(f"{_IMAGE1}.resize")
+    if name.startswith("tensorflow.compat.v1.") and not own:
         name = "tensorflow." + name.removeprefix("tensorflow.compat.v1.")
     return name
 
