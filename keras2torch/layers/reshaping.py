@@ -15,6 +15,7 @@ from keras2torch.graph.model import Shape
 from keras2torch.layers import _resampling
 from keras2torch.layers._call import LayerCall, channels_first_axes
 from keras2torch.layers._registry import Masks, converts, example
+from keras2torch.operations._resampling import resized
 from keras2torch.source.model import Generation
 
 
@@ -357,7 +358,7 @@ def up_sampling_2d(layer: LayerCall) -> Value:
     if height is None or width is None:
         x = layer.bind(x)
         target = template("({} * {}.shape[2], {} * {}.shape[3])", sizes[0], x, sizes[1], x)
-    return layer.value(_resampling.resized(layer, x, target, kernel), tuple(shape), axes=x.axes)
+    return layer.value(resized(layer, x, target, kernel), tuple(shape), axes=x.axes)
 
 
 @converts(

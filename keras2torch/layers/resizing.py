@@ -9,6 +9,7 @@ from keras2torch.layers._call import LayerCall
 from keras2torch.layers._casting import as_float, is_float
 from keras2torch.layers._padding import channels_first_value
 from keras2torch.layers._registry import SINCE_TF_KERAS, Masks, converts, example
+from keras2torch.operations._resampling import resized
 from keras2torch.source.model import Generation
 
 
@@ -73,7 +74,7 @@ def resizing(layer: LayerCall) -> Value:
         code = call(layer.part("crop_to_ratio"), code, size)
     elif pad:
         code = call(layer.part("pad_to_ratio"), code, size, **({"value": fill} if fill else {}))
-    code = _resampling.resized(layer, code, size, kernel, antialias=antialias)
+    code = resized(layer, code, size, kernel, antialias=antialias)
     if whole and kernel != "nearest":
         code = method(
             method(method(code, "round"), "clamp", *_RANGES[x.dtype]), "to", Raw(f"torch.{x.dtype}")

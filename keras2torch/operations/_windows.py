@@ -86,28 +86,38 @@ def apply(
         if all(shape.effective(axis) % 2 for axis in range(rank)):
             return x, short(tuple(shape.effective(axis) // 2 for axis in range(rank)))
         return x, "same"
-    known = [shape.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
-    if shape.padding != "same" or (unit_stride and None in known):
-        # does not depend on the extent
-        known = [shape.before_after(n if n is not None else 1 << 20, axis) for axis, n in enumerate(spatial)]
+    pairs = _known(shape, spatial)
+    if None not in pairs and all(pair is None or pair[0] == pair[1] for pair in pairs):
+        fronts = tuple(pair[0] for pair in pairs if pair is not None)
+        return x, short(fronts) if any(fronts) else None
+    return padded(layer, x, shape, fill=fill), None
+
+
+def padded(layer: LayerCall, x: Value, shape: Window, *, fill: float = 0.0) -> Value:
+    """`x` (channels-first) with all of its padding round it."""
+    spatial = x.torch_shape[2:]
+    known = _known(shape, spatial)
     pairs = [pair for pair in known if pair is not None]
-    if len(pairs) == rank:
-        if not any(number for pair in pairs for number in pair):
-            return x, None
-        if all(front == back for front, back in pairs):
-            return x, short(tuple(front for front, _ in pairs))
-        pads = tuple(number for pair in reversed(pairs) for number in pair)
-        extra = {} if fill == 0.0 else {"value": fill}
-        code = call("F.pad", x, pads, **extra)
-    else:
-        settings: dict[str, Any] = {} if fill == 0.0 else {"value": fill}
+    settings: dict[str, Any] = {} if fill == 0.0 else {"value": fill}
+    if len(pairs) < len(known):
         if any(n != 1 for n in shape.dilation):
             settings["dilation"] = shape.dilation
         code = call(layer.part("pad_same"), x, shape.kernel, shape.strides, **settings)
-    padded = tuple(
+    elif any(number for pair in pairs for number in pair):
+        code = call("F.pad", x, tuple(number for pair in reversed(pairs) for number in pair), **settings)
+    else:
+        return x
+    extents = tuple(
         n if n is None or pair is None else n + sum(pair) for n, pair in zip(spatial, known, strict=True)
     )
-    return channels_first_value(layer, code, x, x.torch_shape[1], padded), None
+    return channels_first_value(layer, code, x, x.torch_shape[1], extents)
+
+
+def _known(shape: Window, spatial: tuple[int | None, ...]) -> list[tuple[int, int] | None]:
+    """The padding of each axis, as far as it does not depend on an extent that is open."""
+    if shape.padding != "same" or (all(stride == 1 for stride in shape.strides) and None in spatial):
+        spatial = tuple(n if n is not None else 1 << 20 for n in spatial)
+    return [shape.before_after(n, axis) if n is not None else None for axis, n in enumerate(spatial)]
 
 
 def _is_never_negative(x: Value) -> bool:

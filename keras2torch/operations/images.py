@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from keras2torch.emit.code import Argument, Value, call, method
 from keras2torch.errors import UnsupportedOption
+from keras2torch.graph.model import Shape
 from keras2torch.operations._arguments import choice, flag, integer, must_be
 from keras2torch.operations._registry import X, example, operation
-from keras2torch.operations._sizes import Size, as_sizes, numbers_code
+from keras2torch.operations._resampling import KERNELS, resized
+from keras2torch.operations._sizes import as_sizes, numbers_code
 from keras2torch.operations._tensors import floating, tensor
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ _SIZES = [
     example((5, 4, 3), x=X, size=[10, 12], how="bilinear"),
     example((7, 9, 2), x=X, size=[4, 3], how="bilinear"),
     example((5, 4, 3), x=X, size=[11, 7], how="nearest"),
+    *[example((7, 6, 2), x=X, size=[5, 11], how=kernel) for kernel in ("bicubic", "area", "lanczos3")],
+    example((9, 7, 2), x=X, size=[4, 11], how="bilinear", antialias=True),
+    example((9, 7, 2), x=X, size=[4, 11], how="bicubic", antialias=True),
 ]
 
 
@@ -44,16 +49,23 @@ def resize(
     _mode: Any = None,
     _fill: Any = None,
 ) -> Value:
-    """`F.interpolate`; nearest with the centres of pixels half a step inside."""
+    """`F.interpolate`, or a part for the kernels that it lacks; nearest with pixels' centres half a step inside."""
     for name, value in (("preserve_aspect_ratio", _ratio), ("crop", _crop), ("pad", _pad)):
         must_be(value, name, False)
-    must_be(flag(antialias, "antialias"), "antialias", False)
     must_be(data_format, "data_format", *_FORMATS)
-    mode = choice(how, "method", "bilinear", "nearest")
-    return _resized(layer, x, size, {"mode": "nearest-exact" if mode == "nearest" else mode})
+    source, wanted, shape = _prepared(layer, x, size)
+    kernel = choice(how, "method", *KERNELS)
+    code = resized(layer, source, wanted, kernel, antialias=flag(antialias, "antialias"))
+    return layer.value(code, shape, axes=source.axes)
 
 
 def _resized(layer: LayerCall, x: Any, size: Any, settings: dict[str, Any]) -> Value:
+    source, wanted, shape = _prepared(layer, x, size)
+    return layer.value(call("F.interpolate", source, size=wanted, **settings), shape, axes=source.axes)
+
+
+def _prepared(layer: LayerCall, x: Any, size: Any) -> tuple[Value, Argument, Shape]:
+    """Pictures, their new size as an expression, and the shape that they will have."""
     source = tensor(layer, x)
     if source.rank != 4:
         raise UnsupportedOption(f"pictures of shape {source.shape}", "images")
@@ -63,12 +75,7 @@ def _resized(layer: LayerCall, x: Any, size: Any, settings: dict[str, Any]) -> V
         raise UnsupportedOption("a size that is not two numbers", "size")
     known = [integer(each, "size", 1, 1 << 16) if isinstance(each, int) else None for each in wanted]
     shape = (source.shape[0], *known, source.shape[3])
-    code = call("F.interpolate", source, size=_size(wanted), **settings)
-    return layer.value(code, shape, axes=source.axes)
-
-
-def _size(wanted: list[Size]) -> Argument:
-    return numbers_code(wanted)
+    return source, numbers_code(wanted), shape
 
 
 @operation(

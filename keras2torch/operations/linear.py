@@ -104,6 +104,26 @@ def batch_matmul(
 
 
 @operation(
+    tf=(
+        "linalg.matvec(a: x, b: y, transpose_a: turn_x=False, adjoint_a: _adjoint_x=False, a_is_sparse: _a=False, "
+        "b_is_sparse: _b=False)"
+    ),
+    examples=[
+        example((4, 3), (3,), x=X, y=Y),
+        example((3, 4), (3,), x=X, y=Y, turn_x=True),
+    ],
+)
+def matvec(layer: LayerCall, x: Any, y: Any, turn_x: Any, _adjoint_x: Any, _a: Any, _b: Any) -> Value:
+    """`@` with a vector a sample."""
+    must_be(_a, "a_is_sparse", False)
+    must_be(_b, "b_is_sparse", False)
+    vector = plain(layer, y, "b")
+    column = layer.value(method(vector, "unsqueeze", -1), (*vector.shape, 1), dtype=vector.dtype)
+    product = _product(layer, x, column, _either(turn_x, _adjoint_x, "transpose_a"), False)
+    return layer.value(method(product, "squeeze", -1), product.shape[:-1], dtype=product.dtype)
+
+
+@operation(
     tf="einsum(equation, *inputs: xs)",
     keras3="numpy.Einsum(*operands: xs, subscripts: equation)",
     node="Einsum(*xs, equation)",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras2torch.emit.code import Code, Value, call, template
 from keras2torch.errors import UnsupportedOption
-from keras2torch.operations._arguments import axes_of, axis_of, must_be, number
+from keras2torch.operations._arguments import axes_of, axis_of, integer, must_be, number
 from keras2torch.operations._reducing import Write, by_method, reduce
 from keras2torch.operations._registry import X, example, operation
 from keras2torch.operations._tensors import floating, tensor
@@ -129,3 +129,25 @@ def _order(value: Any) -> int:
     if order not in (1, 2):
         raise UnsupportedOption(f"a norm of order {order!r}", "ord")
     return int(order)
+
+
+@operation(
+    tf="nn.local_response_normalization(input: x, depth_radius: radius=5, bias=1, alpha=1, beta=0.5)",
+    examples=[
+        example((3, 4, 7), x=X, radius=2, bias=1.5, alpha=0.25, beta=0.75),
+        example((2, 3, 4), x=X, radius=5, bias=1.0, alpha=1.0, beta=0.5),
+    ],
+)
+def local_response_norm(layer: LayerCall, x: Any, radius: Any, bias: Any, alpha: Any, beta: Any) -> Value:
+    """`F.local_response_norm`, which takes the mean over neighbouring channels where TensorFlow takes the sum."""
+    source = floating(layer, tensor(layer, x))
+    if source.rank != 4:
+        raise UnsupportedOption(f"pictures of shape {source.shape}", "input")
+    source = layer.channels_first(source, "channels_last")
+    size = 2 * integer(radius, "depth_radius", 0, 1 << 16) + 1
+    settings = {
+        "alpha": number(alpha, "alpha") * size,
+        "beta": number(beta, "beta"),
+        "k": number(bias, "bias"),
+    }
+    return layer.like(source, call("F.local_response_norm", source, size, **settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from keras2torch.emit.code import Code, Value, call, method
+from keras2torch.emit.code import Code, Value, call, index, method
 from keras2torch.errors import UnsupportedOption
 from keras2torch.operations import _windows
 from keras2torch.operations._arguments import array_of, choice, integers, must_be
@@ -15,6 +15,7 @@ from keras2torch.operations._windows import Window
 if TYPE_CHECKING:
     from keras2torch.layers._call import LayerCall
 
+_TF = (Dialect.TF, Dialect.NODE)
 _LAST = (None, "channels_last", "NWC", "NHWC", "NDHWC")
 _KERNEL = [
     [[[0.5 * i - j + 0.25 * k for k in range(2)] for j in range(3)] for i in range(3)] for _ in range(2)
@@ -325,3 +326,70 @@ def _pooling(kind: str, keras3: str, node: str, more: str = "") -> None:
 
 _pooling("max", "MaxPool", "MaxPool", ", explicit_paddings: _paddings=[]")
 _pooling("avg", "AveragePool", "AvgPool")
+
+
+# ------------------------------------------------------------------------------------------------------ patches
+
+
+@operation(
+    tf=[
+        "image.extract_patches(images: x, sizes: size, strides, rates: dilations, padding)",
+        (
+            "compat.v1.image.extract_image_patches(images: x, ksizes: size=None, strides=None, rates: dilations=None, "
+            "padding=None)"
+        ),
+    ],
+    keras3=(
+        "image.ExtractPatches(images: x, *, size, strides=None, dilation_rate: dilations=1, padding='valid', "
+        "data_format=None)"
+    ),
+    node="ExtractImagePatches(x, *, ksizes: size, strides, rates: dilations, padding)",
+    examples=[
+        example(
+            (8, 6, 3),
+            x=X,
+            size=[1, 4, 2, 1],
+            strides=[1, 4, 2, 1],
+            dilations=[1, 1, 1, 1],
+            padding="VALID",
+            _only=_TF,
+        ),
+        example(
+            (7, 9, 2),
+            x=X,
+            size=[1, 3, 2, 1],
+            strides=[1, 2, 1, 1],
+            dilations=[1, 2, 1, 1],
+            padding="SAME",
+            _only=_TF,
+        ),
+        example(
+            (None, None, 2),
+            x=X,
+            size=[1, 3, 3, 1],
+            strides=[1, 2, 2, 1],
+            dilations=[1, 1, 1, 1],
+            padding="SAME",
+            _only=_TF,
+        ),
+        example((8, 6, 3), x=X, size=[4, 2], padding="valid", _only=(Dialect.KERAS3,)),
+        example((7, 9, 2), x=X, size=3, strides=2, padding="same", _only=(Dialect.KERAS3,)),
+    ],
+)
+def extract_patches(
+    layer: LayerCall, x: Any, size: Any, strides: Any, dilations: Any, padding: Any, data_format: Any = None
+) -> Value:
+    """`unfold` of rows, then of columns; the pixels of a patch become its channels."""
+    source = _pictures(layer, x, 2, data_format)
+    rows, columns = kernel = _several(size, 2, "sizes")
+    window = _window(kernel, kernel if strides is None else strides, padding, dilations)
+    spatial = tuple(window.output(n, axis) for axis, n in enumerate(source.torch_shape[2:]))
+    padded = _windows.padded(layer, source, window)
+    code = method(padded, "unfold", 2, window.effective(0), window.strides[0])
+    code = method(code, "unfold", 3, window.effective(1), window.strides[1])  # (N, C, H, W, rows, columns)
+    if window.dilation != (1, 1):
+        code = index(code, f"..., ::{window.dilation[0]}, ::{window.dilation[1]}")
+    code = method(method(code, "permute", 0, 4, 5, 1, 2, 3), "flatten", 1, 3)
+    channels = source.torch_shape[1]
+    features = None if channels is None else channels * rows * columns
+    return _windows.channels_first_value(layer, code, padded, features, spatial)

@@ -8,6 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from math import sqrt
 from typing import Any
 
@@ -23,6 +24,8 @@ def exact_float64(tf: Any) -> Iterator[None]:
     image_ops = importlib.import_module("tensorflow.python.ops.gen_image_ops")
     stand_ins: dict[tuple[Any, str], Callable[..., Any]] = {
         (nn_ops, "leaky_relu"): _leaky_relu(tf),
+        (tf.nn, "local_response_normalization"): _lrn(tf),
+        (tf.nn, "lrn"): _lrn(tf),
         (nn_ops, "max_pool3d"): _pool3d(tf.nn.max_pool2d, tf),
         (nn_ops, "avg_pool3d"): _pool3d(tf.nn.avg_pool2d, tf),
         # The two Keras libraries reach this one by different ways.
@@ -49,16 +52,20 @@ def exact_float64(tf: Any) -> Iterator[None]:
         stand_ins[tf_keras_conv.Conv, "_jit_compiled_convolution_op"] = lambda layer, inputs, kernel: (
             layer.convolution_op(inputs, kernel)
         )
+    layers_of_symbols = sys.modules.get("tf_keras.src.layers.core.tf_op_layer")
+    symbols = [] if layers_of_symbols is None else [(layers_of_symbols, "get_symbol_from_name")]
     casts = [(tf, "cast"), (tf.compat.v2, "cast")]
     dilated = [(nn_ops, "conv2d_backprop_input"), (nn_ops, "conv3d_backprop_input_v2")]
     standardized = pictures.math_ops
     pictures.math_ops = _WithoutNarrowing(tf, standardized)
-    originals = {place: getattr(*place) for place in (*stand_ins, *casts, *dilated)}
+    originals = {place: getattr(*place) for place in (*stand_ins, *casts, *dilated, *symbols)}
     try:
         for (module, name), stand_in in stand_ins.items():
             setattr(module, name, _by_dtype(tf, stand_in, originals[module, name]))
         for module, name in casts:
             setattr(module, name, _cast(tf, originals[module, name]))
+        for module, name in symbols:
+            setattr(module, name, _symbol(tf, originals[module, name]))
         for module, name in dilated:
             setattr(module, name, _dilated(tf, originals[module, name]))
         yield
@@ -110,6 +117,18 @@ def _cast(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(x, dtype, name)
 
     return cast
+
+
+def _symbol(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Layers of single operations find these in a table, not in their module."""
+
+    def get_symbol_from_name(name: str) -> Any:
+        found = original(name)
+        if name != "nn.local_response_normalization":
+            return found
+        return wraps(found)(_by_dtype(tf, _lrn(tf), found))
+
+    return get_symbol_from_name
 
 
 class _WithoutNarrowing:
@@ -201,6 +220,25 @@ def _leaky_relu(tf: Any) -> Callable[..., Any]:
         return tf.where(features > 0, features, features * tf.constant(alpha, tf.float64))
 
     return leaky_relu
+
+
+def _lrn(tf: Any) -> Callable[..., Any]:
+    """There is no float64 kernel."""
+
+    def lrn(
+        input: Any,  # noqa: A002  the operation's own name, by which it is called
+        depth_radius: int = 5,
+        bias: float = 1.0,
+        alpha: float = 1.0,
+        beta: float = 0.5,
+        **_: Any,
+    ) -> Any:
+        channels = np.arange(int(input.shape[-1]))
+        near = np.abs(channels[:, None] - channels) <= depth_radius
+        total = tf.tensordot(input * input, tf.constant(near.astype("float64")), 1)
+        return input / (bias + alpha * total) ** beta
+
+    return lrn
 
 
 def _gelu(tf: Any) -> Callable[..., Any]:

@@ -67,7 +67,7 @@ def _on_grids(
 def _area_operation(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     def resize_area(images: Any, size: Any, align_corners: bool = False, **_: Any) -> Any:
         if not tf.executing_eagerly():
-            return original(images, size, align_corners)
+            return tf.cast(original(images, size, align_corners), images.dtype)
         return _apply(tf, images, size, _area)
 
     return resize_area
@@ -84,7 +84,8 @@ def _sampled(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         **_: Any,
     ) -> Any:
         if not tf.executing_eagerly():
-            return original(images, size, scale, translation, kernel_type, antialias)
+            drawn = original(images, size, scale, translation, kernel_type, antialias)
+            return tf.cast(drawn, images.dtype)
         if np.any(np.asarray(translation)):
             raise ValueError("no translation is known here")
         kernel, radius, number = KERNELS[kernel_type]
