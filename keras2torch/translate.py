@@ -46,6 +46,12 @@ _STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 """Tensors of torch's own modules that are no parameters."""
 
 
+_LOST = (
+    "the file does not hold the tensors that it was called on: of arguments behind the first that have no name, "
+    "as those of tf.einsum do, tf.keras saves none; write that call as a Lambda layer, and save the model again"
+)
+
+
 def translate(
     graph: Graph,
     *,
@@ -266,7 +272,7 @@ class Translator:
             return None
         if not given and layer.class_name != "InputLayer" and not has_tensor(kwargs):
             self._check_class_only(layer)
-            raise LayerRefused("called on no tensor")
+            raise LayerRefused(_LOST if layer.class_name == "TFOpLambda" else "called on no tensor")
         return self.apply_rule(layer, given, kwargs, stays=stays)
 
     def apply_rule(

@@ -128,6 +128,13 @@ def test_a_symbol_that_is_not_listed_is_refused_by_name(symbol: str) -> None:
     assert refusals(tf_model(op(symbol, on()))) == [f"the operation {symbol} is not supported"]
 
 
+def test_a_call_whose_tensors_keras_did_not_save_says_so() -> None:
+    """tf.keras writes `tf.einsum("bij,bkj->bik", x, y)` down as a call on its equation alone."""
+    lost = op("einsum", ["_CONSTANT_VALUE", -1, "bij,bkj->bik", {}])
+    (message,) = refusals(tf_model(lost))
+    assert message.startswith("the file does not hold the tensors that it was called on: ")
+
+
 @pytest.mark.parametrize("node", ["ReadFile", "WriteFile", "PyFunc", "EagerPyFunc"])
 def test_a_node_that_is_not_listed_is_refused_by_name(node: str) -> None:
     model = tf_model(layer("TensorFlowOpLayer", "op", on(), node_def={"name": "n", "op": node}, constants={}))
