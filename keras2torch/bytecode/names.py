@@ -7,13 +7,15 @@ what practically every Keras program means by it, and the result is shown to the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras2torch.bytecode.backend_functions import ACTIVATIONS, BACKEND, KERAS_OPS
+from keras2torch.bytecode.numbers import as_tensor
 from keras2torch.bytecode.refusal import NotRecognised
 from keras2torch.bytecode.signatures import Function
-from keras2torch.bytecode.tensorflow_functions import IMAGE, MATHS, NN, TENSORS
+from keras2torch.bytecode.tensorflow_functions import IMAGE, LINALG, MATHS, NN, TENSORS
 from keras2torch.bytecode.tree import has_tensor
 
 MODULES: Mapping[str, str] = {
@@ -31,7 +33,7 @@ MODULES: Mapping[str, str] = {
 }
 """Globals that practically every Keras program gives one meaning."""
 
-BUILTINS = frozenset({"abs", "float", "int", "len", "list", "pow", "tuple"})
+BUILTINS = frozenset({"abs", "float", "int", "len", "list", "max", "min", "pow", "sum", "tuple"})
 
 _SAME_MODULES = (
     ("tensorflow.python.keras.", "keras."),
@@ -83,16 +85,13 @@ FUNCTIONS: Mapping[str, Function] = {
     # TensorFlow 1 had its mathematics at the top, where the most usual of it is still.
     **_under("tensorflow", {**MATHS, **TENSORS}),
     **_under("tensorflow.math", MATHS),
-    **_under(
-        "tensorflow.linalg",
-        {
-            **{name: TENSORS[name] for name in ("einsum", "matmul", "norm")},
-            "l2_normalize": NN["l2_normalize"],
-        },
-    ),
+    **_under("tensorflow.linalg", LINALG),
     **_under("tensorflow.nn", NN),
     **_under("tensorflow.image", IMAGE),
     **_under(_IMAGE1, {**IMAGE, "resize": IMAGE["resize_images"]}),
+    "tensorflow.extract_image_patches": IMAGE["extract_patches"],
+    "numpy.arange": BACKEND["arange"],
+    **{f"numpy.{name}": TENSORS[name] for name in ("eye", "ones", "zeros")},
     "tensorflow.depth_to_space": NN["depth_to_space"],
     "tensorflow.space_to_depth": NN["space_to_depth"],
     "tensorflow.div": MATHS["truediv"],
@@ -115,17 +114,35 @@ def full_name(module: str, attribute: str) -> str:
     return name
 
 
+_RANDOM = re.compile(
+    r"(tensorflow|keras\.backend)\.(random_|truncated_normal|dropout)|tensorflow\.(random|nn)\.\w*(normal|uniform|dropout)|"
+    r"numpy\.random\.|keras\.random\."
+)
+_LOSS = re.compile(r"(^|\.)(ctc_\w*cost|ctc_loss\w*|keras\.losses\.\w+|\w*crossentropy\w*)$")
+
+
 def call(name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """What a call of the function of that full name yields. Raises `NotRecognised`."""
     on_constant = _ON_CONSTANTS.get(name)
     if on_constant is not None and len(positional) == 1 and not named:
         return _on_constant(name, on_constant, positional[0])
     if name == "numpy.array" and len(positional) == 1 and not has_tensor(positional[0]):
-        return positional[0]
+        return as_tensor(positional[0])
     function = FUNCTIONS.get(name)
     if function is None:
-        raise NotRecognised(f"calls {name}, which is not understood")
+        raise NotRecognised(f"calls {name}, {_why_not(name)}")
     return function(name, positional, named)
+
+
+def _why_not(name: str) -> str:
+    if _RANDOM.match(name):
+        return "which draws random numbers"
+    if _LOSS.search(name):
+        return (
+            "which is a loss: only training needs it, so convert the model that ends at the predictions "
+            "(keras.Model(inputs, predictions).save(...))"
+        )
+    return "which is not understood"
 
 
 def _on_constant(name: str, function: Callable[[float], float], value: Any) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras2torch.bytecode.numbers import as_tensor, as_type
 from keras2torch.bytecode.refusal import NotRecognised
 from keras2torch.bytecode.tree import Apply, has_tensor
 
@@ -24,7 +25,7 @@ class Function:
     defaults: Mapping[str, Any]
     build: Callable[[Arguments], Any]
     symbol: str | None = None
-    """The single operation that it is, where it is one."""
+    """The operation that it is, or that its expression may hold and no other function's does."""
 
     def __call__(self, name: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """The expression for a call. Raises `NotRecognised`."""
@@ -47,8 +48,11 @@ class Function:
         return self.build(given)
 
 
-def function(signature: str, build: str | Callable[[Arguments], Any]) -> Function:
-    """From `"input_tensor/x axis=-1"`: spellings behind slashes, defaults that TensorFlow does not have itself."""
+def function(signature: str, build: str | Callable[[Arguments], Any], symbol: str | None = None) -> Function:
+    """From `"input_tensor/x axis=-1"`: spellings behind slashes, defaults that TensorFlow does not have itself.
+
+    `build` is a symbol, or makes an expression, which may hold `symbol`.
+    """
     parameters, defaults = [], {}
     for word in signature.split():
         spellings, _, default = word.partition("=")
@@ -58,10 +62,10 @@ def function(signature: str, build: str | Callable[[Arguments], Any]) -> Functio
             defaults[names[0]] = _DEFAULTS[default]
     if isinstance(build, str):
         return Function(tuple(parameters), defaults, _symbol(build, parameters[0][0]), build)
-    return Function(tuple(parameters), defaults, build)
+    return Function(tuple(parameters), defaults, build, symbol)
 
 
-_DEFAULTS = {"-1": -1, "0": 0, "1": 1, "None": None, "2": 2}
+_DEFAULTS = {"-1": -1, "0": 0, "1": 1, "None": None, "2": 2, "0.2": 0.2, "True": True}
 
 
 def _symbol(symbol: str, first: str) -> Callable[[Arguments], Any]:
@@ -76,7 +80,14 @@ def _symbol(symbol: str, first: str) -> Callable[[Arguments], Any]:
 
 def identity(given: Arguments) -> Any:
     """What hands on its first argument."""
-    return next(iter(given.values()))
+    return as_tensor(next(iter(given.values())))
+
+
+def cast(given: Arguments) -> Any:
+    """A tensor in another type; numbers stay numbers."""
+    if has_tensor(given["x"]):
+        return Apply("cast", (given.pop("x"),), tuple(given.items()))
+    return as_type(given["x"], given.get("dtype"))
 
 
 def constant(given: Arguments) -> Any:
@@ -84,4 +95,4 @@ def constant(given: Arguments) -> Any:
     value = given.get("value")
     if has_tensor(value) or given.get("shape") is not None:
         raise NotRecognised("makes a constant of something else than numbers")
-    return value
+    return as_tensor(value)

@@ -15,7 +15,8 @@ BATCH_DOT = "keras.backend.batch_dot"
 INT_SHAPE = "keras.backend.int_shape"
 KERAS_SYMBOLS = frozenset({BATCH_FLATTEN, BATCH_DOT, INT_SHAPE})
 """The symbols that are none of TensorFlow's: what they do depends on sizes and on how many axes there are."""
-SEVERAL = frozenset({"split", "unstack", "math.top_k", INT_SHAPE})
+TOP_K = "math.top_k"
+SEVERAL = frozenset({"split", "unstack", TOP_K, INT_SHAPE})
 """The symbols that yield several things."""
 OPERATORS = {
     "+": "math.add",

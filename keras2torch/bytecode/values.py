@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any, TypeVar
 
 from keras2torch.bytecode.names import BUILTINS, CONSTANTS, FUNCTIONS, MODULES, call, full_name
+from keras2torch.bytecode.numbers import Numbers, computed
 from keras2torch.bytecode.refusal import NotRecognised
-from keras2torch.bytecode.tree import GETITEM, INT_SHAPE, OPERATORS, Apply, Input, Slice, has_tensor
+from keras2torch.bytecode.tree import GETITEM, INT_SHAPE, OPERATORS, TOP_K, Apply, Input, Slice, has_tensor
 
 _LARGEST_NUMBER = 1e40
 _MOST_ITEMS = 4096
 _LONGEST_NAME = 200
+_OF_TOP_K = ("values", "indices")
 
 _Items = TypeVar("_Items")
 
@@ -102,6 +105,8 @@ def attribute_of(owner: Any, attribute: str) -> Any:
             return Method(owner, attribute)
         if attribute == "value" and is_size(owner):
             return owner  # TensorFlow 1 had an object for a size
+        if isinstance(owner, Apply) and owner.symbol == TOP_K and attribute in _OF_TOP_K:
+            return Apply(GETITEM, (owner, _OF_TOP_K.index(attribute)))
         raise NotRecognised(f"reads the attribute {attribute} of a tensor")
     raise NotRecognised(f"reads the attribute {attribute} of {described(owner)}")
 
@@ -119,6 +124,8 @@ def binary(sign: str, left: Any, right: Any) -> Any:
         if symbol is None:
             raise NotRecognised(f"uses the operator {sign} on a tensor")
         return Apply(symbol, (left, right))
+    if isinstance(left, Numbers) or isinstance(right, Numbers):
+        return computed(sign, left, right)
     if sign == "+" and isinstance(left, list | tuple) and type(left) is type(right):
         return bounded(type(left)([*left, *right]))
     return _arithmetic(sign, number_of(left), number_of(right))
@@ -202,6 +209,9 @@ def call_value(function: Any, positional: list[Any], named: Mapping[str, Any]) -
 
 def _call_builtin(name: str, positional: list[Any], named: Mapping[str, Any]) -> Any:
     first = positional[0] if positional else None
+    if name in ("max", "min") and not named and len(positional) > 1:
+        positional = [positional]
+        first = positional[0]
     if named or len(positional) != (2 if name == "pow" else 1):
         raise NotRecognised(f"calls {name} in an unusual way")
     if name == "pow":
@@ -212,6 +222,10 @@ def _call_builtin(name: str, positional: list[Any], named: Mapping[str, Any]) ->
         return first
     if name in ("list", "tuple", "len") and isinstance(first, list | tuple):
         return len(first) if name == "len" else list(first) if name == "list" else tuple(first)
+    if name in ("max", "min", "sum") and isinstance(first, list | tuple) and first:
+        if name == "sum":
+            return reduce(partial(binary, "+"), first)
+        return (max if name == "max" else min)(map(number_of, first))
     if name in ("abs", "float", "int"):
         try:
             number = number_of(first)

@@ -135,7 +135,15 @@ def test_a_division_of_integers_is_that_of_python_2() -> None:
 
 REFUSED = {
     "lambda x: custom_fn(x)": "uses the global custom_fn, whose meaning is not in the file",
-    "lambda x: K.random_normal(x)": "calls keras.backend.random_normal, which is not understood",
+    "lambda x: K.random_normal(x)": "calls keras.backend.random_normal, which draws random numbers",
+    "lambda x: x + tf.random.normal(tf.shape(x))": "calls tensorflow.random.normal, which draws random numbers",
+    "lambda x: K.ctc_batch_cost(x[0], x[1], x[2], x[3])": "which is a loss: only training needs it",
+    "lambda x: x + tf.ones((100, 100, 100))": "makes a tensor of other than 1 to 4096 numbers",
+    "lambda x: x + tf.range(1000000000)": "makes a tensor of other than 1 to 4096 numbers",
+    "lambda x: x + tf.eye(0)": "makes a tensor of a size that is not known",
+    "lambda x: x + K.constant([1., 2.]) / K.constant([0., 1.])": "computes constants that are none",
+    "lambda x: x + K.constant([1., 2.]) * K.constant([1., 2., 3.])": "computes constants that are none",
+    "lambda x: x + (K.constant(['a']) + 1)": "computes with constants that are no numbers",
     "lambda x: tf.io.write_file(x, x)": "calls tensorflow.io.write_file, which is not understood",
     "lambda x: __import__('os').system('true')": "uses the global __import__",
     "lambda x, double=True: x * 2 if double else x": "branches",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras2torch.bytecode.recognise import StoredFunction, recognise
+from keras2torch.parity.float64 import exact_float64
 from keras2torch.parity.stand_ins.operator_tree import evaluate
 
 INPUTS: dict[str, tuple[int, ...]] = {"image": (6, 5, 3), "steps": (7, 4), "a": (5,), "b": (5,)}
@@ -49,6 +50,16 @@ BACKEND = {
         "lambda x: x[:, :, :x.shape[2] // 2] / x.shape[1]",
         "lambda x: K.reshape(x, (-1, K.int_shape(x)[1] * x.get_shape()[2], x.shape.as_list()[-1]))",
         "lambda x: tf.image.rgb_to_grayscale(x)",
+        "lambda x: tf.image.resize(x, (5, 9), method='bicubic') + tf.image.resize(x, (5, 9), antialias=True)",
+        "lambda x: tf.image.extract_patches(x, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], 'VALID')",
+        "lambda x: tf.nn.lrn(x, depth_radius=1, bias=2.0, alpha=0.1, beta=0.75)",
+        "lambda x: tf.nn.moments(x, axes=[1, 2], keepdims=True)[1]",
+        (
+            "def norm(x):\n    m, v = tf.nn.moments(x, [1, 2], keepdims=True)\n"
+            "    return tf.nn.batch_normalization(x, m, v, None, None, 1e-5)"
+        ),
+        "lambda x: K.pool2d(x, (2, 2), strides=(2, 2), padding='same', pool_mode='avg')",
+        "lambda x: K.spatial_2d_padding(x, ((1, 2), (0, 1)))",
         "lambda x: tf.image.per_image_standardization(x)",
         "lambda x: tf.image.adjust_contrast(tf.image.flip_left_right(tf.image.transpose(x)), 1.5)",
         "lambda x: tf.nn.max_pool2d(x, 2, 2, 'SAME') + tf.nn.avg_pool2d(x, 3, 2, 'SAME')",
@@ -109,6 +120,23 @@ BACKEND = {
         "lambda x: K.batch_dot(x, K.permute_dimensions(x, (0, 2, 1)))",
         "lambda x: tf.einsum('bij,bkj->bik', x, x)",
         "lambda x: tf.math.top_k(x, k=2)[0]",
+        "lambda x: tf.nn.top_k(x, k=2).values",
+        "lambda x: tf.keras.activations.swish(x) + tf.keras.activations.gelu(x) + tf.nn.gelu(x, approximate=True)",
+        "lambda x: tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)",
+        "lambda x: tf.where(tf.logical_and(x > 0, x < 1), x, -x)",
+        "lambda x: tf.argmax(x, axis=-1, output_type=tf.int32)",
+        "lambda x: x * tf.cast(tf.range(4), K.floatx()) + np.arange(4) + np.eye(4)[1] - np.zeros((7, 1))",
+        "lambda x: x + tf.cast(tf.range(tf.shape(x)[1])[:, None], K.floatx())",
+        "lambda x: x + tf.ones((7, 4), K.floatx()) * 2 + K.arange(0, 8, 2, dtype=K.floatx())",
+        "lambda x: x * tf.ones([tf.shape(x)[0], 1, 1], dtype=K.floatx()) + tf.zeros(tf.shape(x), K.floatx())",
+        "lambda x: x[:, :4] + tf.linalg.band_part(x[:, :4], -1, 0)",
+        "lambda x: tf.linalg.matvec(x, x[:, 0])",
+        "lambda x: tf.nn.crelu(x)",
+        "lambda x: K.temporal_padding(x, (2, 1))",
+        "lambda x: K.bias_add(x, K.constant([1., 2., 3., 4.])) * max(2, 3) * sum([1, 2])",
+        "lambda x: sum([x, x * x, 1.0])",
+        "lambda x: x + (K.constant([1., 2., 3., 4.]) + K.constant([0.5, 1., 1.5, 2.]))",
+        "lambda x: x * (np.array([1., 2., 3., 4.]) / 2 - np.array([[1.], [2.]])[0])",
     ],
     "a": ["lambda x: K.repeat(x, 3)", "lambda x, n=3: x * n", "lambda x: K.expand_dims(x)"],
     "a b": [
@@ -151,6 +179,12 @@ OPS = {
         "lambda x: ops.max(x, axis=-1, keepdims=True)",
         "lambda x: ops.relu(x) + ops.sigmoid(x) - ops.tanh(x)",
         "lambda x: tf.reduce_sum(x, axis=1)",
+        "lambda x: ops.silu(x) + ops.gelu(x) + ops.gelu(x, approximate=False) + ops.leaky_relu(x)",
+        "lambda x: ops.hard_sigmoid(x) + ops.hard_silu(x) + ops.relu6(x) + ops.elu(x) + ops.selu(x)",
+        "lambda x: ops.where(ops.greater(x, 0.1), x, ops.floor(x))",
+        "lambda x: ops.matmul(x, ops.transpose(x, (0, 2, 1)))",
+        "lambda x: ops.flip(x, axis=1) + ops.roll(x, 1, axis=1) + ops.cumsum(x, axis=2)",
+        "def gated(x):\n    a, b = ops.split(x, 2, axis=-1)\n    return ops.tile(a * ops.sigmoid(b), [1, 2, 1])",
     ],
     "a b": ["lambda x: ops.abs(ops.subtract(x[0], x[1]))", "lambda x: ops.stack(x, axis=1)"],
 }
@@ -168,7 +202,7 @@ def cases(library: str) -> list[tuple[str, str, str]]:
 
 
 def _made(k: Any, tf: Any, source: str) -> Callable[..., Any]:
-    names = {"K": k.backend, "tf": tf, "ops": getattr(k, "ops", None)}
+    names = {"K": k.backend, "tf": tf, "np": np, "ops": getattr(k, "ops", None)}
     exec(f"f = {source}" if source.startswith("lambda") else source, names)  # noqa: S102  our own text
     (function,) = [each for each in names.values() if isinstance(each, types.FunctionType)]
     # Keras 3 keeps the bytecode of functions of this name only.
@@ -204,7 +238,8 @@ def compare_with_calls(payload: dict[str, Any]) -> dict[str, float]:
         found = recognise(StoredFunction(code, list(function.__defaults__ or ())))
         given = [tensors[each] for each in called_on.split()]
         argument = given if len(given) > 1 else given[0]
-        ours, theirs = evaluate(tf, "float64", found.tree, argument), function(argument)
+        with exact_float64(tf):
+            ours, theirs = evaluate(tf, "float64", found.tree, argument), function(argument)
         if ours.shape != theirs.shape:
             errors[source] = float("inf")
         else:

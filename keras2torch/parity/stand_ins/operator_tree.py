@@ -38,6 +38,10 @@ _PYTHON: Mapping[str, Callable[[Any, Any], Any]] = {
 """What Python's own operators do: TensorFlow's give numbers beside tensors the tensors' type, its functions do not."""
 
 
+_MADE = {"ones": "float32", "zeros": "float32"}
+"""The type of what is made of no tensor, unless it is said."""
+
+
 @stand_in(
     "OperatorTree", why="its function is not run, but the expression that was read from it is evaluated"
 )
@@ -85,8 +89,10 @@ def evaluate(tf: Any, floats: str, node: Any, inputs: Any) -> Any:
             arguments = [tf.constant(each, floats) if isinstance(each, list) else each for each in arguments]
         if node.symbol not in SYMBOLS:
             raise KerasError(f"tf.{node.symbol} is none of the operations that are understood")
-        if node.symbol == "cast" and str(options.get("dtype")).startswith("float"):
+        if str(options.get("dtype", _MADE.get(node.symbol))).startswith("float"):
             options["dtype"] = floats
+        if node.symbol == "fill" and isinstance(arguments[1], float):
+            arguments[1] = tf.constant(arguments[1], floats)
         return reduce(getattr, node.symbol.split("."), tf)(*arguments, **options)
 
     return value(node)
