@@ -34,6 +34,7 @@ _VARIANTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "/jobs/act": (("", "?what=retry&q=state:failed"), ("", "?what=cancel&q=key:nothing")),
     "/jobs/{number}": tuple((key, "") for key in _JOBS),
     "/jobs/{number}/parity": (("vision/classifier_003.h5", ""),),
+    "/jobs/{number}/log": (("run/now.h5", ""),),
     "/jobs/{number}/compare": (("big/dies.h5", "?a=1&b=3"),),
 }
 """Of routes, the pages worth seeing where the first of anything, asked nothing, will not do: a job's key, a query."""

@@ -72,7 +72,7 @@ def test_a_running_log_grows_and_becomes_the_stored_one(open_tab: Open, site: Si
     log = page.get_by_role("log", name="What attempt 1 says")
     expect(log).to_have_text(said)
     expect(page.get_by_text("Nothing yet")).to_be_hidden()
-    for piece in ("".join(LINES[:40]), HOSTILE, "".join(LINES[40:80])):
+    for piece in ("".join(LINES[:40]) + HOSTILE, "".join(LINES[40:80])):
         said += piece
         tell(site, claim, said)
         expect(log).to_have_text(said)

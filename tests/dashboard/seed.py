@@ -15,7 +15,7 @@ from db.models import Attempt, Job
 from db.queries import audit, control, queue, schedules, workers
 from db.queries.audit import Actor
 from db.queries.queue import Claim
-from db.records import ArtifactInfo, ErrorInfo, ParityInfo, Reason, Usage
+from db.records import ArtifactInfo, ErrorInfo, LogTail, ParityInfo, Reason, Usage
 from db.states import AttemptOutcome, JobState
 from tests.db import zoo
 
@@ -199,7 +199,8 @@ def _again(sessions: sessionmaker[Session], job_id: int) -> None:
 def _run(sessions: sessionmaker[Session], job_id: int) -> None:
     claim = zoo.claim(sessions, job_id)
     with sessions.begin() as session:
-        queue.heartbeat(session, job_id, claim.fence, 3600, stage="verify", progress=0.4)
+        said = LogTail(f"--- verify: run_reference\n{MARKUP} {TURNED}\nlayer 7 of 12: ", 70_000)
+        queue.heartbeat(session, job_id, claim.fence, 3600, stage="verify", progress=0.4, log=said)
 
 
 def _usage() -> Usage:
