@@ -79,7 +79,7 @@ def test_from_run_now_to_a_published_module_pages_tell_by_themselves_what_happen
     watching.get_by_role("row").filter(has_text="good.h5").get_by_role("link").click()
     expect(watching.locator("#standing .callout")).to_contain_text("Converted and proven")
     watching.get_by_role("link", name="model.py").click()
-    expect(watching.locator(".code")).to_contain_text("class Sequential1(nn.Module)")
+    expect(watching.get_by_role("region", name="model.py")).to_contain_text("class Sequential1(nn.Module)")
     watching.get_by_role("link", name="Weights").click()
     expect(watching.locator("main")).to_contain_text("hidden.weight")
     watching.get_by_role("link", name="Parity").click()
