@@ -52,10 +52,15 @@ def _both(whole: str, rest: str) -> str:
     return whole if rest.startswith(("0 ", "00 ")) else f"{whole} {rest}"
 
 
+def roughly(value: float | timedelta) -> str:
+    """The same without seconds beside minutes, as an estimate is: `3 min`."""
+    whole, minutes, _ = duration(value).partition(" min ")
+    return f"{whole}{minutes.rstrip()}"
+
+
 def since(value: datetime) -> str:
-    """How long ago, as roughly as the script says it, for where no `<time>` can stand."""
-    number, unit, *_ = duration(datetime.now(UTC) - value).split()
-    return f"{number} {unit} ago"
+    """How long ago, in words, for where no `<time>` can stand."""
+    return f"{roughly(datetime.now(UTC) - value)} ago"
 
 
 def rate(value: float) -> str:
@@ -105,6 +110,7 @@ FILTERS: dict[str, Any] = {
     "ago": ago,
     "duration": duration,
     "size": size,
+    "roughly": roughly,
     "since": since,
     "rate": rate,
     "count": count,

@@ -36,6 +36,13 @@ def test_a_duration_reads_as_people_say_it(seconds: float | timedelta, words: st
 
 
 @pytest.mark.parametrize(
+    ("seconds", "words"), [(12, "12 s"), (60, "1 min"), (747, "12 min"), (7500, "2 h 05 min")]
+)
+def test_an_estimate_reads_without_seconds_beside_minutes(seconds: float, words: str) -> None:
+    assert formats.roughly(seconds) == words
+
+
+@pytest.mark.parametrize(
     ("bytes_", "words"),
     [
         (0, "0 B"),
