@@ -86,7 +86,9 @@ def release(
 
 
 def workers(
-    gone: Annotated[bool, typer.Option("--gone", help="Those that have stopped, too.")] = False,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="Also those that have stopped, or were lost more than a day ago.")
+    ] = False,
     dest: Dest = None,
     as_json: AsJson = False,
 ) -> None:

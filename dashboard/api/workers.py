@@ -61,7 +61,9 @@ class Asked(ApiModel):
 def list_workers(
     _who: Viewer,
     session: Reading,
-    gone: Annotated[bool, Query(description="Those that have stopped, too.")] = False,
+    gone: Annotated[
+        bool, Query(description="Also those that have stopped, or were lost more than a day ago.")
+    ] = False,
 ) -> object:
     """Those that are heard of."""
     return workers.list_workers(session, gone=gone)
