@@ -96,20 +96,29 @@ def described(
     return Occurrence(start, stop, tuple(inputs), outputs, tuple(members), tuple(words))
 
 
-def with_own_members(found: Sequence[Occurrence], users: Mapping[int, set[int]]) -> list[Occurrence]:
-    """Those whose attributes no other line uses, except as the same attributes of another call of the same instance.
+def with_own_members(
+    lines: Sequence[Line], found: Sequence[Occurrence], users: Mapping[int, set[int]]
+) -> list[Occurrence]:
+    """Those whose attributes no other line uses, except as the same attributes of another call of the same instance,
+    which has the same numbers: where a size differs from call to call, no constructor can be given it.
 
     `users`: the lines that use each attribute, by its id.
     """
     covered: dict[tuple[int, ...], set[int]] = {}
+    numbers: dict[tuple[int, ...], set[tuple[str, ...]]] = {}
     for each in found:
-        lines = covered.setdefault(tuple(map(id, each.members)), set())
-        lines.update(range(each.start, each.stop))
-    return [
-        each
-        for each in found
-        if all(users[id(member)] <= covered[tuple(map(id, each.members))] for member in each.members)
-    ]
+        instance = tuple(map(id, each.members))
+        covered.setdefault(instance, set()).update(range(each.start, each.stop))
+        texts = tuple(text for line in lines[each.start : each.stop] for text in line.numbers)
+        numbers.setdefault(instance, set()).add(texts)
+
+    def fits(each: Occurrence) -> bool:
+        instance = tuple(map(id, each.members))
+        return len(numbers[instance]) == 1 and all(
+            users[id(member)] <= covered[instance] for member in each.members
+        )
+
+    return list(filter(fits, found))
 
 
 def alike(
@@ -140,4 +149,4 @@ def alike(
             if same is not None and same.signature == signature:
                 found.append(same)
                 free[start:stop] = [False] * length
-    return with_own_members(found, users_of(lines))
+    return with_own_members(lines, found, users_of(lines))

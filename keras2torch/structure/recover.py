@@ -167,7 +167,7 @@ def _collapse_containers(
     blocks: list[Block] = []
     replaced: list[tuple[Occurrence, Member]] = []
     for group in groups.values():
-        if own := with_own_members(group, users):
+        if own := with_own_members(lines, group, users):
             block, instances = make_block(lines, own)
             names = [lines[each.start].container[0].rpartition("/")[2] for each in own]
             block.nested = tuple(dict.fromkeys(names))

@@ -110,7 +110,7 @@ def _groups(
             group = groups.setdefault(found.signature, [])
             if not group or group[-1].stop <= found.start:
                 group.append(found)
-    owning = (with_own_members(group, users) for group in groups.values() if len(group) > 1)
+    owning = (with_own_members(lines, group, users) for group in groups.values() if len(group) > 1)
     return (group for group in owning if len(group) > 1)
 
 

@@ -67,7 +67,7 @@ def with_shortcut(
             if one is not None and all(free[one.whole.start : one.whole.stop]):
                 made.append(one)
     alike = [one for one in made if one.whole.signature == made[0].whole.signature]
-    owning = {id(each) for each in with_own_members([one.whole for one in alike], users)}
+    owning = {id(each) for each in with_own_members(lines, [one.whole for one in alike], users)}
     return [one for one in alike if id(one.whole) in owning]
 
 

@@ -258,6 +258,24 @@ def test_a_model_called_twice_is_one_attribute(tmp_path: Path) -> None:
     assert text.count("self.shared_tower(") == 2
 
 
+def test_layers_that_are_shared_by_pictures_of_other_sizes_are_no_class_that_is_told_a_size(
+    tmp_path: Path,
+) -> None:
+    """The head of a feature pyramid: one for all levels, each of which it makes a list of another length."""
+    head = [
+        layer("Conv2D", "hidden", call("level"), filters=4, kernel_size=3, padding="same", activation="relu"),
+        layer("Conv2D", "scores", call("hidden"), filters=6, kernel_size=3, padding="same"),
+        layer("Reshape", "listed", call("scores"), target_shape=[-1, 2]),
+    ]
+    nested = model([source("level", None, None, 3), *head], ["level"], ["listed"], "head")
+    layers = [source("fine", 8, 8, 3), source("coarse", 4, 4, 3)]
+    layers.append({**nested, "name": "head", "inbound_nodes": [[["fine", 0, 0, {}]], [["coarse", 0, 0, {}]]]})
+    layers.append(layer("Concatenate", "all", [["head", 1, 0, {}], ["head", 2, 0, {}]], axis=1))
+    text = assert_same(model(layers, ["fine", "coarse"], ["all"]), tmp_path / "pyramid")
+    assert ".reshape(-1, 192, 2)" in text
+    assert ".reshape(-1, 48, 2)" in text
+
+
 def test_other_wiring_under_like_names_is_another_class(tmp_path: Path) -> None:
     """In the second half the branches are subtracted the other way round."""
     layers, before = [source("x", 6)], "x"
