@@ -11,6 +11,7 @@ from typing import Any
 
 from keras2torch.errors import Reason, UnsupportedModel, UsageError
 from keras2torch.options import ConversionOptions, InputShape
+from keras2torch.source.added_losses import without_added_losses
 from keras2torch.source.keras1_config import in_keras2_spelling, kept_by_keras2
 from keras2torch.source.keras1_merge import has_group
 from keras2torch.source.keras1_weights import in_keras2_layout
@@ -46,6 +47,9 @@ def in_one_spelling(source: SourceModel, options: ConversionOptions) -> SourceMo
     elif options.input_shape:
         config = _given_shape(config, options.input_shape[0])
     weights = dict(source.weights)
+    if source.generation is Generation.TF_KERAS:
+        config, gone = without_added_losses(config)
+        weights = {name: each for name, each in weights.items() if name not in gone}
     for entry in _layers_of(config):
         name = _name_of(entry)
         if name in weights and source.generation is Generation.KERAS1:

@@ -112,3 +112,18 @@ def merges_and_operations(k: Any) -> Any:
     y = ops.maximum(k.layers.Maximum(name="layer_max")([layered, plain]), 0.25)
     y = k.layers.Reshape((10, 2), name="layer_reshape")(ops.reshape(y, (-1, 4, 5)))
     return k.Model(x, ops.where(y > 0.5, y, ops.zeros_like(y)))
+
+
+@pattern("tf_keras")
+def losses_that_only_training_reads(k: Any) -> Any:
+    """A variational autoencoder as a graph: its losses stand in it too, and are no part of what it yields."""
+    tf = importlib.import_module("tensorflow")
+    x = k.Input((6,))
+    mean, spread = k.layers.Dense(2)(x), k.layers.Dense(2)(x)
+    y = k.layers.Dense(6, activation="sigmoid")(mean + tf.exp(0.5 * spread))
+    model = k.Model(x, y)
+    crossentropy = k.losses.binary_crossentropy(x, y)
+    divergence = -0.5 * tf.reduce_sum(1 + spread - tf.square(mean) - tf.exp(spread), axis=-1)
+    model.add_loss(tf.reduce_mean(crossentropy + divergence))
+    model.add_metric(divergence, name="divergence", aggregation="mean")
+    return model
