@@ -76,7 +76,12 @@ def install(app: FastAPI, page_of: PageOf) -> None:
         if not outage.is_outage(error):
             raise error
         log.warning("database: %s", error)
-        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", None, {})
+        detail = (
+            "the database took too long over this"
+            if outage.took_too_long(error)
+            else "the database does not answer"
+        )
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, None, {})
 
     def answer(
         request: Request,

@@ -19,7 +19,7 @@ OUTAGE_STATES: tuple[str, ...] = (
     "57P05",  # has ended a session that lay idle,
     "25P03",  # or one that stood still within a transaction
     "25006",  # for reading only: a standby that is to be the primary, a server that guards a full disk
-    "57014",  # somebody cancelled the statement, or it ran out of time
+    "57014",  # somebody cancelled the statement, or it ran out of time (`took_too_long`)
     "55P03",  # a lock was not to be had in time
     "58000",  # the server's system failed,
     "58030",  # or its disk
@@ -38,6 +38,11 @@ OUTAGE_CODES: frozenset[int] = frozenset(
         sqlite3.SQLITE_CANTOPEN,  # its disk is not mounted, or this process has too many files open
     }
 )
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether PostgreSQL ended a statement that ran for longer than `session.make_engine` was told, or somebody did."""
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlstate", None) == "57014"
 
 
 def is_outage(error: BaseException) -> bool:

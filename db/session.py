@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 _BUSY_SECONDS = 30
 # A server that vanished without a word is noticed within half a minute, well inside a lease.
-_POSTGRESQL = {
+_POSTGRESQL: dict[str, Any] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 30_000,
     "keepalives_idle": 15,
@@ -34,7 +34,7 @@ _IDLE_SECONDS = 1.0
 _READ_ONLY = "fleet_read_only"
 
 
-def make_engine(url: str, *, for_many: bool = False) -> Engine:
+def make_engine(url: str, *, for_many: bool = False, statement_seconds: float | None = None) -> Engine:
     """An engine for `sqlite:///file` or `postgresql://...`, with what each store needs to be safe.
 
     SQLite: write-ahead log, enforced foreign keys, 30 s of patience with other writers, and the write
@@ -42,18 +42,24 @@ def make_engine(url: str, *, for_many: bool = False) -> Engine:
     nothing; a power cut may undo the last commits, which the fleet then does again.
     PostgreSQL: psycopg 3, connections that lay idle for a second checked before use. `for_many`, in a process that many
     people ask at once: more connections are kept, since opening one takes longer than most answers, and no statement
-    takes more than one core of the server from the others.
+    takes more than one core of the server from the others. A statement that takes longer than `statement_seconds`
+    (None: however long) is ended by the server, and fails with `OperationalError`.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed.render_as_string(hide_password=False))
+    options = _POSTGRESQL["options"]
+    if statement_seconds is not None:
+        options += f" -c statement_timeout={statement_seconds * 1000:.0f}ms"
     parsed = parsed.set(drivername="postgresql+psycopg")
     if for_many:
-        options = {**_POSTGRESQL, "options": f"{_POSTGRESQL['options']} {_ALONE}"}
+        arguments = {**_POSTGRESQL, "options": f"{options} {_ALONE}"}
         # The one used last first: it has the statements prepared.
-        engine = create_engine(parsed, connect_args=options, pool_size=_KEPT_CONNECTIONS, pool_use_lifo=True)
+        engine = create_engine(
+            parsed, connect_args=arguments, pool_size=_KEPT_CONNECTIONS, pool_use_lifo=True
+        )
     else:
-        engine = create_engine(parsed, connect_args=_POSTGRESQL)
+        engine = create_engine(parsed, connect_args={**_POSTGRESQL, "options": options})
     _check_idle_connections(engine)
     return engine
 

@@ -13,11 +13,15 @@ import keras2torch
 from dashboard.app import create_app
 from dashboard.config import Config
 from dashboard.services import BadOptions, Services
+from db.session import make_engine
 from fleet import connect
 from fleet.asked import conversion_options
 from fleet.errors import UsageError
 from fleet.settings import Settings
 from workers import recipe
+
+#: A page that takes so long has lost whoever asked for it, and rows that it may yet read cannot be swept away.
+READ_SECONDS = 30.0
 
 
 class _WithoutKeys(logging.Filter):
@@ -43,7 +47,9 @@ def application(settings: Settings, database_url: str, config: Config) -> FastAP
     connect.check_access(engine, config)
     return create_app(
         Services(
-            reads=connect.sessions_of(engine, read_only=True),
+            reads=connect.sessions_of(
+                make_engine(database_url, for_many=True, statement_seconds=READ_SECONDS), read_only=True
+            ),
             writes=connect.sessions_of(engine),
             open_store=connect.store_opener(settings),
             version=keras2torch.__version__,
