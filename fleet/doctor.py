@@ -10,7 +10,7 @@ from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from db.clock import now
-from db.queries import reports
+from db.queries import event_months, reports
 from db.session import make_engine, schema_versions, session_factory
 from fleet import connect
 from fleet.errors import FleetError
@@ -57,6 +57,7 @@ def examine(settings: Settings, places: Sequence[str], *, demand_gpu: bool) -> I
         yield finding
         if engine is not None:
             yield _clock(engine)
+            yield from _month(engine)
             if not places:
                 sources, dests = _used_lately(engine)
             engine.dispose()
@@ -108,6 +109,19 @@ def _clock(engine: Engine) -> Finding:
     notable = abs(skew) > _NOTABLE_SKEW_SECONDS
     verdict = Verdict.WARNING if notable else Verdict.OK
     return Finding("database", verdict, f"its clock is {skew:+.1f} s from this machine's")
+
+
+def _month(engine: Engine) -> Iterator[Finding]:
+    """Events are written all the same: it tells of a scheduler that has not done its duty for months."""
+    with session_factory(engine, read_only=True)() as session:
+        there = event_months.this_month_is_there(session)
+    if not there:
+        yield Finding(
+            "database",
+            Verdict.WARNING,
+            "events have no partition for this month, and gather in event_default: a running scheduler makes one, or"
+            " says in its log why it cannot",
+        )
 
 
 def _used_lately(engine: Engine) -> tuple[list[str], list[str]]:

@@ -19,6 +19,7 @@ from scheduler.aside import Aside
 from scheduler.dispatch import Dispatcher
 from scheduler.finish import Finisher
 from scheduler.loop import Duty, Loop
+from scheduler.months import Months
 from scheduler.notify import Notifier
 from scheduler.reap import Reaper
 from scheduler.recurring import Planner, Ticker
@@ -65,6 +66,7 @@ class Scheduler:
                 Duty("dispatch", dispatch_seconds, self.dispatcher.run_once),
                 Duty("reap", settings.reap_seconds, reaper.run_once),
                 Duty("finish", settings.reap_seconds, Finisher(sessions).run_once),
+                Duty("months", settings.retention_seconds, Months(sessions).run_once),
                 Duty("notify", settings.notify_seconds, Aside("notify", self.notifier.run_once).run_once),
                 Duty(
                     "retention", settings.retention_seconds, Aside("retention", retention.run_once).run_once

@@ -1,11 +1,11 @@
-"""Deletes what is older than the operator wants to keep, in small pieces."""
+"""Deletes what is older than the operator wants to keep, in small pieces, or whole months at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.queries import retention
+from db.queries import event_months, retention
 from storage.store import ObjectStore
 
 _DAY = 86400.0
@@ -19,7 +19,7 @@ class Keep:
     """How many days to keep what; None: for ever."""
 
     events_days: float | None = None
-    """Events, and notifications that were delivered."""
+    """Events, and notifications that were delivered. Months of events go when all of the month is so old."""
     attempts_days: float | None = None
     """All attempts but the newest of each job; their logs go before them."""
     logs_days: float | None = None
@@ -38,7 +38,7 @@ class Retention:
         self._keep = keep
 
     def run_once(self) -> int:
-        """Delete what is due; returns how many rows and logs went."""
+        """Delete what is due; returns how many rows, logs and months went."""
         keep, gone = self._keep, 0
         given = [days for days in (keep.logs_days, keep.attempts_days) if days is not None]
         if given:
@@ -51,6 +51,9 @@ class Retention:
             gone += self._in_pieces(self._rows(retention.delete_notifications), keep.events_days)
         if keep.workers_days is not None:
             gone += self._in_pieces(self._rows(retention.delete_workers), keep.workers_days)
+        if keep.events_days is not None:
+            # At the end: it fails where the tables are busy, and is tried again next time.
+            gone += self._months(keep.events_days)
         return gone
 
     def _in_pieces(self, delete: Callable[[float], int], days: float) -> int:
@@ -68,6 +71,10 @@ class Retention:
                 return delete(session, older_than_s=seconds, limit=_AT_ONCE)
 
         return piece
+
+    def _months(self, days: float) -> int:
+        with self._sessions.begin() as session:
+            return len(event_months.drop_old(session, older_than_s=days * _DAY))
 
     def _logs(self, seconds: float) -> int:
         """The object first: what a crash leaves is asked for again, and deleting twice is no error."""

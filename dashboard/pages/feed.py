@@ -10,8 +10,9 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Collection
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +27,9 @@ SECONDS = 1.0
 SILENCE = 15.0
 MOST_TABS = 500
 _AT_ONCE = 500
+#: So much older than an event that was read may one be that comes behind it: far more than a statement takes. Events
+#: of earlier months are then not looked for in each of their partitions.
+_LATE = timedelta(days=1)
 _WAITING = 32
 
 
@@ -41,6 +45,8 @@ class Feed:
         self._tabs: dict[asyncio.Queue[bytes], Watched | None] = {}
         self._task: asyncio.Task[None] | None = None
         self._last = 0
+        self._at = datetime.fromtimestamp(0, UTC)
+        """When the last event happened, by the database's clock."""
 
     async def follow(self, after: int | None, watched: Watched | None = None) -> AsyncGenerator[bytes, None]:
         """Server-sent events; `after`: the last one that this tab has seen; `watched`: the log that it shows.
@@ -53,7 +59,7 @@ class Feed:
         self._tabs[queue] = watched
         try:
             if self._task is None or self._task.done():
-                self._last = await run_in_threadpool(self._newest)
+                await run_in_threadpool(self._begin)
                 self._task = asyncio.create_task(self._read())
             # Sent at once, so that the browser has a place to resume from and knows that it is connected.
             if after is not None and after < self._last:
@@ -85,9 +91,9 @@ class Feed:
             for watched, tail in grown:
                 _tell(shown[watched], watched.message(tail))
 
-    def _newest(self) -> int:
+    def _begin(self) -> None:
         with self._sessions() as session:
-            return _newest(session)
+            self._go_to_newest(session)
 
     def _look_at(self, logs: Collection[Watched]) -> list[tuple[Watched, LogTail]]:
         with self._sessions() as session:
@@ -96,17 +102,25 @@ class Feed:
     def _look(self) -> bytes | None:
         with self._sessions() as session:
             rows = session.execute(
-                select(Event.id, Event.job_id)
-                .where(Event.id > self._last)
+                select(Event.id, Event.job_id, Event.at)
+                .where(Event.id > self._last, Event.at >= self._at - _LATE)
                 .order_by(Event.id)
                 .limit(_AT_ONCE + 1)
             ).all()
             if not rows:
                 return None
             many = len(rows) > _AT_ONCE
-            self._last = _newest(session) if many else rows[-1].id
+            if many:
+                self._go_to_newest(session)
+            else:
+                self._last, self._at = rows[-1].id, rows[-1].at
         jobs = set() if many else {row.job_id for row in rows if row.job_id is not None}
         return _message(self._last, jobs, many=many)
+
+    def _go_to_newest(self, session: Session) -> None:
+        newest = session.execute(select(Event.id, Event.at).order_by(Event.id.desc()).limit(1)).one_or_none()
+        if newest is not None:
+            self._last, self._at = newest
 
 
 def _tell(queue: asyncio.Queue[bytes], message: bytes) -> None:
@@ -115,10 +129,6 @@ def _tell(queue: asyncio.Queue[bytes], message: bytes) -> None:
         with contextlib.suppress(asyncio.QueueEmpty):
             queue.get_nowait()
     queue.put_nowait(message)
-
-
-def _newest(session: Session) -> int:
-    return session.scalars(select(func.max(Event.id))).one() or 0
 
 
 def _message(event_id: int, jobs: set[int], *, many: bool) -> bytes:

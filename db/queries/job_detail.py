@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.models import (
@@ -140,10 +140,13 @@ def job_detail(session: Session, job_id: int) -> JobDetail | None:
         reasons=_rows(session, job_id, Reason, JobReason, JobReason.position),
         attempts=_rows(session, job_id, AttemptRow, Attempt, Attempt.fence),
         parity=_rows(session, job_id, ParityRow, Parity, Parity.fence),
-        events=_rows(session, job_id, EventRow, Event, Event.id),
+        events=_rows(session, job_id, EventRow, Event, Event.id, Event.at >= job.created_at - _SET_BACK),
     )
 
 
+#: A job has no events of before it was made, so that partitions of earlier months need not be searched: as much as
+#: this earlier, should the database's clock have been set back.
+_SET_BACK = timedelta(days=1)
 _FROM_JOB = (
     *("id", "state", "queue", "priority", "run_at", "retries", "lost_count", "cancel_requested_at"),
     *("content_key", "manifest_sha256", "reused_from", "error_kind", "error_message"),
@@ -163,8 +166,9 @@ def _rows(
     shape: type[_Row],
     table: type[Attempt | Event | JobReason | Parity],
     order: InstrumentedAttribute[int],
+    *criteria: ColumnElement[bool],
 ) -> tuple[_Row, ...]:
     """The rows of `table` about this job, each as a `shape`, whose fields are named as its columns."""
     columns = _columns(table, (column.name for column in fields(shape)))
-    found = session.execute(select(*columns).where(table.job_id == job_id).order_by(order))
+    found = session.execute(select(*columns).where(table.job_id == job_id, *criteria).order_by(order))
     return tuple(shape(**row._mapping) for row in found)

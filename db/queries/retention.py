@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, select, tuple_, update
+from sqlalchemy import Select, Table, delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.clock import now
-from db.models import Attempt, Event, Job, Outbox, Parity, Recipe, Worker
+from db.models import Attempt, Base, Job, Outbox, Parity, Recipe, Worker
+from db.queries import event_months
+
+_TABLES = Base.metadata.tables
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,28 @@ class OldLog:
 
 
 def delete_events(session: Session, *, older_than_s: float, limit: int) -> int:
-    """Deletes the oldest events, as far as they are older; returns how many."""
-    # Numbers follow time closely, and there is no index by time: the first rows tell whether there is anything to do.
-    first = select(Event.id, Event.at).order_by(Event.id).limit(limit).subquery()
-    old = select(first.c.id).where(first.c.at < now(-older_than_s))
-    return _delete(session, Event, old)
+    """Deletes the oldest events, as far as they are older; returns how many.
+
+    Not those that lie in months (PostgreSQL): these go whole, by `event_months.drop_old`.
+    """
+    gone = 0
+    for event in event_months.without_months(session):
+        # Numbers follow time closely, and SQLite has no index by time: the first rows tell whether there is anything.
+        first = select(event.c.id, event.c.at).order_by(event.c.id).limit(limit - gone).subquery()
+        gone += _delete(session, event, select(first.c.id).where(first.c.at < now(-older_than_s)))
+    return gone
 
 
 def delete_notifications(session: Session, *, older_than_s: float, limit: int) -> int:
     """Deletes notifications that are done with; the same cause of failure is then told again."""
     old = select(Outbox.id).where(Outbox.sent_at < now(-older_than_s)).order_by(Outbox.id).limit(limit)
-    return _delete(session, Outbox, old)
+    return _delete(session, _TABLES[Outbox.__tablename__], old)
 
 
 def delete_workers(session: Session, *, older_than_s: float, limit: int) -> int:
     """Deletes workers that were last heard of so long ago; what they did stays with its jobs."""
     old = select(Worker.id).where(Worker.heartbeat_at < now(-older_than_s)).limit(limit)
-    return _delete(session, Worker, old)
+    return _delete(session, _TABLES[Worker.__tablename__], old)
 
 
 def delete_attempts(session: Session, *, older_than_s: float, limit: int) -> int:
@@ -112,12 +120,6 @@ def forget_tails(session: Session, *, older_than_s: float, limit: int) -> int:
     return len(old)
 
 
-def _delete(session: Session, table: type[Event | Outbox | Worker], old: Select[Any]) -> int:
+def _delete(session: Session, table: Table, old: Select[Any]) -> int:
     """Deletes the rows with these ids; returns how many there were."""
-    gone = session.scalars(
-        delete(table)
-        .where(table.id.in_(old))
-        .returning(table.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    return len(session.scalars(delete(table).where(table.c.id.in_(old)).returning(table.c.id)).all())

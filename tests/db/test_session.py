@@ -50,7 +50,9 @@ def test_upgrade_may_run_in_many_processes_and_again(empty_url: str) -> None:
     assert not failures
     db_session.upgrade(empty_url)
     engine = db_session.make_engine(empty_url)
-    assert set(inspect(engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    partitions = {name for name in inspect(engine).get_table_names() if name.startswith("event_")}
+    assert bool(partitions) == (engine.dialect.name == "postgresql")
+    assert set(inspect(engine).get_table_names()) - partitions == {*Base.metadata.tables, "alembic_version"}
     engine.dispose()
 
 

@@ -11,6 +11,7 @@ from alembic import command
 from sqlalchemy import text
 
 from db import session as db_session
+from fleet import doctor
 from tests import servers
 from tests.fleet.command import Fleet
 from tests.fleet.unconditional import unconditional_s3
@@ -91,6 +92,17 @@ def test_an_old_schema(tmp_path: Path, settings: dict[str, str], current_url: st
     [fault] = faults
     assert "has schema 0001, and this version needs " in fault
     assert fault.endswith("run `fleet upgrade`")
+
+
+def test_a_month_that_no_scheduler_made(current_url: str) -> None:
+    engine = db_session.make_engine(current_url)
+    assert list(doctor._month(engine)) == []
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE event_before"))
+    [finding] = doctor._month(engine)
+    engine.dispose()
+    assert finding.verdict is doctor.Verdict.WARNING
+    assert "no partition for this month" in finding.message
 
 
 def test_no_schema(tmp_path: Path, postgres_url: str) -> None:
