@@ -6,6 +6,7 @@ Memory holds a block, whatever is sent.
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -18,6 +19,8 @@ from db.queries.published import PublishedFile
 from storage import ObjectStore
 
 _BLOCK = 4 << 20
+_ASKED_AT_ONCE = 16
+"""Objects that one archive asks a store for: half of the connections that there are to it."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 # What some system takes for a separator or forbids, and what turns text round.
 _UNFIT = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -104,6 +107,19 @@ def members(
             name = f"{file.job_id}/{name}"
         found[name] = Member(name, open_store(file.dest_url), file.key, file.size)
     return list(found.values())
+
+
+def look_for(files: Iterable[Member]) -> None:
+    """Ask for all of them, some at once: contents lie scattered by their hashes, so that no listing would have them.
+
+    Raises: storage.errors.StorageError: one is not there, or its store does not answer.
+    """
+    # What many bundles share is one object.
+    wanted = {(file.store.url, file.key): file for file in files}.values()
+    with ThreadPoolExecutor(_ASKED_AT_ONCE, "look-for") as pool:
+        list(
+            pool.map(lambda file: file.store.stat(file.key), wanted)
+        )  # raises what the first that failed raised
 
 
 def archive(files: Iterable[Member]) -> Iterator[bytes]:

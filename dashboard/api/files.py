@@ -201,7 +201,6 @@ def _last(text: str, lines: int | None) -> str:
 
 
 def _archive(files: list[sending.Member], name: str) -> StreamingResponse:
-    for file in files:
-        file.store.stat(file.key)  # what is not there is said before anything is sent
+    sending.look_for(files)  # what is not there is said before anything is sent
     headers = {"Content-Disposition": sending.disposition(f"{name}.zip")}
     return StreamingResponse(sending.archive(files), media_type="application/zip", headers=headers)

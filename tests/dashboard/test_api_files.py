@@ -2,10 +2,12 @@
 
 import io
 import json
+import threading
 import urllib.request
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +20,7 @@ from db.models import Attempt
 from db.queries import attempts
 from db.records import ArtifactInfo
 from storage import ObjectStore, StoreSettings, open_store
+from storage.store import ObjectInfo
 from tests import servers
 from tests.db import zoo
 
@@ -114,6 +117,34 @@ def test_what_the_store_lost_is_said(client: TestClient, job: int, tmp_path: Pat
     (tmp_path / "dest" / "cas" / "model.safetensors").unlink()
     for path in ("files/model.safetensors", "bundle.zip"):
         assert client.get(f"/api/v1/jobs/{job}/{path}").status_code == 404
+
+
+class Meeting:
+    """A store that answers whether objects are there once so many ask at once."""
+
+    def __init__(self, store: ObjectStore, parties: int) -> None:
+        self._store = store
+        self._barrier = threading.Barrier(parties, timeout=30)
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def stat(self, key: str) -> ObjectInfo:
+        self.asked.append(key)
+        self._barrier.wait()
+        return self._store.stat(key)
+
+
+def test_files_are_looked_for_at_once_and_each_once(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    keys = [f"cas/{number}" for number in range(4)]
+    for key in keys:
+        store.put_bytes(key, b"12345")
+    meeting = Meeting(store, len(keys))
+    files = [sending.Member(f"{folder}/{key}", meeting, key, 5) for folder in "ab" for key in keys]
+    sending.look_for(files)
+    assert sorted(meeting.asked) == keys
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
