@@ -18,7 +18,7 @@ from workers import recipe
 from workers.looking import BLOCK
 
 MOST_BYTES = 64 << 20
-"""What may be fetched of one model; an archive (`.keras`) is fetched whole, since its checksums are over all of it."""
+"""What may be fetched of one model."""
 _MOST_REQUESTS = 20_000
 _SECONDS = 300.0
 _FIRST_BYTES = 8 * BLOCK
@@ -91,8 +91,6 @@ class _Visit:
             there = self._begin()
         except StorageError as error:
             return self._cannot(error.kind, str(error))
-        if there is None:
-            return self._cannot("too-large", f"{self._found.key}: an archive of more than {MOST_BYTES} bytes")
         payload = {
             "source": str(self._source),
             "arrived": str(self._arrived),
@@ -123,16 +121,10 @@ class _Visit:
         self._look.reasons = tuple((str(kind), str(name)) for kind, name in outcome.result["reasons"])
         return self._look
 
-    def _begin(self) -> list[int] | None:
-        """The first blocks, or all of an archive; the numbers of the blocks that are there. None: too large."""
+    def _begin(self) -> list[int]:
+        """Fetch the first blocks, which every reader needs; their numbers."""
         start = self._fetch(0, _FIRST_BYTES)
-        if not start.startswith(b"PK\x03\x04"):
-            return list(range(-(-len(start) // BLOCK)))
-        if self._found.size > MOST_BYTES:
-            return None
-        for at in range(len(start), self._found.size, 4 << 20):
-            self._fetch(at, at + (4 << 20))
-        return list(range(-(-self._found.size // BLOCK)))
+        return list(range(-(-len(start) // BLOCK)))
 
     def _bring(self, fields: dict[str, Any]) -> None:
         """What the child asks for. It is not to be trusted: any range of this one object, and only so many."""

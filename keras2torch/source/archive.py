@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keras2torch.errors import DamagedZip, LimitExceeded
+from keras2torch.source import arriving
 from keras2torch.source.limits import Limits
 
 _LOCAL, _CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
@@ -55,35 +56,50 @@ class Zip:
         except (struct.error, UnicodeDecodeError) as error:
             raise DamagedZip(f"damaged zip directory ({error})") from error
 
-    def read(self, name: str, most: int) -> memoryview:
+    def read(self, name: str, most: int, *, in_parts: bool = False) -> memoryview:
         """The bytes of a member, of which there may be `most`: a view where it is stored, else decoded.
 
-        Raises `DamagedZip` where it is missing, or is not what its checksum says.
+        With `in_parts`, nothing of a stored member needs to have arrived: whoever reads it says what they read, counted
+        from `place`, and its checksum is not looked at unless all of the file is there. Raises `DamagedZip` where the
+        member is missing, or is not what its checksum says.
         """
         member = self.members.get(name)
         if member is None:
             raise DamagedZip(f"a zip archive without {name}: not a .keras model")
         if member.bytes > most:
             raise LimitExceeded(f"{name} is {member.bytes} bytes, more than {most}")
-        stored = self._stored(member)
+        start = self._start(member)
+        stored = self._data[start : start + member.stored_bytes]
+        if len(stored) != member.stored_bytes:
+            raise DamagedZip(f"truncated: {member.name} goes past the end")
+        in_parts = in_parts and not member.packed and not arriving.is_complete()
+        if not in_parts:
+            arriving.need(start, start + len(stored))
         if member.method == _DEFLATED:
             if member.bytes > self._limits.expansion * max(member.stored_bytes, 1):
                 raise LimitExceeded(f"{name}: {member.stored_bytes} stored bytes expand to {member.bytes}")
             stored = _inflated(stored, member)
         elif member.stored_bytes != member.bytes:
             raise DamagedZip(f"{name} is stored as it is, in {member.stored_bytes} bytes for {member.bytes}")
+        if in_parts:
+            return stored
         checksum = 0
-        for start in range(0, len(stored), _BLOCK):
-            checksum = zlib.crc32(stored[start : start + _BLOCK], checksum)
+        for at in range(0, len(stored), _BLOCK):
+            checksum = zlib.crc32(stored[at : at + _BLOCK], checksum)
         if checksum != member.checksum:
             raise DamagedZip(f"{name} is not what its checksum says")
         return stored
+
+    def place(self, name: str) -> int | None:
+        """Where in the file the bytes of a member begin that was read; None: nowhere, for they were decoded."""
+        member = self.members[name]
+        return None if member.packed else self._start(member)
 
     def _directory(self) -> Iterator[Member]:
         count, size, start = self._end()
         if count > self._limits.zip_members or size > self._limits.zip_directory_bytes:
             raise LimitExceeded(f"a zip directory of {count} members and {size} bytes")
-        directory = bytes(self._data[start : start + size])
+        directory = self._bytes(start, start + size)
         position = 0
         for _ in range(count):
             (signature, _, _, flags, method, _, _, checksum, stored_bytes, size, name_length, extra_length,
@@ -106,16 +122,16 @@ class Zip:
     def _end(self) -> tuple[int, int, int]:
         """(members, bytes, offset) of the directory."""
         tail_start = max(len(self._data) - _LONGEST_COMMENT - 22, 0)
-        tail = bytes(self._data[tail_start:])
+        tail = self._bytes(tail_start, len(self._data))
         found = tail.rfind(_END)
         if found < 0:
             raise DamagedZip("a zip archive without an end: truncated?")
         disk, first, here, count, size, start = struct.unpack_from("<4x4H2I", tail, found)
         if tail_start + found >= 20:
-            locator = bytes(self._data[tail_start + found - 20 : tail_start + found])
+            locator = self._bytes(tail_start + found - 20, tail_start + found)
             if locator.startswith(_LOCATOR64):
                 (at,) = struct.unpack_from("<8xQ", locator)
-                end64 = bytes(self._data[at : at + 56])
+                end64 = self._bytes(at, at + 56)
                 if not end64.startswith(_END64):
                     raise DamagedZip("damaged zip directory")
                 disk, first, here, count, size, start = struct.unpack_from("<16x2I4Q", end64)
@@ -123,16 +139,19 @@ class Zip:
             raise DamagedZip("a zip archive in several parts")
         return count, size, start
 
-    def _stored(self, member: Member) -> memoryview:
-        header = bytes(self._data[member.offset : member.offset + 30])
+    def _start(self, member: Member) -> int:
+        """Where its bytes begin."""
+        header = self._bytes(member.offset, member.offset + 30)
         if len(header) != 30 or not header.startswith(_LOCAL):
             raise DamagedZip(f"{member.name} is not where the zip directory says")
         name_length, extra_length = struct.unpack_from("<26x2H", header)
-        start = member.offset + 30 + name_length + extra_length
-        stored = self._data[start : start + member.stored_bytes]
-        if len(stored) != member.stored_bytes:
-            raise DamagedZip(f"truncated: {member.name} goes past the end")
-        return stored
+        return int(member.offset + 30 + name_length + extra_length)
+
+    def _bytes(self, start: int, stop: int) -> bytes:
+        """As many of these as there are in the file."""
+        found = self._data[start:stop]
+        arriving.need(start, start + len(found))
+        return bytes(found)
 
 
 def _sizes(extra: bytes, size: int, stored_bytes: int, offset: int) -> tuple[int, int, int]:

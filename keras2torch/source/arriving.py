@@ -18,6 +18,26 @@ def need(start: int, stop: int) -> None:
         _bring(start, stop)
 
 
+def is_complete() -> bool:
+    """Whether all of the file is there, so that what is over all of it, as a checksum, can be looked at."""
+    return _bring is None
+
+
+@contextmanager
+def within(start: int | None) -> Iterator[None]:
+    """Have places be counted from `start`, as in a member of an archive; None: what is read is there already."""
+    global _bring  # noqa: PLW0603
+    outer = _bring
+    if outer is None:
+        yield
+        return
+    _bring = None if start is None else lambda first, stop: outer(start + first, start + stop)
+    try:
+        yield
+    finally:
+        _bring = outer
+
+
 @contextmanager
 def bringing(bring: Callable[[int, int], None]) -> Iterator[None]:
     """Have `bring` fill in what is read of the one file that this process reads within the block."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras2torch import errors
+from keras2torch.source import arriving
 from keras2torch.source.archive import Zip
 from keras2torch.source.generation import generation_of
 from keras2torch.source.h5file import H5File
@@ -35,9 +36,12 @@ def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
         raise errors.ForbiddenStorage("weights in several files, which is not supported: save them in one")
     stored = archive.members.get("model.weights.h5")
     most = limits.compressed_bytes if stored is not None and stored.packed else limits.file_bytes
-    weights = archive.read("model.weights.h5", most)
-    if bytes(weights[:8]) != b"\x89HDF\r\n\x1a\n":
-        raise errors.NotHDF5("model.weights.h5 is not an HDF5 file")
+    weights = archive.read("model.weights.h5", most, in_parts=True)
+    with arriving.within(archive.place("model.weights.h5")):
+        arriving.need(0, min(8, len(weights)))
+        if bytes(weights[:8]) != b"\x89HDF\r\n\x1a\n":
+            raise errors.NotHDF5("model.weights.h5 is not an HDF5 file")
+        by_layer = H5File(weights, limits).saved_state(config, generation)
     return SourceModel(
         path=path,
         content=np.frombuffer(data, dtype=np.uint8),
@@ -46,7 +50,7 @@ def read_keras_zip(path: Path, data: memoryview, limits: Limits) -> SourceModel:
         keras_version=version,
         backend=None,
         config=config,
-        weights=H5File(weights, limits).saved_state(config, generation),
+        weights=by_layer,
         each_layer=True,
         compiled=compiled if isinstance(compiled, Mapping) else None,
     )

@@ -1,5 +1,6 @@
 """What a migration would do, said without doing it, and how little is read for that."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from storage import StoreSettings, open_store
 from storage.store import ObjectInfo
 from tests import servers
+from tests.crafted import layer, numbers, sequential
 from tests.fleet import models
 from tests.fleet.command import Fleet
+from tests.source.test_keras_zip import archive, weights_file
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -74,6 +77,32 @@ def test_little_of_a_large_model_in_a_bucket_is_read(
         assert seen.fetched_bytes < large.stat().st_size / 16
         gone = ObjectInfo(**{**vars(found), "etag": "another"})
         assert looker.look(store, gone).kind == "object-changed"
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_of_an_archive_its_directory_and_the_structure_of_its_weights_are_read(
+    tmp_path: Path, packing: int
+) -> None:
+    from fleet.look import Looker
+
+    names = ["first", *(f"d{number}" for number in range(15))]
+    config = sequential(
+        layer("InputLayer", "in", batch_shape=[None, 256]),
+        *(layer("Dense", name, units=256, trainable=True) for name in names),
+    )
+    groups = {
+        f"layers/dense{'' if number == 0 else f'_{number}'}": [numbers(256, 256), numbers(256)]
+        for number in range(len(names))
+    }
+    path = archive(tmp_path / "a.keras", config=config, weights=weights_file(groups), packing=packing)
+    store = open_store(str(tmp_path))
+    (found,) = store.list()
+    with Looker() as looker:
+        seen = looker.look(store, found)
+    assert (seen.problem, seen.reasons, seen.layers["Dense"]) == (None, (), 16)
+    # What is packed has to be unpacked to see anything of it.
+    share = 5 if packing == zipfile.ZIP_STORED else 1
+    assert seen.fetched_bytes <= path.stat().st_size / share
 
 
 def test_a_file_that_asks_for_too_much_is_left(
