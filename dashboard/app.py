@@ -2,18 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from dashboard import api, health, metrics, problems
 from dashboard.ahead import Ahead
-from dashboard.api import submissions
+from dashboard.api import examples, submissions
 from dashboard.pages import new
 from dashboard.pages.errors import page_of
 from dashboard.pages.install import install as install_pages
 from dashboard.security import install as security
 from dashboard.services import Services
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            examples.put_into(super().openapi())
+        return super().openapi()
 
 
 def create_app(services: Services) -> FastAPI:
@@ -28,7 +36,7 @@ def create_app(services: Services) -> FastAPI:
         await run_in_threadpool(ahead.stop)
         await run_in_threadpool(services.runner.stop)
 
-    app = FastAPI(
+    app = _Application(
         lifespan=running,
         title="keras2torch fleet",
         version=services.version,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from dashboard import sending
+from dashboard.api import examples
 from dashboard.api.parameters import NO_ZERO, BatchId, Fence, JobId, problems
 from dashboard.problems import Problem, not_found
 from dashboard.security.access import Viewer
@@ -75,7 +76,12 @@ def manifest(_who: Viewer, services: Given, job: JobId) -> dict[str, Any]:
     return manifest_of(services, job)
 
 
-@router.get("/jobs/{job}/weights", summary="The way of every weight", tags=["files"])
+@router.get(
+    "/jobs/{job}/weights",
+    summary="The way of every weight",
+    responses={200: {"content": {"application/json": {"example": examples.WEIGHTS}}}},
+    tags=["files"],
+)
 def weights(_who: Viewer, services: Given, job: JobId) -> list[dict[str, Any]]:
     """Which array of Keras became which tensor, and how."""
     found: list[dict[str, Any]] = manifest_of(services, job).get("weights", [])

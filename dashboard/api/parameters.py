@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from dashboard.api import examples
 from dashboard.problems import MEDIA_TYPE, Problem
 from db.queries.job_pages import Place
 
@@ -69,7 +70,10 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     always = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
     schema = ProblemDocument.model_json_schema()
     return {
-        int(status): {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        int(status): {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": examples.problem(status)}},
+        }
         for status in (*always, *statuses)
     }
 

@@ -28,18 +28,6 @@ TokenId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of a token
 class User(ApiModel):
     """A user."""
 
-    model_config = example(
-        name="ada",
-        role="admin",
-        has_password=True,
-        issuer=None,
-        disabled=False,
-        created_at="2026-11-02T08:00:00Z",
-        tokens=1,
-        sessions=2,
-        link_until=None,
-    )
-
     name: str
     role: Role
     has_password: bool
@@ -97,18 +85,6 @@ class Ended(ApiModel):
 
 class Token(ApiModel):
     """A token, without what would open anything."""
-
-    model_config = example(
-        id=4,
-        user_name="robot",
-        label="nightly",
-        start="k2t_9fKx2a",
-        role="viewer",
-        created_at="2026-11-02T08:00:00Z",
-        expires_at="2026-12-02T08:00:00Z",
-        used_at=None,
-        revoked_at=None,
-    )
 
     id: int
     user_name: str
