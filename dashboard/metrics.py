@@ -1,7 +1,9 @@
 """`/metrics` for Prometheus: gauges as the database has them, counters of what ended since this process began.
 
-Counters begin at zero with the process, as everywhere; what `rate()` makes of them does not depend on it. Of several
-dashboards, each counts everything: scrape one, or take the maximum.
+Counters begin at zero with the process, as everywhere; what `rate()` makes of them does not depend on it. They are
+not the database's own counts, which shrink where old attempts are forgotten: Prometheus would take that for a new
+beginning. So what ends while no dashboard runs is in no counter, but in the gauges, which are the database's. Of
+several dashboards, each counts everything: scrape one, or take the maximum.
 """
 
 import threading
@@ -32,6 +34,8 @@ _AT_ONCE = 5000
 _SETTLED_SECONDS = 5.0
 """Whatever ended longer ago is committed, so that nothing is passed over."""
 _KEPT_SECONDS = 2.0
+_HERE = " while this process ran"
+"""Stands in what Prometheus is told of each counter, so that nobody takes it for all that there ever was."""
 _DURATIONS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _ERRORS = tuple(float(f"1e{power}") for power in range(-16, 1))
 
@@ -58,24 +62,31 @@ class Metrics:
             "fleet_slots", "Jobs that all active workers could run at once.", registry=registry
         )
         self._attempts = Counter(
-            "fleet_attempts", "Attempts that ended, by outcome.", ["outcome"], registry=registry
+            "fleet_attempts", f"Attempts that ended{_HERE}, by outcome.", ["outcome"], registry=registry
         )
-        self._lost = Counter("fleet_lease_expiries", "Attempts whose worker fell silent.", registry=registry)
-        self._gpu = Counter("fleet_gpu_seconds", "Seconds that attempts spent on GPUs.", registry=registry)
+        self._lost = Counter(
+            "fleet_lease_expiries", f"Attempts whose worker fell silent{_HERE}.", registry=registry
+        )
+        self._gpu = Counter(
+            "fleet_gpu_seconds", f"Seconds on GPUs of attempts that ended{_HERE}.", registry=registry
+        )
         self._took = Histogram(
             "fleet_attempt_seconds",
-            "How long attempts that converted took.",
+            f"How long attempts took that converted{_HERE}.",
             buckets=_DURATIONS,
             registry=registry,
         )
         self._structure = Histogram(
             "fleet_parity_structure_error",
-            "Largest float64 error of an attempt, relative to scale.",
+            f"Largest float64 error of an attempt that ended{_HERE}, relative to scale.",
             buckets=_ERRORS,
             registry=registry,
         )
         self._deployment = Histogram(
-            "fleet_parity_deployment_error", "The same in float32.", buckets=_ERRORS, registry=registry
+            "fleet_parity_deployment_error",
+            f"Largest float32 error of an attempt that ended{_HERE}, relative to scale.",
+            buckets=_ERRORS,
+            registry=registry,
         )
         for outcome in AttemptOutcome:
             self._attempts.labels(outcome)  # so that the first of its kind is an increase

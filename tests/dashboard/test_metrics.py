@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -57,6 +58,21 @@ def test_a_lost_worker_has_no_slots(
     page = client.get("/").text
     assert "left, and no worker is there" in page
     assert "no GPU, 1 lost" in page
+
+
+def test_names_and_units_are_as_prometheus_has_them(client: TestClient) -> None:
+    text = client.get("/metrics").text
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    # The library tells when each counter began, by a gauge beside it.
+    found = {name: each for name, each in families.items() if not name.endswith("_created")}
+    assert {each.type for each in found.values()} == {"gauge", "counter", "histogram"}
+    for name, each in found.items():
+        assert re.fullmatch(r"fleet(_[a-z]+)+", name), name
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|days|kb|mb|gb|percent)$", name), name
+        assert not re.search(r"_(total|count|sum|bucket|info)$", name), name
+        samples = {sample.name for sample in each.samples}
+        assert each.type != "counter" or samples == {f"{name}_total"}
+        assert ("while this process ran" in each.documentation) is (each.type != "gauge"), name
 
 
 def test_counters_grow_by_what_ended_since(
