@@ -16,6 +16,7 @@ from dashboard.security.access import Operator, Viewer
 from dashboard.services import Services
 from db.session import session_factory
 from storage import open_store
+from tests.dashboard import fleet
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def services(engine: Engine, sessions: sessionmaker[Session]) -> Services:
 def client(services: Services) -> Iterator[TestClient]:
     with TestClient(create_app(services), base_url="http://127.0.0.1:8080") as client:
         yield client
+
+
+@pytest.fixture
+def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
+    """The jobs of a small fleet, by key; some tests have a `jobs` of their own."""
+    return fleet.fill(sessions)
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ from tests.dashboard import fleet
 from tests.db import zoo
 
 
-@pytest.fixture
-def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
-    return fleet.fill(sessions)
-
-
 def test_pages_lead_to_one_another(client: TestClient, jobs: dict[str, int]) -> None:
     for sort in ("-id", "-finished"):
         first = client.get("/api/v1/jobs", params={"sort": sort, "limit": 2}).json()

@@ -12,16 +12,10 @@ from db.queries import audit, bulk, operations
 from db.queries.audit import Actor
 from db.search import parse
 from db.states import JobState, OperationState
-from tests.dashboard import fleet
 from tests.db import zoo
 
 URL = "/api/v1/operations"
 ANNA = Actor("anna", "dashboard")
-
-
-@pytest.fixture
-def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
-    return fleet.fill(sessions)
 
 
 def finished(client: TestClient, number: int) -> dict[str, Any]:

@@ -10,11 +10,6 @@ from tests.dashboard import fleet
 from tests.db import zoo
 
 
-@pytest.fixture
-def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
-    return fleet.fill(sessions)
-
-
 def test_the_overview_counts_jobs_and_workers(client: TestClient, jobs: dict[str, int]) -> None:
     found = client.get("/api/v1/overview").json()
     assert {state: count for state, count in found["states"].items() if count} == {

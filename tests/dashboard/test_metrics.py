@@ -12,13 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.clock import now
 from db.models import Attempt, Job, Worker
 from db.queries import reap
-from tests.dashboard import fleet
 from tests.db import zoo
-
-
-@pytest.fixture
-def jobs(sessions: sessionmaker[Session]) -> dict[str, int]:
-    return fleet.fill(sessions)
 
 
 def scrape(client: TestClient) -> dict[str, float]:
