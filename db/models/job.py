@@ -51,6 +51,8 @@ class Job(Base):
             "id",
             where="error_fingerprint IS NOT NULL",
         ),
+        # What a worker had: `worker:` in the filter.
+        _partial("ix_job_worker", "worker_id", "id", where="worker_id IS NOT NULL"),
         # Updates of the hot columns then stay on their page; dead rows are swept early.
         {"postgresql_with": {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02}},
     )

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db.clock import now
 from db.models import Job
-from db.queries import dispatch, jobs, reap
+from db.queries import dispatch, job_pages, jobs, reap
+from db.search import parse
 from db.states import JobState
 from tests.db import zoo
 
@@ -42,6 +43,7 @@ def busy(engine: Engine, sessions: sessionmaker[Session]) -> Engine:
     with sessions.begin() as session:
         running = update(Job).where(Job.id % 2 == 0)
         session.execute(running.values(state=JobState.RUNNING, lease_until=now(90)))
+        session.execute(update(Job).where(Job.id % 400 == 0).values(worker_id="one"))
         session.execute(update(Job).where(Job.id < 20).values(dispatched_at=now()))
         session.execute(text("ANALYZE"))
     return engine
@@ -56,6 +58,7 @@ def busy(engine: Engine, sessions: sessionmaker[Session]) -> Engine:
         ),
         (reap.reap, ["ix_job_lease"]),
         (lambda session: jobs.list_jobs(session, after=2000, limit=10), []),
+        (lambda session: job_pages.page_of_jobs(session, parse("worker:one"), limit=10), ["ix_job_worker"]),
     ],
 )
 def test_hot_statements_use_their_indexes(
