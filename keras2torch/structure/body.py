@@ -126,11 +126,11 @@ class Line:
     @property
     def form(self) -> str:
         """What lines of one form have in common: all but the numbers and which values and attributes they name."""
-        marks = {Value: "\x00v", Number: "\x00n"}
         words = [
             piece if isinstance(piece, str)
             else "\x00m" + piece.form if isinstance(piece, Member)
-            else marks[type(piece)]
+            else "\x00n" if isinstance(piece, Number)
+            else "\x00v"
             for piece in self.pieces
         ]  # fmt: skip
         return self.pattern + "\x01".join(words)

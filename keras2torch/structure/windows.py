@@ -130,7 +130,8 @@ def _resizes(line: Line) -> bool:
 
 
 def extents(value: Value) -> tuple[int | None, ...]:
-    return value.torch_shape[1:-1] if value.axes[-1] == value.rank - 1 else value.torch_shape[2:]
+    features_last = value.rank > 0 and value.axes[-1] == value.rank - 1
+    return value.torch_shape[1:-1] if features_last else value.torch_shape[2:]
 
 
 def _group_names(lines: Sequence[Line]) -> list[str]:

@@ -276,6 +276,27 @@ def test_layers_that_are_shared_by_pictures_of_other_sizes_are_no_class_that_is_
     assert ".reshape(-1, 48, 2)" in text
 
 
+def test_a_size_that_is_read_as_a_tensor_is_one_in_classes_too(tmp_path: Path) -> None:
+    """The mean over the steps as people write it, `tf.reduce_sum(x, 1) / tf.cast(tf.shape(x)[1], tf.float32)`."""
+    layers, before = [source("x", None, 4)], "x"
+    for number in range(8):
+        layers.append(layer("Dense", f"dense_{number}", call(before), units=4, activation="relu"))
+        before = f"dense_{number}"
+
+    def op(name: str, symbol: str, on: str, **kwargs: Any) -> Config:
+        kind = "SlicingOpLambda" if symbol.endswith("getitem") else "TFOpLambda"
+        return layer(kind, name, [on, 0, 0, kwargs], function=symbol, dtype="float32")
+
+    layers += [
+        op("sizes", "compat.v1.shape", before),
+        op("steps", "__operators__.getitem", "sizes", slice_spec=1),
+        op("count", "cast", "steps", dtype="float32"),
+        op("sum", "math.reduce_sum", before, axis=1),
+        op("mean", "math.truediv", "sum", y=["count", 0, 0]),
+    ]
+    assert_same(model(layers, ["x"], ["mean"]), tmp_path / "mean")
+
+
 def test_other_wiring_under_like_names_is_another_class(tmp_path: Path) -> None:
     """In the second half the branches are subtracted the other way round."""
     layers, before = [source("x", 6)], "x"
