@@ -49,8 +49,9 @@ screenshots: setup ## take a picture of every page, wide and narrow, light and d
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.browser.screenshots
 
-soak: setup ## judge 2,000 random models and shrink every fault (an hour; SEED=7 repeats one, FIRST=2000 COUNT=500 choose)
+soak: setup ## judge 2,000 random models, then break a fleet at ten times the size (hours; SEED=7 or COUNT=500: models alone)
 	@$(BIN)/python -m tests.randoms
+	@test -n "$(SEED)$(FIRST)$(COUNT)" || $(BIN)/python -m tests.faults --size 10
 
 check: setup ## ruff, mypy --strict, import-linter; and the emitted sources of docs/gallery, as their owner would
 	@$(BIN)/ruff check .
@@ -85,7 +86,7 @@ faults: setup ## plant wrong semantics in right bundles, judge each, write the t
 	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting
 
 SIZE ?= 1
-chaos: setup ## break a fleet in every way we know, count what it lost, write the table of docs/faults.md (SIZE=10: a soak)
+chaos: setup ## break a fleet in every way we know, count what it lost, write the table of docs/faults.md (15 minutes; SIZE=0.1: two)
 	@$(BIN)/python -m tests.faults --size $(SIZE) --page
 
 applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)
