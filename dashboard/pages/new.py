@@ -1,4 +1,4 @@
-"""New work: name a folder or bucket, see what it would come to, then plan it; or bring files."""
+"""New work: name a folder or bucket, see what it would come to, then plan it, or have it repeated; or bring files."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 
+from dashboard.api import schedules
 from dashboard.api import submissions as api
 from dashboard.pages.acts import back
 from dashboard.pages.rendering import render
@@ -49,9 +50,16 @@ def ask(
     architecture: Text = "",
     export: Annotated[list[str] | None, Form(max_length=2)] = None,
     only_needed: Annotated[bool, Form()] = False,
+    name: Annotated[str, Form(max_length=200)] = "",
+    cron: Annotated[str, Form(max_length=200)] = "",
+    timezone: Annotated[str, Form(max_length=200)] = "",
     plan: Annotated[bool, Form()] = False,
+    repeat: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Look first; with `plan`, begin. What is wrong is said beside the form, which keeps what was typed."""
+    """Look first; with `plan`, begin; with `repeat`, make a schedule.
+
+    What is wrong is said beside the form, which keeps what was typed.
+    """
     typed = {
         "source": source.strip(),
         "dest": dest.strip(),
@@ -64,20 +72,23 @@ def ask(
         "architecture": architecture.strip(),
         "export": export or [],
         "only_needed": only_needed,
+        "name": name.strip(),
+        "cron": cron.strip(),
+        "timezone": timezone.strip(),
     }
     options = {name: typed[name] for name in (*_CHOICES, "architecture", "export") if typed[name]}
+    wanted = {
+        "source": typed["source"],
+        "dest": typed["dest"] or None,
+        "include": lines_of(include),
+        "exclude": lines_of(exclude),
+        "options": options,
+    }
     try:
-        asked = api.Asked.model_validate(
-            {
-                "source": typed["source"],
-                "dest": typed["dest"] or None,
-                "include": lines_of(include),
-                "exclude": lines_of(exclude),
-                "only_needed": only_needed,
-                "options": options,
-                "dry_run": not plan,
-            }
-        )
+        if repeat:
+            made = schedules.create(operator, given, _schedule(given, typed, wanted))
+            return back(request, f"/schedules/{made.id}", done="scheduled", n=1)
+        asked = api.Asked.model_validate({**wanted, "only_needed": only_needed, "dry_run": not plan})
         submitted = api.submit(operator, given, response, asked)
     except (ValidationError, Problem) as error:
         return _page(request, operator, given, typed, problem=in_words(error))
@@ -93,6 +104,18 @@ async def bring(request: Request, operator: Operator, given: Given) -> Response:
     return back(request, f"/batches/{brought.batch}", done="brought", n=brought.files)
 
 
+def _schedule(given: Services, typed: dict[str, Any], wanted: dict[str, Any]) -> schedules.New:
+    """It goes on with what is needed alone, whatever was ticked for this once: its page can say otherwise."""
+    dest = wanted["dest"] or _usual(given) or ""
+    when = {"name": typed["name"], "cron": typed["cron"], "timezone": typed["timezone"] or "UTC"}
+    return schedules.New.model_validate({**wanted, **when, "dest": dest})
+
+
+def _usual(given: Services) -> str | None:
+    with given.reads() as session:
+        return given.config.dest or places.newest_dest(session)
+
+
 def _page(
     request: Request,
     operator: Principal,
@@ -102,8 +125,6 @@ def _page(
     forecast: api.Forecast | None = None,
     problem: str | None = None,
 ) -> HTMLResponse:
-    with given.reads() as session:
-        usual = given.config.dest or places.newest_dest(session)
     return render(
         request,
         operator,
@@ -112,6 +133,6 @@ def _page(
         typed=typed,
         forecast=forecast,
         problem=problem,
-        usual=usual,
+        usual=_usual(given),
         largest=given.config.upload_bytes,
     )

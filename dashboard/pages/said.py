@@ -18,6 +18,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "resume": ("Resumed; what was missed stays missed.",) * 2,
     "run": ("Started as batch {n}; a scheduler lists its source now.",) * 2,
     "edit": ("Saved; the next time is the first that counts.",) * 2,
+    "scheduled": ("Made; the next time is its first.",) * 2,
     "planned": ("Planned; a scheduler lists its source now.",) * 2,
     "brought": ("1 file was taken in.", "{n} files were taken in."),
     "role": ("The role is changed.",) * 2,

@@ -99,7 +99,7 @@ def in_words(error: ValidationError | Problem) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+    if error.status_code not in (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT):
         raise error
     return str(error.detail)
 

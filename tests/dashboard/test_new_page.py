@@ -55,6 +55,29 @@ def test_what_is_wrong_is_said_beside_what_was_typed(client: TestClient, source:
     assert 'value="somewhere.json"' in answer.text
 
 
+def test_what_was_typed_becomes_a_schedule_that_takes_what_is_needed(
+    client: TestClient, source: str, dest: str
+) -> None:
+    fields = {"source": source, "dest": dest, "include": "deep/**", "repeat": "true"}
+    nameless = client.post("/new", data={**fields, "cron": "30 2 * * *"}, headers=PAGE)
+    assert nameless.status_code == 422
+    assert 'value="30 2 * * *"' in nameless.text
+    assert '<details id="repeat" open>' in nameless.text
+    never = client.post("/new", data={**fields, "name": "nightly", "cron": "30 2 31 2 *"}, headers=PAGE)
+    assert never.status_code == 422
+    when = {"name": "nightly", "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+    made = client.post("/new", data={**fields, **when}, headers=PAGE)
+    assert made.url.path == "/schedules/1"
+    assert "Made; the next time is its first." in made.text
+    assert "in Europe/Berlin" in made.text
+    (kept,) = client.get("/api/v1/schedules").json()
+    assert kept["selection"]["include"] == ["deep/**"]
+    assert kept["selection"]["only_needed"] is True
+    again = client.post("/new", data={**fields, **when}, headers=PAGE)
+    assert again.status_code == 422
+    assert "there is a schedule &#39;nightly&#39; already" in again.text
+
+
 def test_files_that_are_dropped_become_a_batch(
     client: TestClient, services: Services, sessions: sessionmaker[Session], source: str, dest: str
 ) -> None:
