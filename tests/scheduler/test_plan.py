@@ -14,11 +14,13 @@ from db.queries import inventory
 from db.records import ErrorInfo
 from db.session import make_engine, session_factory
 from db.states import BatchState
+from scheduler.discover import PAGE
 from scheduler.plan import plan, plan_up_to
 from scheduler.selection import Selection
 from tests.db import zoo
 from tests.scheduler.stores import MadeUp, key_of
 
+OBJECTS = 3 * PAGE + 500
 REQUEST: dict[str, Any] = {
     "source_url": "/made-up",
     "dest_url": "/bundles",
@@ -40,7 +42,7 @@ def count(sessions: sessionmaker[Session], table: type[Any]) -> int:
 def plan_and_die(database_url: str, batch_id: int, pages: int) -> None:
     """In a process of its own: plans some pages and is killed with the next one in hand."""
     sessions = session_factory(make_engine(database_url))
-    planning = plan(sessions, MadeUp(10_500), batch_id)
+    planning = plan(sessions, MadeUp(OBJECTS), batch_id)
     for _ in range(pages):
         next(planning)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -51,7 +53,7 @@ def test_a_killed_listing_goes_on_behind_its_last_page(
 ) -> None:
     batch_id = create(sessions)
     child = multiprocessing.get_context("spawn").Process(
-        target=plan_and_die, args=(database_url, batch_id, 4)
+        target=plan_and_die, args=(database_url, batch_id, 2)
     )
     child.start()
     child.join(120)
@@ -59,15 +61,15 @@ def test_a_killed_listing_goes_on_behind_its_last_page(
     with sessions() as session:
         assert inventory.interrupted_batch(session, **REQUEST) == batch_id
         assert inventory.interrupted_batch(session, **REQUEST, selection={"include": ["a"]}) is None
-        assert inventory.listed_after(session, batch_id) == key_of(3999)
-    store = MadeUp(10_500)
+        assert inventory.listed_after(session, batch_id) == key_of(2 * PAGE - 1)
+    store = MadeUp(OBJECTS)
     done = list(plan(sessions, store, batch_id))
-    assert store.listed == 6500
-    assert sum(each.new for each in done) == 6500
-    assert [count(sessions, table) for table in (Source, Job, BatchJob)] == [10_500] * 3
+    assert store.listed == PAGE + 500
+    assert sum(each.new for each in done) == PAGE + 500
+    assert [count(sessions, table) for table in (Source, Job, BatchJob)] == [OBJECTS] * 3
     with sessions() as session:
         batch = session.get_one(Batch, batch_id)
-        assert (batch.state, batch.jobs_new) == (BatchState.RUNNING, 10_500)
+        assert (batch.state, batch.jobs_new) == (BatchState.RUNNING, OBJECTS)
         assert inventory.interrupted_batch(session, **REQUEST) is None
 
 
@@ -87,10 +89,10 @@ def test_what_came_before_the_checkpoint_since_is_found_too(sessions: sessionmak
 def test_patterns_choose_and_the_checkpoint_passes_what_they_leave(sessions: sessionmaker[Session]) -> None:
     selection = Selection(include=("models/00000000*.h5",), exclude=("*7.h5",))
     batch_id = create(sessions, selection=selection.as_json())
-    planning = plan(sessions, MadeUp(2500), batch_id, selection)
+    planning = plan(sessions, MadeUp(OBJECTS), batch_id, selection)
     assert [next(planning).new, next(planning).new] == [9, 0]
     with sessions() as session:
-        assert inventory.listed_after(session, batch_id) == key_of(1999)
+        assert inventory.listed_after(session, batch_id) == key_of(2 * PAGE - 1)
         assert set(session.scalars(select(Source.key))) == {key_of(n) for n in range(10) if n != 7}
 
 

@@ -15,6 +15,7 @@ from db.models import Batch, Recipe, Schedule, ScheduleRun
 from db.queries import schedules
 from db.session import make_engine, session_factory
 from db.states import BatchState, Overlap, RunOutcome
+from scheduler.discover import PAGE
 from scheduler.recurring import Planner, Ticker
 from tests.scheduler.stores import MadeUp
 
@@ -168,16 +169,16 @@ def test_a_planner_goes_on_where_the_one_before_stopped(sessions: sessionmaker[S
     add(sessions, selection={"exclude": ["*9.h5"]})
     with sessions.begin() as session:
         schedules.run_now(session, "nightly", "1")
-    store = MadeUp(2500)
+    store = MadeUp(2 * PAGE + 500)
     planner = Planner(sessions, lambda _: store, seconds=0)
-    assert planner.run_once() == 900
+    assert planner.run_once() == 0.9 * PAGE
     with sessions.begin() as session:
         held = schedules.claim_planning(session, 60)
         assert held is not None
     assert planner.run_once() == 0
     with sessions.begin() as session:
         schedules.keep_planning(session, held.batch_id, 0)
-    assert [planner.run_once() for _ in range(3)] == [900, 450, 0]
+    assert [planner.run_once() for _ in range(3)] == [0.9 * PAGE, 450, 0]
     # The last page ended the listing only for a planner that had time to see its end.
     with sessions() as session:
         assert session.scalars(select(Batch.state)).one() is BatchState.RUNNING
