@@ -92,7 +92,7 @@ def cut_commits(on: Servers, folder: Path, size: Size, seed: int) -> Row:
         direct = arena.place.database_url
         through = direct.replace(f":{on.postgres.port}/", f":{between.port}/")
         arena.place = replace(arena.place, database_url=through)
-        return database_faults.cut_commits(arena, between, seconds=size.seconds)
+        return database_faults.cut_commits(arena, between, direct=direct, seconds=size.seconds)
 
 
 def lying_store(on: Servers, folder: Path, size: Size, seed: int) -> Row:
