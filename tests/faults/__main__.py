@@ -27,7 +27,7 @@ from tests.faults.scenarios import CONTROL, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 _BEGIN, _END = "<!-- table: made by make chaos -->", "<!-- end of table -->"
-_MINUTES = 15.0
+_MINUTES = 20.0
 
 
 @dataclass
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--size", type=float, default=1.0, help="share of the full size; 10 is a soak")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--at-once", type=int, default=3, help="faults at the same time")
-    parser.add_argument("--minutes", type=float, default=None, help="for all; 15 for each full size")
+    parser.add_argument("--minutes", type=float, default=None, help="for all; 20 for each full size")
     parser.add_argument("--page", action="store_true", help="write the table into docs/faults.md")
     parser.add_argument("--row", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
