@@ -118,7 +118,7 @@ def _newest(source: Source, job_id: int, *, wait: bool) -> int:
     while True:
         job = source.job()
         for attempt in reversed(job.attempts):
-            if attempt.log_key or attempt.log_said or attempt.ended_at is None:
+            if attempt.has_log:
                 return attempt.fence
         if not wait or job.state in TERMINAL:
             raise FleetError(f"no attempt at job {job_id} has said anything")

@@ -12,7 +12,6 @@ from dashboard.pages.rendering import render, visible
 from dashboard.security.access import Viewer
 from dashboard.services import Given, Reading
 from db.queries import live_log
-from db.queries.job_detail import AttemptRow
 from storage import ObjectStore
 from storage.errors import StorageError
 
@@ -43,7 +42,7 @@ def log(
 ) -> HTMLResponse:
     """The end of what an attempt's processes said; of the newest that runs or said anything, unless told which."""
     job = found(session, number)
-    spoke = [row for row in job.attempts if _speaks(row)]
+    spoke = [row for row in job.attempts if row.has_log]
     chosen = next((row for row in reversed(spoke) if attempt in {None, row.fence}), None)
     words, problem = None, None
     if chosen is not None and chosen.log_key is None:
@@ -68,10 +67,6 @@ def log(
         words=words,
         problem=problem,
     )
-
-
-def _speaks(attempt: AttemptRow) -> bool:
-    return bool(attempt.log_key or attempt.log_said or attempt.ended_at is None)
 
 
 def _stored(store: ObjectStore, key: str) -> _Words:

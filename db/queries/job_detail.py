@@ -50,6 +50,11 @@ class AttemptRow:
     log_said: int | None = None
     """Characters of its log so far, while that is not stored; None: it said nothing, or it is."""
 
+    @property
+    def has_log(self) -> bool:
+        """Whether it said anything, or yet may."""
+        return bool(self.log_key or self.log_said or self.ended_at is None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventRow:
