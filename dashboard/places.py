@@ -34,16 +34,21 @@ def store_at(services: Services, who: Principal, url: str, *, write: bool) -> Ob
     return store
 
 
+def usual_destination(services: Services) -> str | None:
+    """Where bundles go if nobody says: what is configured, or where the newest batch went; None: nowhere yet."""
+    if services.config.dest is not None:
+        return services.config.dest
+    with services.reads() as session:
+        return places.newest_dest(session)
+
+
 def destination(services: Services, who: Principal, url: str | None) -> ObjectStore:
-    """The store where bundles go: `url`, or what is configured, or where the newest batch went.
+    """The store where bundles go: `url`, or else the usual one.
 
     Raises: as `store_at`.
     """
     if url is None:
-        url = services.config.dest
-    if url is None:
-        with services.reads() as session:
-            url = places.newest_dest(session)
+        url = usual_destination(services)
     if url is None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "say where to: there is no destination yet")
     return store_at(services, who, url, write=True)

@@ -12,11 +12,11 @@ from dashboard.api import submissions as api
 from dashboard.pages.acts import back
 from dashboard.pages.rendering import render
 from dashboard.pages.schedules import in_words, lines_of
+from dashboard.places import usual_destination
 from dashboard.problems import Problem
 from dashboard.security.access import Operator
 from dashboard.security.roles import Principal
 from dashboard.services import Given, Services
-from db.queries import places
 
 router = APIRouter()
 
@@ -106,14 +106,9 @@ async def bring(request: Request, operator: Operator, given: Given) -> Response:
 
 def _schedule(given: Services, typed: dict[str, Any], wanted: dict[str, Any]) -> schedules.New:
     """It goes on with what is needed alone, whatever was ticked for this once: its page can say otherwise."""
-    dest = wanted["dest"] or _usual(given) or ""
+    dest = wanted["dest"] or usual_destination(given) or ""
     when = {"name": typed["name"], "cron": typed["cron"], "timezone": typed["timezone"] or "UTC"}
     return schedules.New.model_validate({**wanted, **when, "dest": dest})
-
-
-def _usual(given: Services) -> str | None:
-    with given.reads() as session:
-        return given.config.dest or places.newest_dest(session)
 
 
 def _page(
@@ -133,6 +128,6 @@ def _page(
         typed=typed,
         forecast=forecast,
         problem=problem,
-        usual=_usual(given),
+        usual=usual_destination(given),
         largest=given.config.upload_bytes,
     )
