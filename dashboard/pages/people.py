@@ -40,8 +40,7 @@ def add(
     try:
         made = users.add(admin, given, request, users.NewUser(name=typed, role=role))
     except (ValidationError, Problem) as error:
-        problem = str(error.detail) if isinstance(error, Problem) else in_words(error)
-        return _page(request, admin, given, typed=(typed, role), problem=problem)
+        return _page(request, admin, given, typed=(typed, role), problem=in_words(error))
     return _page(request, admin, given, link=made)
 
 
