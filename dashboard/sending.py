@@ -117,9 +117,8 @@ def look_for(files: Iterable[Member]) -> None:
     # What many bundles share is one object.
     wanted = {(file.store.url, file.key): file for file in files}.values()
     with ThreadPoolExecutor(_ASKED_AT_ONCE, "look-for") as pool:
-        list(
-            pool.map(lambda file: file.store.stat(file.key), wanted)
-        )  # raises what the first that failed raised
+        for _ in pool.map(lambda file: file.store.stat(file.key), wanted):
+            pass  # each raises what its store did
 
 
 def archive(files: Iterable[Member]) -> Iterator[bytes]:
