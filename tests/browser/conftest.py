@@ -15,6 +15,8 @@ from tests.browser.tab import Tab, opened
 
 Open = Callable[..., Tab]
 
+# What it asserts says what it found, as in a test.
+pytest.register_assert_rewrite("tests.browser.readable")
 # A busy machine must not fail a test (ms).
 expect.set_options(timeout=15_000)
 

@@ -3,39 +3,21 @@
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from db.roles import Role
-from tests.browser import axe
+from tests.browser import axe, readable
 from tests.browser.addresses import FOR_OPERATORS, address, pages
 from tests.browser.conftest import Open
 from tests.browser.site import Site
 
 PAGES = pages()
 FOR_VIEWERS = [page for page in PAGES if page[0] not in FOR_OPERATORS]
-NARROW = 400
 ACTING = ("/act?", *FOR_OPERATORS)
 """What only whoever may act is led to."""
 
 EVERYBODYS = {"/login", "/views/save", "/views/forget"}
 """Where forms lead that change nothing but one's own."""
-
-
-def overflow(page: Page) -> list[str]:
-    """What sticks out at the right, if the page can be scrolled to it; a page whose width changed has 5 s to settle."""
-    found: list[str] = page.evaluate(
-        """async () => {
-          const root = document.documentElement;
-          const deadline = performance.now() + 5000;
-          while (root.scrollWidth > root.clientWidth && performance.now() < deadline)
-            await new Promise((next) => setTimeout(next, 50));
-          if (root.scrollWidth <= root.clientWidth) return [];
-          return [...document.querySelectorAll("main *, header *, nav *")]
-            .filter((each) => each.getBoundingClientRect().right > root.clientWidth + 1)
-            .map((each) => `${each.tagName}.${each.className}: ${each.textContent.trim().slice(0, 40)}`);
-        }"""
-    )
-    return found
 
 
 @pytest.mark.parametrize(("path", "key", "query"), PAGES)
@@ -47,12 +29,7 @@ def test_a_page_opens_in_peace_and_can_be_read_by_anybody(
     page.goto(address(path, key, query, site.jobs))
     assert page.locator("h1").count() == 1
     assert page.locator("main").inner_text().strip()
-    assert axe.violations(page) == []
-    page.emulate_media(color_scheme="dark")
-    assert axe.violations(page) == []
-    page.set_viewport_size({"width": NARROW, "height": 800})
-    assert overflow(page) == []
-    assert axe.violations(page) == []
+    readable.check(page)
 
 
 @pytest.mark.parametrize(("path", "key", "query"), FOR_VIEWERS)

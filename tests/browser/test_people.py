@@ -1,23 +1,12 @@
 """An administrator adds somebody, who opens the link, sets a password and signs in."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from db.roles import Role
-from tests.browser import axe
+from tests.browser import readable
 from tests.browser.conftest import Open
-from tests.browser.test_pages import NARROW, overflow
 from tests.dashboard.people import PASSWORD
-
-
-def look(page: Page) -> None:
-    """Wide and narrow, light and dark, anybody can read it."""
-    assert axe.violations(page) == []
-    page.emulate_media(color_scheme="dark")
-    assert axe.violations(page) == []
-    page.set_viewport_size({"width": NARROW, "height": 800})
-    assert overflow(page) == []
-    assert axe.violations(page) == []
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -34,8 +23,8 @@ def test_somebody_is_added_and_signs_in(open_tab: Open, scripts: bool) -> None:
     guest = open_tab(None, scripts=scripts).page
     guest.goto(link)
     if scripts:
-        look(page)
-        look(guest)
+        readable.check(page)
+        readable.check(guest)
     guest.get_by_label("Password").fill(PASSWORD)
     guest.get_by_label("The same again").fill(PASSWORD)
     guest.get_by_role("button", name="Set it").click()
