@@ -23,6 +23,10 @@ _CODES: dict[str, type[errors.StorageError]] = {
     "412": errors.ObjectChanged,
     "KeyTooLongError": errors.BadKey,
     "BadDigest": errors.ObjectDamaged,
+    "IncompleteBody": errors.ObjectDamaged,
+    "XAmzContentSHA256Mismatch": errors.ObjectDamaged,
+    # Of status 400, as if the request were to blame; it came too slowly.
+    "RequestTimeout": errors.StoreUnavailable,
     "EntityTooLarge": errors.StoreRefused,
     "QuotaExceeded": errors.DiskFull,
     "XMinioStorageFull": errors.DiskFull,
@@ -61,7 +65,9 @@ def status_of(error: ClientError) -> int:
 
 def _meaning(error: ClientError) -> type[errors.StorageError]:
     status = status_of(error)
-    if (known := _CODES.get(code_of(error))) is not None:
+    # A name that nobody knows, another server's or one that was damaged on its way, says what its status says.
+    known = _CODES.get(code_of(error)) or _CODES.get(f"{status}")
+    if known is not None:
         return known
     if status >= 500 or status in _BUSY_STATUS:
         return errors.StoreUnavailable

@@ -15,6 +15,7 @@ from storage.errors import (
     DiskFull,
     ObjectChanged,
     ObjectDamaged,
+    ObjectMissing,
     StorageError,
     StoreMissing,
     StoreRefused,
@@ -244,6 +245,12 @@ def _xml(code: str) -> bytes:
         (500, "InternalError", StoreUnavailable),
         (503, "SlowDown", StoreUnavailable),
         (507, "XMinioStorageFull", DiskFull),
+        (400, "RequestTimeout", StoreUnavailable),
+        (400, "IncompleteBody", ObjectDamaged),
+        # Names that nobody knows: one bit of each was flipped on the way.
+        (404, "NoCuchKey", ObjectMissing),
+        (412, "PreconditionFaileg", ObjectChanged),
+        (500, "InternalErros", StoreUnavailable),
     ],
 )
 def test_what_a_store_says_is_understood(status: int, code: str, expected: type[StorageError]) -> None:
