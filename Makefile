@@ -86,7 +86,7 @@ faults: setup ## plant wrong semantics in right bundles, judge each, write the t
 	@PYTHONPATH=. $(BIN)/python -m tests.parity.planting
 
 SIZE ?= 1
-chaos: setup ## break a fleet in every way we know, count what it lost, write the table of docs/faults.md (16 minutes; SIZE=0.1: two)
+chaos: setup ## break a fleet in every way we know, count what it lost, write the table of docs/faults.md (13 minutes; SIZE=0.1: two)
 	@$(BIN)/python -m tests.faults --size $(SIZE) --page
 
 applications: setup ## build, convert and prove every model of keras.applications (hours; APPLICATIONS="ResNet50 --size 64" narrows)

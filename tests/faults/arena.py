@@ -130,6 +130,7 @@ class Arena:
         self.source: ObjectStore = open_store(source_url, _settings(place))
         self.dest: ObjectStore = open_store(dest_url, _settings(place))
         self.requeued = 0
+        self._asking: psycopg.Connection[tuple[Any, ...]] | None = None
         self._mixed = mixed
         self._seconds = seconds
 
@@ -169,9 +170,10 @@ class Arena:
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows; raises while the database is away."""
-        # Without a COMMIT, which a proxy of the harness might cut off.
-        with psycopg.connect(self.place.database_url, connect_timeout=2, autocommit=True) as connection:
-            return connection.execute(statement.encode(), values).fetchall()
+        if self._asking is None or self._asking.closed:
+            # Without a COMMIT, which a proxy of the harness might cut off.
+            self._asking = psycopg.connect(self.place.database_url, connect_timeout=2, autocommit=True)
+        return self._asking.execute(statement.encode(), values).fetchall()
 
     def number(self, statement: str, *values: object) -> int:
         """The one number of a query; -1 while the database is away."""
@@ -195,6 +197,12 @@ class Arena:
                 )
             ]
             self.requeued += len(control.requeue(session, ids)) if ids else 0
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+        if self._asking is not None:
+            self._asking.close()
 
     def finish(self, crew: Sequence[Crew], seconds: float, tick: Callable[[], None] = lambda: None) -> float:
         """Look after the processes until no job is left to do, or time is up; returns how long it took."""
@@ -269,7 +277,7 @@ def arena(
     try:
         yield opened
     finally:
-        opened.engine.dispose()
+        opened.close()
 
 
 def workers(arena: Arena, number: int) -> Crew:

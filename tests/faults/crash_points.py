@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from db.errors import LeaseLost
@@ -76,16 +77,21 @@ class Fuse:
     """The attempt that this process is at, as `job/fence`."""
     _passed: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def hit(self) -> bool:
+        """Whether its point was passed so often that this process was to stop there."""
+        return self.armed is not None and self._passed.get(self.armed, 0) >= self.passing
+
     def point(self, name: str) -> None:
         """Called wherever the process could die."""
         if name not in POINTS:
             raise LookupError(f"no crash point is called {name}")
         first = name not in self._passed
         self._passed[name] = self._passed.get(name, 0) + 1
-        hit = name == self.armed and self._passed[name] == self.passing
-        if first or hit:
-            self.note("hit" if hit else "passed", name, self.in_hand)
-        if hit:
+        here = name == self.armed and self._passed[name] == self.passing
+        if first or here:
+            self.note("hit" if here else "passed", name, self.in_hand)
+        if here:
             # To this thread, which so takes it here. The kernel may give one for the process to any other thread, and
             # this one would go on for a while, into its next statement.
             signal.pthread_kill(threading.get_ident(), self.how)
@@ -170,6 +176,20 @@ def sender(fuse: Fuse, send: Callable[[Iterable[tuple[int, str]]], None]) -> Cal
         fuse.point("send.before")
         send(each(list(jobs)))
         fuse.point("send.after")
+
+    return call
+
+
+def noting_refusal(fuse: Fuse, run: Callable[[], int]) -> Callable[[], int]:
+    """A duty that writes down when the database refused what its scheduler, which had stood still, wanted."""
+
+    def call() -> int:
+        try:
+            return run()
+        except DBAPIError:
+            if fuse.hit:
+                fuse.note("refused-scheduler", str(fuse.armed))
+            raise
 
     return call
 

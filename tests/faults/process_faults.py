@@ -83,10 +83,18 @@ class _Sleepers:
                 part.signal(signal.SIGTERM)
 
 
+#: Where a scheduler has rows locked, in a transaction that the server has ended by the time it wakes.
+_WITH_ROWS_LOCKED = ("mark.before-commit", "reap.half", "reap.before-commit")
+
+
 def zombie_schedulers(arena: Arena, *, schedulers: int, stops: int, seconds: float) -> Row:
-    """T15: several schedulers at once, stopped at their points and woken when others have long gone on."""
+    """T15: several schedulers at once are stopped, at each of their points in turn, and woken when others have gone on.
+
+    Workers die beside them, so that there is something to take back. Who was stopped with rows locked must be refused.
+    """
     began = time.monotonic()
-    points = [arena.random.choice(SCHEDULER_POINTS) for _ in range(stops)]
+    points = [SCHEDULER_POINTS[number % len(SCHEDULER_POINTS)] for number in range(stops)]
+    arena.random.shuffle(points)
 
     def next_scheduler() -> Part:
         return processes.scheduler(arena.place, armed=points.pop() if points else None, how=signal.SIGSTOP)
@@ -97,13 +105,36 @@ def zombie_schedulers(arena: Arena, *, schedulers: int, stops: int, seconds: flo
         Crew([next_scheduler] * schedulers) as several,
         arenas.schedulers(arena) as steady,
     ):
-        arena.finish([crew, several, steady], seconds, lambda: sleepers.wake(several.parts))
-    return arena.row(
+        kill = Repeated(lambda _: crew.kill(arena.random.choice(crew.parts)), 3 * stops, arena.about(1))
+
+        def tick() -> None:
+            sleepers.wake(several.parts)
+            if len(notes(arena, "hit")) < stops:
+                kill()
+
+        arena.finish([crew, several, steady], seconds, tick)
+        while len(notes(arena, "hit")) < stops and time.monotonic() - began < seconds:
+            arena.more(20)
+            arena.finish([crew, several, steady], seconds, tick)
+        while any(part.stands_still() for part in several.parts) and time.monotonic() - began < 2 * seconds:
+            sleepers.wake(several.parts)
+            time.sleep(0.05)
+        for part in several.parts:
+            if part in sleepers.woken:
+                part.wait(10)
+    hit, refused = noted(arena, "hit"), noted(arena, "refused-scheduler")
+    row = arena.row(
         f"T15 {schedulers + 1} schedulers, stopped and woken",
-        injected=len(noted(arena, "hit")),
-        unit="stops",
+        injected=len(hit),
+        unit=f"stops: {len(refused)} late writes refused",
+        kills=kill.done,
         wall_s=time.monotonic() - began,
     )
+    row.promise(len(hit) == stops, f"{len(hit)} of {stops} stops came")
+    for point in _WITH_ROWS_LOCKED:
+        late = hit.count(point) - refused.count(point)
+        row.promise(late == 0, f"{late} that were stopped at {point} were not refused")
+    return row
 
 
 #: Where nothing asks any more whether the lease stands: what was found is on its way to the database.

@@ -53,8 +53,8 @@ class Haste:
 
     lease: float = 2.0
     heartbeat: float = 0.4
-    reap: float = 0.3
-    dispatch: float = 0.05
+    reap: float = 0.5
+    dispatch: float = 0.2
     resend: float = 2.0
     backoff: float = 0.1
     drain: float = 1.0
@@ -196,10 +196,11 @@ def run_scheduler(
         window=place.window,
         resend_after_seconds=haste.resend,
     )
+    reaper = Reaper(sessions, lease_seconds=haste.lease, silence_seconds=haste.lease)
     loop = Loop(
         [
-            Duty("dispatch", haste.dispatch, dispatcher.run_once),
-            Duty("reap", haste.reap, Reaper(sessions).run_once),
+            Duty("dispatch", haste.dispatch, crash_points.noting_refusal(fuse, dispatcher.run_once)),
+            Duty("reap", haste.reap, crash_points.noting_refusal(fuse, reaper.run_once)),
         ]
     )
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=loop.stop).start())
@@ -277,6 +278,7 @@ def _begin(place: Place) -> None:
     for module, name, value in (
         (reap, "_BACKOFF_SECONDS", backoff),
         (verdict, "_BACKOFF_SECONDS", backoff),
+        (verdict, "_OUTAGE_LIMIT_SECONDS", 180 * backoff),
         (convert_job, "_RECORD_RETRY_SECONDS", backoff),
         (claiming, "_RETRY_SECONDS", backoff),
         (tasks, "_RETRY_SECONDS", backoff),

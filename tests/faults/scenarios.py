@@ -107,7 +107,7 @@ def overwritten(on: Servers, folder: Path, size: Size, seed: int) -> Row:
 
 def zombie_schedulers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
     with installation(on, folder, size, seed) as arena:
-        return process_faults.zombie_schedulers(arena, schedulers=2, stops=size.times, seconds=size.seconds)
+        return process_faults.zombie_schedulers(arena, schedulers=3, stops=size.times, seconds=size.seconds)
 
 
 def zombie_workers(on: Servers, folder: Path, size: Size, seed: int) -> Row:
@@ -193,49 +193,49 @@ SCENARIOS = (
         name="T2",
         run=random_kills,
         quick=Size(jobs=30, times=4, seconds=90),
-        full=Size(jobs=1300, times=80, seconds=240),
+        full=Size(jobs=2000, times=80, seconds=400),
     ),
     Scenario(
         name="T3",
         run=lossy,
         quick=Size(jobs=30, times=1, seconds=90),
-        full=Size(jobs=1500, times=1, seconds=180),
+        full=Size(jobs=2000, times=1, seconds=300),
     ),
     Scenario(
         name="T4",
         run=forgetful,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=1000, times=10, seconds=180),
+        full=Size(jobs=2000, times=10, seconds=400),
     ),
     Scenario(
         name="T5",
         run=starved,
         quick=Size(jobs=30, times=3, seconds=90),
-        full=Size(jobs=500, times=15, seconds=150),
+        full=Size(jobs=1000, times=15, seconds=300),
     ),
     Scenario(
         name="T6",
         run=cut_off,
         quick=Size(jobs=30, times=3, seconds=90),
-        full=Size(jobs=400, times=40, seconds=400),
+        full=Size(jobs=1000, times=50, seconds=500),
     ),
     Scenario(
         name="T7",
         run=restarts,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=600, times=20, seconds=240),
+        full=Size(jobs=1000, times=20, seconds=400),
     ),
     Scenario(
         name="T8",
         run=cut_commits,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=600, times=1, seconds=150),
+        full=Size(jobs=300, times=1, seconds=240),
     ),
     Scenario(
         name="T9",
         run=lying_store,
         quick=Size(jobs=8, times=1, seconds=120),
-        full=Size(jobs=450, times=1, seconds=400),
+        full=Size(jobs=1000, times=1, seconds=550),
     ),
     Scenario(
         name="T10",
@@ -247,7 +247,7 @@ SCENARIOS = (
         name="T11",
         run=full_disk,
         quick=Size(jobs=30, times=1, seconds=60),
-        full=Size(jobs=200, times=1, seconds=120),
+        full=Size(jobs=100, times=1, seconds=120),
     ),
     Scenario(
         name="T12",
@@ -271,7 +271,7 @@ SCENARIOS = (
         name="T15",
         run=zombie_schedulers,
         quick=Size(jobs=30, times=1, seconds=120),
-        full=Size(jobs=500, times=20, seconds=150),
+        full=Size(jobs=500, times=40, seconds=240),
     ),
     Scenario(
         name="T16",
@@ -283,13 +283,13 @@ SCENARIOS = (
         name="T17",
         run=drains,
         quick=Size(jobs=12, times=3, seconds=120),
-        full=Size(jobs=100, times=60, seconds=150),
+        full=Size(jobs=150, times=100, seconds=200),
     ),
     Scenario(
         name="T18",
         run=cancel_storm,
         quick=Size(jobs=30, times=1, seconds=90),
-        full=Size(jobs=1500, times=1, seconds=120),
+        full=Size(jobs=1000, times=1, seconds=120),
     ),
     Scenario(
         name="T20",
@@ -314,6 +314,6 @@ CONTROL = Scenario(
     name="control",
     run=negative_control,
     quick=Size(jobs=60, times=2, seconds=60),
-    full=Size(jobs=3000, times=30, seconds=300),
+    full=Size(jobs=3500, times=40, seconds=300),
 )
 BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, CONTROL)}
