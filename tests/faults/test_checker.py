@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
             arena.finish([crew, planning], size.seconds)
         assert ended(arena, "succeeded") >= 10
         assert ended(arena, "failed") >= 1
-        arena.engine.dispose()
+        arena.close()
         yield Finished(arena.place.database_url, folder / "out", on, arena.expected)
 
 
