@@ -30,7 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 _BEGIN, _END = "<!-- table: made by make chaos -->", "<!-- end of table -->"
 _MINUTES = 15.0
 _MEMORY = Path("/dev/shm")
-#: What all faults of a full size need at the same time is half of it.
+#: Bytes; what faults of a full size need at the same time is a quarter of it.
 _ROOM = 2 << 30
 
 
@@ -57,7 +57,7 @@ def main() -> int:
         _run_one(scenarios.BY_NAME[asked.names[0]], asked.size, seed, asked.row)
         return 0
     began = time.monotonic()
-    _stay_in_memory()
+    _stay_in_memory(asked.size)
     minutes = asked.minutes or _MINUTES * max(1.0, asked.size)
     rows = _run_all(asked.names, asked.size, seed, at_once=asked.at_once, until=began + 60 * minutes)
     table = _table(rows, asked.size, time.monotonic() - began, asked.at_once)
@@ -74,9 +74,10 @@ def main() -> int:
     return 0
 
 
-def _stay_in_memory() -> None:
+def _stay_in_memory(share: float) -> None:
     """Keep all files in memory where there is room: no fault takes the machine's power, and a disk takes time."""
-    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+    room = _ROOM * max(1.0, share)
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > room:
         tempfile.tempdir = os.environ["TMPDIR"] = str(_MEMORY)
 
 
