@@ -221,6 +221,22 @@ class Arena:
             time.sleep(_TICK)
         return time.monotonic() - began
 
+    def finish_until(
+        self,
+        enough: Callable[[], bool],
+        crew: Sequence[Crew],
+        seconds: float,
+        tick: Callable[[], None] = lambda: None,
+        *,
+        more: int = 10,
+    ) -> None:
+        """Finish, and again with so many more jobs as long as the fault has not come often enough."""
+        began = time.monotonic()
+        self.finish(crew, seconds, tick)
+        while not enough() and time.monotonic() - began < seconds:
+            self.more(more)
+            self.finish(crew, seconds, tick)
+
     def row(self, fault: str, *, injected: int, unit: str, **figures: Any) -> Row:
         """Check and count what the run came to."""
         counts = checker.check(self.place.database_url, self.dest, self.expected, name=self.named_by)

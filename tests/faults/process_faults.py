@@ -29,10 +29,7 @@ def crash_points(arena: Arena, *, points: int, times: int, seconds: float) -> Ro
 
     began = time.monotonic()
     with Crew([next_worker] * 5) as crew, Crew([next_scheduler]) as schedulers:
-        arena.finish([crew, schedulers], seconds)
-        while not sample <= set(noted(arena, "hit")) and time.monotonic() - began < seconds:
-            arena.more(10)
-            arena.finish([crew, schedulers], seconds)
+        arena.finish_until(lambda: sample <= set(noted(arena, "hit")), [crew, schedulers], seconds)
     hit = noted(arena, "hit")
     row = arena.row(
         "T1 death at every named point",
@@ -82,6 +79,12 @@ class _Sleepers:
                 part.signal(signal.SIGCONT)
                 part.signal(signal.SIGTERM)
 
+    def wake_all(self, parts: list[Part], deadline: float) -> None:
+        """Wait until none stands still any more, or `deadline` (of the monotonic clock) has come."""
+        while any(part.stands_still() for part in parts) and time.monotonic() < deadline:
+            self.wake(parts)
+            time.sleep(0.05)
+
 
 #: Where a scheduler has rows locked, in a transaction that the server has ended by the time it wakes.
 _WITH_ROWS_LOCKED = ("mark.before-commit", "reap.half", "reap.before-commit")
@@ -107,18 +110,16 @@ def zombie_schedulers(arena: Arena, *, schedulers: int, stops: int, seconds: flo
     ):
         kill = Repeated(lambda _: crew.kill(arena.random.choice(crew.parts)), 3 * stops, arena.about(1))
 
+        def enough() -> bool:
+            return len(noted(arena, "hit")) >= stops
+
         def tick() -> None:
             sleepers.wake(several.parts)
-            if len(notes(arena, "hit")) < stops:
+            if not enough():
                 kill()
 
-        arena.finish([crew, several, steady], seconds, tick)
-        while len(notes(arena, "hit")) < stops and time.monotonic() - began < seconds:
-            arena.more(20)
-            arena.finish([crew, several, steady], seconds, tick)
-        while any(part.stands_still() for part in several.parts) and time.monotonic() - began < 2 * seconds:
-            sleepers.wake(several.parts)
-            time.sleep(0.05)
+        arena.finish_until(enough, [crew, several, steady], seconds, tick, more=20)
+        sleepers.wake_all(several.parts, began + 2 * seconds)
         for part in several.parts:
             if part in sleepers.woken:
                 part.wait(10)
@@ -164,14 +165,14 @@ def zombie_workers(arena: Arena, *, stops: int, seconds: float) -> Row:
 
     sleepers = _Sleepers(arena)
     with Crew([next_zombie] * 4) as crew, arenas.workers(arena, 1) as steady, arenas.schedulers(arena) as one:
-        arena.finish([crew, steady, one], seconds, lambda: sleepers.wake(crew.parts))
-        while len(noted(arena, "hit")) < stops and time.monotonic() - began < seconds:
-            arena.more(10)
-            arena.finish([crew, steady, one], seconds, lambda: sleepers.wake(crew.parts))
+        arena.finish_until(
+            lambda: len(noted(arena, "hit")) >= stops,
+            [crew, steady, one],
+            seconds,
+            lambda: sleepers.wake(crew.parts),
+        )
         # Whoever still stands has lost its job to another, for every job has ended; it may try its write.
-        while any(part.stands_still() for part in crew.parts) and time.monotonic() - began < 2 * seconds:
-            sleepers.wake(crew.parts)
-            time.sleep(0.05)
+        sleepers.wake_all(crew.parts, began + 2 * seconds)
         for part in crew.parts:
             if part not in sleepers.woken:
                 part.signal(signal.SIGTERM)
